@@ -1,0 +1,154 @@
+package v1alpha1
+
+// Condition types of a Tenant. Ready sums up; the ones between are the hops an
+// agent depends on, in the order an operator would check them; Reconciling and
+// Stalled are the words kstatus, Flux and Argo CD read.
+const (
+	// ConditionReady is True when an agent can enroll and send events.
+	ConditionReady = "Ready"
+	// ConditionClaimsHeld is True when hostname and ports belong to this tenant.
+	ConditionClaimsHeld = "ClaimsHeld"
+	// ConditionSecretReady is True when a sound enrollment secret exists.
+	ConditionSecretReady = "SecretReady"
+	// ConditionCertificateReady is True when the certificate for 1515 is present and valid for the hostname.
+	ConditionCertificateReady = "CertificateReady"
+	// ConditionAddressAssigned is True when agents have an address to connect to.
+	ConditionAddressAssigned = "AddressAssigned"
+	// ConditionManagerReachable is True when the manager's API answers.
+	ConditionManagerReachable = "ManagerReachable"
+	// ConditionDNSPublished is True when the hostname resolves to the address.
+	ConditionDNSPublished = "DNSPublished"
+	// ConditionReconciling is True while the operator waits or works.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when a person must change something first.
+	ConditionStalled = "Stalled"
+)
+
+// HopConditions are the conditions that together make a Tenant Ready, in the
+// order in which one depends on the one before.
+func HopConditions() []string {
+	return []string{
+		ConditionClaimsHeld,
+		ConditionSecretReady,
+		ConditionCertificateReady,
+		ConditionAddressAssigned,
+		ConditionManagerReachable,
+		ConditionDNSPublished,
+	}
+}
+
+// Reasons. Each is stable, has a golden case in internal/plan and a section in
+// docs/reference/reasons.md; a test holds the three together.
+const (
+	// ReasonReady: everything an agent needs is in place.
+	ReasonReady = "Ready"
+	// ReasonOK: this part is in place.
+	ReasonOK = "OK"
+	// ReasonIdle: nothing is being worked on.
+	ReasonIdle = "Idle"
+	// ReasonProgressing: the operator waits for the condition named in the message.
+	ReasonProgressing = "Progressing"
+	// ReasonSuspended: the tenant is suspended; its way in is closed on purpose.
+	ReasonSuspended = "Suspended"
+	// ReasonOffboarding: the tenant is being removed, step by step.
+	ReasonOffboarding = "Offboarding"
+	// ReasonRetrying: a step failed for a reason that may pass by itself.
+	ReasonRetrying = "Retrying"
+
+	// ReasonInvalidSpec: a field of the Tenant is wrong.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonRegionNotFound: the Tenant names a Region that does not exist.
+	ReasonRegionNotFound = "RegionNotFound"
+	// ReasonNoDefaultRegion: the Tenant names no Region and none is marked default.
+	ReasonNoDefaultRegion = "NoDefaultRegion"
+	// ReasonMultipleDefaultRegions: more than one Region is marked default.
+	ReasonMultipleDefaultRegions = "MultipleDefaultRegions"
+	// ReasonEdgeNotConfigured: mode edge-haproxy in a Region that has no edge.
+	ReasonEdgeNotConfigured = "EdgeNotConfigured"
+	// ReasonPortOutOfRange: a pinned edge port is outside the Region's range.
+	ReasonPortOutOfRange = "PortOutOfRange"
+	// ReasonHostnameTaken: another Tenant holds the hostname.
+	ReasonHostnameTaken = "HostnameTaken"
+	// ReasonPortTaken: another Tenant holds a pinned edge port.
+	ReasonPortTaken = "PortTaken"
+	// ReasonPortsExhausted: the Region's range has no free pair.
+	ReasonPortsExhausted = "PortsExhausted"
+	// ReasonNamespaceNotOurs: tenant-<slug> exists and belongs to somebody else.
+	ReasonNamespaceNotOurs = "NamespaceNotOurs"
+
+	// ReasonSecretMissing: the enrollment secret is about to be generated.
+	ReasonSecretMissing = "SecretMissing"
+	// ReasonSecretUnsound: the Secret's content would leave enrollment open, or shut.
+	ReasonSecretUnsound = "SecretUnsound"
+
+	// ReasonCertificateMissing: the Secret with the certificate does not exist yet.
+	ReasonCertificateMissing = "CertificateMissing"
+	// ReasonCertificateUnreadable: certificate or key cannot be parsed, or do not belong together.
+	ReasonCertificateUnreadable = "CertificateUnreadable"
+	// ReasonCertificateWrongName: the certificate does not cover the hostname.
+	ReasonCertificateWrongName = "CertificateWrongName"
+	// ReasonCertificateExpired: the certificate's time is over, or has not begun.
+	ReasonCertificateExpired = "CertificateExpired"
+
+	// ReasonWaitingForAddress: the load balancer has not assigned an address.
+	ReasonWaitingForAddress = "WaitingForAddress"
+	// ReasonWaitingForEdge: no edge routes the tenant's ports yet.
+	ReasonWaitingForEdge = "WaitingForEdge"
+
+	// ReasonWaitingForManager: the manager's pod is not ready.
+	ReasonWaitingForManager = "WaitingForManager"
+	// ReasonManagerNotFound: no Service or pod matches the manager to attach to.
+	ReasonManagerNotFound = "ManagerNotFound"
+	// ReasonManagerUnreachable: the manager's API does not answer, or answers with an error.
+	ReasonManagerUnreachable = "ManagerUnreachable"
+	// ReasonManagerRefusesCredentials: the manager's API rejects the operator's user.
+	ReasonManagerRefusesCredentials = "ManagerRefusesCredentials"
+
+	// ReasonWaitingForReadiness: the record is published once the rest is ready.
+	ReasonWaitingForReadiness = "WaitingForReadiness"
+	// ReasonWaitingForRecord: the record was asked for and is not answered yet.
+	ReasonWaitingForRecord = "WaitingForRecord"
+	// ReasonRecordMissing: a person must create the record named in the message.
+	ReasonRecordMissing = "RecordMissing"
+	// ReasonRecordWrong: the name resolves to another address than the tenant's.
+	ReasonRecordWrong = "RecordWrong"
+	// ReasonDNSNotManaged: the Region neither writes nor checks names.
+	ReasonDNSNotManaged = "DNSNotManaged"
+	// ReasonDNSUnreachable: the name server did not answer the check.
+	ReasonDNSUnreachable = "DNSUnreachable"
+)
+
+// Reasons lists every reason, for the tests that hold constants, golden cases
+// and documentation together.
+func Reasons() []string {
+	return []string{
+		ReasonReady, ReasonOK, ReasonIdle, ReasonProgressing, ReasonSuspended, ReasonOffboarding, ReasonRetrying,
+		ReasonInvalidSpec, ReasonRegionNotFound, ReasonNoDefaultRegion, ReasonMultipleDefaultRegions,
+		ReasonEdgeNotConfigured, ReasonPortOutOfRange, ReasonHostnameTaken, ReasonPortTaken, ReasonPortsExhausted,
+		ReasonNamespaceNotOurs,
+		ReasonSecretMissing, ReasonSecretUnsound,
+		ReasonCertificateMissing, ReasonCertificateUnreadable, ReasonCertificateWrongName, ReasonCertificateExpired,
+		ReasonWaitingForAddress, ReasonWaitingForEdge,
+		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,
+		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
+		ReasonDNSNotManaged, ReasonDNSUnreachable,
+	}
+}
+
+// DocsURL is the page that explains a reason; messages end with it.
+func DocsURL(reason string) string {
+	return "https://github.com/soctalk/soctalk-ingress/blob/main/docs/reference/reasons.md#" + anchor(reason)
+}
+
+// anchor is how Markdown renderers turn a heading of letters into a fragment.
+func anchor(reason string) string {
+	out := make([]byte, 0, len(reason))
+	for i := 0; i < len(reason); i++ {
+		c := reason[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}

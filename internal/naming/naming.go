@@ -1,0 +1,108 @@
+// Package naming owns every name the product gives to something in a cluster:
+// namespaces, Services, Secrets, labels, annotations, claim names and ports.
+//
+// A name appears here and nowhere else in Go. The tenant chart spells the same
+// names in YAML; a test in internal/chart compares the two. Start with
+// [Namespace] and the Service* and Secret* constants.
+package naming
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Product is the name under which the operator is known in the cluster: the
+// value of app.kubernetes.io/managed-by, and the field manager of its writes.
+const Product = "soctalk-ingress"
+
+// MaxSlugLength keeps "tenant-<slug>" within the 63 characters of a namespace.
+const MaxSlugLength = 63 - len(namespacePrefix)
+
+const namespacePrefix = "tenant-"
+
+// Names inside a tenant's namespace. They are the same for every tenant, and
+// those that SocTalk documents keep SocTalk's spelling.
+const (
+	// ServiceAgents carries the agents' ports (1514, 1515).
+	ServiceAgents = "wazuh-manager"
+	// ServiceAPI carries the manager API (55000), inside the cluster only.
+	ServiceAPI = "wazuh-manager-api"
+	// Manager names the StatefulSet, and with "-0" its pod.
+	Manager = "wazuh-manager"
+	// SecretEnrollment holds the enrollment secret under KeyEnrollment.
+	SecretEnrollment = "wazuh-authd-secret"
+	// SecretTLS is the default Secret of the certificate served on 1515.
+	SecretTLS = "wazuh-tls"
+	// SecretAPI holds the credentials of the manager's API user.
+	SecretAPI = "wazuh-api-credentials"
+	// SecretAPITLS holds the certificate the manager's API serves inside the cluster.
+	SecretAPITLS = "wazuh-api-tls"
+)
+
+// Keys within those Secrets.
+const (
+	KeyEnrollment  = "authd.pass"
+	KeyAPIUsername = "username"
+	KeyAPIPassword = "password"
+	KeyTLSCert     = "tls.crt"
+	KeyTLSKey      = "tls.key"
+	KeyTLSCA       = "ca.crt"
+)
+
+// SecretCA is the Secret, in the operator's own namespace, of the built-in
+// certificate authority.
+const SecretCA = "soctalk-ingress-ca"
+
+// DefaultSystemNamespace is where the operator runs unless told otherwise.
+const DefaultSystemNamespace = "soctalk-system"
+
+// Labels on everything the product makes for a tenant.
+const (
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	LabelName      = "app.kubernetes.io/name"
+	LabelComponent = "app.kubernetes.io/component"
+	LabelTenant    = "ingress.soctalk.io/tenant"
+	LabelRegion    = "ingress.soctalk.io/region"
+)
+
+// SocTalk's own namespace labels, kept so that its policies go on matching.
+const (
+	LabelSocTalkTenant    = "tenant"
+	LabelSocTalkManagedBy = "managed-by"
+)
+
+// Annotations.
+const (
+	// AnnotationCreatedBy marks a namespace this product created and may delete.
+	AnnotationCreatedBy = "ingress.soctalk.io/created-by"
+	// AnnotationAbandonRegistrations on a Tenant being deleted tells the operator
+	// to go on although the manager cannot be asked to delete its agents.
+	AnnotationAbandonRegistrations = "ingress.soctalk.io/abandon-registrations"
+	// AnnotationReconcile is changed by hand to ask for a reconcile now.
+	AnnotationReconcile = "ingress.soctalk.io/reconcile-requested-at"
+)
+
+// Finalizer holds a Tenant until its offboarding steps are done.
+const Finalizer = "ingress.soctalk.io/offboard"
+
+// Namespace is where everything of one tenant lives.
+func Namespace(slug string) string { return namespacePrefix + slug }
+
+// Slug is the inverse of [Namespace]; ok is false for any other namespace.
+func Slug(namespace string) (slug string, ok bool) {
+	slug, ok = strings.CutPrefix(namespace, namespacePrefix)
+	return slug, ok && slug != ""
+}
+
+// Hostname is the name a tenant's agents use when its spec gives none.
+func Hostname(slug, domain string) string { return slug + "." + domain }
+
+// HostClaim is the name of the claim that makes a hostname belong to one tenant.
+func HostClaim(hostname string) string { return "host." + strings.ToLower(hostname) }
+
+// PortClaim is the name of the claim that makes one port of a Region's edge
+// belong to one tenant.
+func PortClaim(region string, port int32) string { return fmt.Sprintf("port.%s.%d", region, port) }
+
+// APIHost is the in-cluster name of a tenant's manager API, without port.
+func APIHost(slug string) string { return ServiceAPI + "." + Namespace(slug) + ".svc" }

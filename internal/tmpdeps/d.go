@@ -1,0 +1,27 @@
+package tmpdeps
+
+import (
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/miekg/dns"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/time/rate"
+	_ "helm.sh/helm/v4/pkg/chart/common/util"
+	_ "helm.sh/helm/v4/pkg/chart/v2/loader"
+	_ "helm.sh/helm/v4/pkg/engine"
+	_ "helm.sh/helm/v4/pkg/release/v1/util"
+	_ "k8s.io/api/core/v1"
+	_ "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	_ "k8s.io/cli-runtime/pkg/genericclioptions"
+	_ "k8s.io/client-go/kubernetes"
+	_ "k8s.io/client-go/tools/portforward"
+	_ "k8s.io/client-go/transport/spdy"
+	_ "pgregory.net/rapid"
+	_ "sigs.k8s.io/controller-runtime"
+	_ "sigs.k8s.io/controller-runtime/pkg/envtest"
+	_ "k8s.io/cli-runtime/pkg/printers"
+	_ "github.com/fatih/color"
+	_ "golang.org/x/term"
+	_ "k8s.io/cri-streaming/pkg/streaming/portforward"
+)
