@@ -1,0 +1,189 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/cert"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// A hop is one of the things an agent depends on, judged.
+type hop struct {
+	condition string
+	status    metav1.ConditionStatus
+	reason    string
+	message   string
+}
+
+const (
+	isTrue  = metav1.ConditionTrue
+	isFalse = metav1.ConditionFalse
+)
+
+func ok(condition, message string) hop {
+	return hop{condition, isTrue, v1alpha1.ReasonOK, message}
+}
+
+func no(condition, reason, message string) hop {
+	return hop{condition, isFalse, reason, message}
+}
+
+// hops judges everything an agent depends on, in order of dependence.
+func hops(in Input, place Placement) []hop {
+	return append(hopsBeforeDNS(in, place), dnsHop(in, place))
+}
+
+func hopsBeforeDNS(in Input, place Placement) []hop {
+	return []hop{
+		claimsHop(in, place),
+		secretHop(in),
+		certificateHop(in, place),
+		addressHop(in, place),
+		managerHop(in, place),
+	}
+}
+
+func claimsHop(in Input, place Placement) hop {
+	for _, claim := range wantedClaims(place) {
+		if in.Observed.Claims[claim.Name] != place.Slug {
+			return no(v1alpha1.ConditionClaimsHeld, v1alpha1.ReasonProgressing, fmt.Sprintf("claiming %s", claim.Name))
+		}
+	}
+	message := fmt.Sprintf("%s belongs to this tenant", place.Hostname)
+	if place.EdgePorts != nil {
+		message = fmt.Sprintf("%s and edge ports %d/%d belong to this tenant", place.Hostname, place.EdgePorts.Events, place.EdgePorts.Enrollment)
+	}
+	return ok(v1alpha1.ConditionClaimsHeld, message)
+}
+
+func secretHop(in Input) hop {
+	name := naming.SecretEnrollment
+	switch secret := in.Observed.Secret; {
+	case !secret.Exists:
+		return no(v1alpha1.ConditionSecretReady, v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %s is not there yet", name))
+	case secret.Problem != "":
+		return no(v1alpha1.ConditionSecretReady, v1alpha1.ReasonSecretUnsound,
+			fmt.Sprintf("Secret %s, key %s: %s; correct it, or delete the Secret and a new one is generated", name, naming.KeyEnrollment, secret.Problem))
+	}
+	return ok(v1alpha1.ConditionSecretReady, fmt.Sprintf("Secret %s holds a sound enrollment secret", name))
+}
+
+func certificateHop(in Input, place Placement) hop {
+	condition := v1alpha1.ConditionCertificateReady
+	failure, good := cert.Check(in.Observed.Certificate, place.Hostname, in.Now)
+	if good {
+		return ok(condition, fmt.Sprintf("Secret %s covers %s", place.TLSSecret, place.Hostname))
+	}
+	message := fmt.Sprintf("Secret %s: %s", place.TLSSecret, failure.Message)
+	if failure.Fault == cert.FaultMissing && in.Observed.CertificateIssue != "" {
+		message += "; cert-manager says: " + in.Observed.CertificateIssue
+	}
+	reasons := map[cert.Fault]string{
+		cert.FaultMissing:    v1alpha1.ReasonCertificateMissing,
+		cert.FaultUnreadable: v1alpha1.ReasonCertificateUnreadable,
+		cert.FaultKey:        v1alpha1.ReasonCertificateUnreadable,
+		cert.FaultName:       v1alpha1.ReasonCertificateWrongName,
+		cert.FaultTime:       v1alpha1.ReasonCertificateExpired,
+	}
+	return no(condition, reasons[failure.Fault], message)
+}
+
+func addressHop(in Input, place Placement) hop {
+	condition := v1alpha1.ConditionAddressAssigned
+	if place.Mode == v1alpha1.ModeEdgeHAProxy {
+		// The edge reports what it routes; until one does, agents have nowhere to go.
+		return no(condition, v1alpha1.ReasonWaitingForEdge,
+			fmt.Sprintf("ports %d/%d on %s are held for this tenant; no edge reports that it routes them", place.EdgePorts.Events, place.EdgePorts.Enrollment, place.RegionSpec.Edge.Addresses[0]))
+	}
+	service := in.Observed.Service
+	if len(service.Addresses) == 0 {
+		message := fmt.Sprintf("Service %s has no load-balancer address yet", naming.ServiceAgents)
+		if service.Event != "" {
+			message += "; the load balancer says: " + service.Event
+		}
+		return no(condition, v1alpha1.ReasonWaitingForAddress, message)
+	}
+	return ok(condition, "agents connect to "+service.Addresses[0])
+}
+
+func managerHop(in Input, place Placement) hop {
+	condition := v1alpha1.ConditionManagerReachable
+	manager := in.Observed.Manager
+	attached := in.Tenant.Spec.Manager.Attach
+	switch {
+	case manager.Pods == 0 && attached != nil:
+		return no(condition, v1alpha1.ReasonManagerNotFound,
+			fmt.Sprintf("no pod in namespace %s has the labels %s; correct spec.manager.attach.selector, or start the manager", place.Namespace, selectorText(attached.Selector)))
+	case manager.Ready == 0:
+		return no(condition, v1alpha1.ReasonWaitingForManager,
+			fmt.Sprintf("%d of %d manager pods are ready; see kubectl -n %s get pods", manager.Ready, manager.Pods, place.Namespace))
+	case manager.Refused:
+		return no(condition, v1alpha1.ReasonManagerRefusesCredentials,
+			fmt.Sprintf("the manager's API rejects the user in Secret %s; put the API user's name and password there", apiCredentials(in.Tenant.Spec.Manager)))
+	case manager.Error != "" || !manager.Asked:
+		return no(condition, v1alpha1.ReasonManagerUnreachable, "the manager's API does not answer as it should: "+first(manager.Error, "not asked yet"))
+	}
+	return ok(condition, "the manager's API answers, "+first(manager.Version, "version unknown"))
+}
+
+func dnsHop(in Input, place Placement) hop {
+	condition := v1alpha1.ConditionDNSPublished
+	mode := place.RegionSpec.DNS.Mode
+	if mode == v1alpha1.DNSNone {
+		return ok2(condition, v1alpha1.ReasonDNSNotManaged, "Region "+place.Region+" neither writes nor checks names")
+	}
+	dns := in.Observed.DNS
+	if len(dns.Expected) == 0 {
+		return no(condition, v1alpha1.ReasonWaitingForReadiness, "the record is published once the tenant has an address and the rest is ready")
+	}
+	record := recordText(place.Hostname, dns.Expected)
+	switch {
+	case dns.Error != "":
+		return no(condition, v1alpha1.ReasonDNSUnreachable, fmt.Sprintf("asking for %s failed: %s", place.Hostname, dns.Error))
+	case sameSet(dns.Addresses, dns.Expected):
+		return ok(condition, fmt.Sprintf("%s resolves to %s", place.Hostname, strings.Join(sorted(dns.Addresses), ", ")))
+	case len(dns.Addresses) > 0:
+		return no(condition, v1alpha1.ReasonRecordWrong,
+			fmt.Sprintf("%s resolves to %s; wanted: %s", place.Hostname, strings.Join(sorted(dns.Addresses), ", "), record))
+	case mode == v1alpha1.DNSExternalDNS && !in.Observed.Service.Published:
+		return no(condition, v1alpha1.ReasonWaitingForReadiness, "the record is published once the rest of the tenant is ready")
+	case mode == v1alpha1.DNSExternalDNS:
+		return no(condition, v1alpha1.ReasonWaitingForRecord, "asked external-dns for: "+record)
+	}
+	return no(condition, v1alpha1.ReasonRecordMissing, "create this record: "+record)
+}
+
+func ok2(condition, reason, message string) hop { return hop{condition, isTrue, reason, message} }
+
+func recordText(hostname string, addresses []string) string {
+	var lines []string
+	for _, address := range sorted(addresses) {
+		kind := "A"
+		if strings.Contains(address, ":") {
+			kind = "AAAA"
+		}
+		lines = append(lines, fmt.Sprintf("%s. %s %s", hostname, kind, address))
+	}
+	return strings.Join(lines, ", ")
+}
+
+func selectorText(selector map[string]string) string {
+	var pairs []string
+	for key, value := range selector {
+		pairs = append(pairs, key+"="+value)
+	}
+	return strings.Join(sorted(pairs), ",")
+}
+
+func sameSet(a, b []string) bool { return slices.Equal(sorted(a), sorted(b)) }
+
+func sorted(in []string) []string {
+	out := slices.Clone(in)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,219 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// Placement is where a tenant belongs, after the Region's defaults are filled in.
+type Placement struct {
+	// Slug is the tenant's name.
+	Slug string `json:"slug"`
+	// Namespace holds its objects.
+	Namespace string `json:"namespace"`
+	// Region it belongs to, with the Region's spec.
+	Region     string              `json:"region"`
+	RegionSpec v1alpha1.RegionSpec `json:"-"`
+	// Mode in force.
+	Mode v1alpha1.IngressMode `json:"mode"`
+	// Hostname agents are given.
+	Hostname string `json:"hostname"`
+	// EdgePorts held, in mode edge-haproxy.
+	EdgePorts *v1alpha1.EdgePorts `json:"edgePorts,omitempty"`
+	// TLSSecret is the Secret with the certificate for 1515.
+	TLSSecret string `json:"tlsSecret"`
+	// Strategy by which that certificate comes about, and the issuer to ask.
+	Strategy v1alpha1.CertificateStrategy `json:"strategy"`
+	Issuer   *v1alpha1.IssuerRef          `json:"issuer,omitempty"`
+}
+
+// Ports are the ports agents connect to: the manager's own, or the edge's.
+func (p Placement) Ports() []v1alpha1.PortStatus {
+	var ports []v1alpha1.PortStatus
+	for _, port := range naming.AgentPorts() {
+		number := port.Number
+		if p.Mode == v1alpha1.ModeEdgeHAProxy {
+			number = edgePort(p.EdgePorts, port.Name)
+		}
+		if number != 0 {
+			ports = append(ports, v1alpha1.PortStatus{Name: port.Name, Port: number})
+		}
+	}
+	return ports
+}
+
+func edgePort(ports *v1alpha1.EdgePorts, name string) int32 {
+	if ports == nil {
+		return 0
+	}
+	switch name {
+	case naming.PortEvents:
+		return ports.Events
+	case naming.PortEnrollment:
+		return ports.Enrollment
+	}
+	return 0
+}
+
+// Place fills in what the tenant leaves to its Region, and judges what only
+// both together can show to be wrong. The error is a *[Problem].
+func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error) {
+	if err := checkSpec(tenant); err != nil {
+		return Placement{}, err
+	}
+	region, err := pickRegion(tenant, regions)
+	if err != nil {
+		return Placement{}, err
+	}
+	ingress := tenant.Spec.WazuhIngress
+	place := Placement{
+		Slug:       tenant.Name,
+		Namespace:  naming.Namespace(tenant.Name),
+		Region:     region.Name,
+		RegionSpec: region.Spec,
+		Mode:       firstMode(ingress.Mode, region.Spec.DefaultMode, v1alpha1.ModeLoadBalancer),
+		Hostname:   strings.ToLower(first(ingress.Hostname, naming.Hostname(tenant.Name, region.Spec.Domain))),
+		TLSSecret:  first(ingress.TLS.SecretName, naming.SecretTLS),
+		Strategy:   region.Spec.Certificates.Strategy,
+		Issuer:     region.Spec.Certificates.IssuerRef,
+	}
+	if place.Strategy == "" {
+		place.Strategy = v1alpha1.CertificateBuiltInCA
+	}
+	if ingress.TLS.IssuerRef != "" {
+		// A tenant that names its own issuer leaves the Region's strategy.
+		place.Issuer = &v1alpha1.IssuerRef{Name: ingress.TLS.IssuerRef}
+		if place.Strategy != v1alpha1.CertificateInternalCA {
+			place.Strategy = v1alpha1.CertificateACME
+		}
+	}
+	return place, checkPlacement(tenant, place)
+}
+
+func pickRegion(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (v1alpha1.Region, error) {
+	var defaults, all []string
+	var chosen *v1alpha1.Region
+	for i, region := range regions {
+		all = append(all, region.Name)
+		if region.Spec.Default {
+			defaults = append(defaults, region.Name)
+		}
+		if region.Name == tenant.Spec.Region || tenant.Spec.Region == "" && region.Spec.Default {
+			chosen = &regions[i]
+		}
+	}
+	sort.Strings(all)
+	sort.Strings(defaults)
+	switch {
+	case tenant.Spec.Region != "" && chosen == nil:
+		return v1alpha1.Region{}, &Problem{
+			Reason: v1alpha1.ReasonRegionNotFound, Field: "spec.region", Value: tenant.Spec.Region,
+			Remedy: "no such Region; " + choices("use one of", all, "create it with kind: Region"),
+		}
+	case tenant.Spec.Region == "" && len(defaults) == 0:
+		return v1alpha1.Region{}, &Problem{
+			Reason: v1alpha1.ReasonNoDefaultRegion, Field: "spec.region", Value: "",
+			Remedy: "no Region is marked spec.default: true; mark one, or " + choices("name one of", all, "create one with kind: Region"),
+		}
+	case tenant.Spec.Region == "" && len(defaults) > 1:
+		return v1alpha1.Region{}, &Problem{
+			Reason: v1alpha1.ReasonMultipleDefaultRegions, Field: "spec.region", Value: "",
+			Remedy: fmt.Sprintf("Regions %s are all marked spec.default: true; leave the mark on one, or name the tenant's Region", strings.Join(defaults, ", ")),
+		}
+	}
+	return *chosen, nil
+}
+
+// checkSpec repeats in Go what the schema says in CEL, for objects that never
+// met an API server (render -f) or met an older schema.
+func checkSpec(tenant v1alpha1.Tenant) error {
+	if !isLabel(tenant.Name) {
+		return invalid("metadata.name", tenant.Name, "the slug must be one DNS label: lower-case letters, digits and '-', starting and ending with a letter or digit, such as \"acme-gmbh\"")
+	}
+	if len(tenant.Name) > naming.MaxSlugLength {
+		return invalid("metadata.name", tenant.Name, fmt.Sprintf("the slug has %d characters and may have %d, because its namespace is tenant-<slug>; choose a shorter one and put the full name into spec.displayName", len(tenant.Name), naming.MaxSlugLength))
+	}
+	if tenant.Spec.Manager.Deploy != nil && tenant.Spec.Manager.Attach != nil {
+		return invalid("spec.manager", "deploy and attach", "either the operator deploys the manager or it attaches to one that exists; remove one of the two")
+	}
+	for i, cidr := range tenant.Spec.WazuhIngress.AllowedCIDRs {
+		prefix, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			return invalid(fmt.Sprintf("spec.wazuhIngress.allowedCIDRs[%d]", i), cidr, "write a network in CIDR form, such as 203.0.113.0/24 or 203.0.113.7/32")
+		}
+		if prefix != prefix.Masked() {
+			return invalid(fmt.Sprintf("spec.wazuhIngress.allowedCIDRs[%d]", i), cidr, fmt.Sprintf("the address has bits beyond the prefix; write %s for the whole network, or %s/%d for the one host", prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
+		}
+	}
+	return nil
+}
+
+func checkPlacement(tenant v1alpha1.Tenant, place Placement) error {
+	if len(place.Hostname) > 253 {
+		return invalid("spec.wazuhIngress.hostname", place.Hostname, "a DNS name has 253 characters at most; set a shorter hostname")
+	}
+	if place.Strategy == v1alpha1.CertificateWildcard && !coveredByWildcard(place.Hostname, place.RegionSpec.Domain) {
+		return invalid("spec.wazuhIngress.hostname", place.Hostname, fmt.Sprintf("the Region serves the wildcard certificate *.%s, which covers exactly one label; use <label>.%s, or name an issuer in spec.wazuhIngress.tls.issuerRef", place.RegionSpec.Domain, place.RegionSpec.Domain))
+	}
+	pinned := tenant.Spec.WazuhIngress.EdgePorts
+	if place.Mode != v1alpha1.ModeEdgeHAProxy {
+		if pinned != nil {
+			return invalid("spec.wazuhIngress.edgePorts", fmt.Sprintf("%d/%d", pinned.Events, pinned.Enrollment), "edge ports belong to mode edge-haproxy; remove them, or set spec.wazuhIngress.mode to edge-haproxy")
+		}
+		return nil
+	}
+	edge := place.RegionSpec.Edge
+	if edge == nil || len(edge.Addresses) == 0 {
+		return &Problem{
+			Reason: v1alpha1.ReasonEdgeNotConfigured, Field: "spec.wazuhIngress.mode", Value: string(place.Mode),
+			Remedy: fmt.Sprintf("Region %q has no spec.edge.addresses; add the edge's address there, or use mode loadbalancer", place.Region),
+		}
+	}
+	return nil
+}
+
+func coveredByWildcard(hostname, domain string) bool {
+	label, ok := strings.CutSuffix(hostname, "."+domain)
+	return ok && label != "" && !strings.Contains(label, ".")
+}
+
+func isLabel(s string) bool {
+	if s == "" || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool {
+		return !(r == '-' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9')
+	}) < 0
+}
+
+func choices(lead string, names []string, otherwise string) string {
+	names = slices.Clone(names)
+	if len(names) == 0 {
+		return otherwise
+	}
+	return lead + " " + strings.Join(names, ", ") + ", or " + otherwise
+}
+
+func first(values ...string) string {
+	for _, value := range values {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+func firstMode(modes ...v1alpha1.IngressMode) v1alpha1.IngressMode {
+	for _, mode := range modes {
+		if mode != "" {
+			return mode
+		}
+	}
+	return ""
+}

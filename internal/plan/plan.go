@@ -1,0 +1,194 @@
+// Package plan decides; it is the heart of the operator and it is pure.
+//
+// [Place] says where a tenant belongs (region, mode, hostname), [Tenant] says
+// what must exist for it (claims, chart values), and [Report] says how it is
+// doing (conditions). Their input is data: objects as read from the API server,
+// an [Observed] of everything else, and the time. No function here reads a
+// clock, a file or the network, so every decision can be replayed from a folder
+// under testdata, and `soctalk-ingress render` can make it without a cluster.
+//
+// A *[Problem] means a person must change a spec. Waiting is not an error: it
+// is a condition with a reason.
+package plan
+
+import (
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/cert"
+)
+
+// Input is everything a decision about one tenant may depend on.
+type Input struct {
+	// Tenant as stored.
+	Tenant v1alpha1.Tenant `json:"tenant"`
+	// Regions are all of them; the tenant's is picked from these.
+	Regions []v1alpha1.Region `json:"regions"`
+	// Operator is how the operator itself runs.
+	Operator Operator `json:"operator"`
+	// Observed is what was seen in the cluster and on the wire.
+	Observed Observed `json:"observed"`
+	// Now is the moment of the decision.
+	Now time.Time `json:"now"`
+}
+
+// Operator describes the operator's own place, which the tenants' network
+// policies must let in.
+type Operator struct {
+	// Namespace the operator runs in.
+	Namespace string `json:"namespace"`
+	// PodLabels of the operator's pods.
+	PodLabels map[string]string `json:"podLabels"`
+}
+
+// Observed is what was seen outside the spec. Its zero value is an empty cluster.
+type Observed struct {
+	// Namespace tenant-<slug>.
+	Namespace NamespaceState `json:"namespace"`
+	// Claims maps every claim's name to the tenant that holds it.
+	Claims map[string]string `json:"claims,omitempty"`
+	// Secret is the enrollment secret's state, never its content.
+	Secret SecretState `json:"secret"`
+	// Certificate in the tenant's TLS Secret; nil when there is none.
+	Certificate *cert.Info `json:"certificate,omitempty"`
+	// CertificateIssue is what cert-manager says while there is no certificate.
+	CertificateIssue string `json:"certificateIssue,omitempty"`
+	// Service that agents connect to.
+	Service ServiceState `json:"service"`
+	// Manager and its API.
+	Manager ManagerState `json:"manager"`
+	// DNS answer for the hostname.
+	DNS DNSState `json:"dns"`
+}
+
+// NamespaceState is what is known of tenant-<slug>.
+type NamespaceState struct {
+	// Exists is true when the namespace is there.
+	Exists bool `json:"exists,omitempty"`
+	// Foreign says why the namespace cannot be used; empty when it can.
+	Foreign string `json:"foreign,omitempty"`
+}
+
+// SecretState is what is known of a Secret without its content.
+type SecretState struct {
+	// Exists is true when the Secret is there.
+	Exists bool `json:"exists,omitempty"`
+	// Problem is what secret.CheckEnrollment says of it.
+	Problem string `json:"problem,omitempty"`
+}
+
+// ServiceState is what is known of the agents' Service.
+type ServiceState struct {
+	// Exists is true when the Service is there.
+	Exists bool `json:"exists,omitempty"`
+	// Addresses assigned by the load balancer: IPs or host names.
+	Addresses []string `json:"addresses,omitempty"`
+	// Published is true once the Service asks for a DNS record; it stays asked for.
+	Published bool `json:"published,omitempty"`
+	// Event is the load balancer's own last word, such as "no available IPs".
+	Event string `json:"event,omitempty"`
+}
+
+// ManagerState is what is known of the tenant's manager.
+type ManagerState struct {
+	// Pods found behind the manager's labels, and how many are ready.
+	Pods  int `json:"pods,omitempty"`
+	Ready int `json:"ready,omitempty"`
+	// Asked is true when the API was called.
+	Asked bool `json:"asked,omitempty"`
+	// Refused is true when the API rejected the operator's credentials.
+	Refused bool `json:"refused,omitempty"`
+	// Error of the call, in words; empty when it succeeded.
+	Error string `json:"error,omitempty"`
+	// Version the API reports, such as v4.14.7.
+	Version string `json:"version,omitempty"`
+	// Agents the API counts.
+	Agents *v1alpha1.AgentCounts `json:"agents,omitempty"`
+}
+
+// DNSState is the answer to the question for the tenant's hostname.
+type DNSState struct {
+	// Asked is true when a name server was asked.
+	Asked bool `json:"asked,omitempty"`
+	// Addresses the hostname resolves to.
+	Addresses []string `json:"addresses,omitempty"`
+	// Expected are the addresses it should resolve to: the Service's, with host
+	// names resolved.
+	Expected []string `json:"expected,omitempty"`
+	// Error of the question, in words; a name that does not exist is no error.
+	Error string `json:"error,omitempty"`
+}
+
+// Desired is what must exist for a tenant.
+type Desired struct {
+	// Placement the rest was decided for.
+	Placement Placement `json:"placement"`
+	// Claims the tenant must hold before anything else is written.
+	Claims []Claim `json:"claims"`
+	// Values for the tenant chart, which describes every object.
+	Values map[string]any `json:"values"`
+	// Certificate says what the operator itself must put into the TLS Secret.
+	Certificate CertificateDuty `json:"certificate,omitempty"`
+}
+
+// Claim is a claim to hold.
+type Claim struct {
+	Name string             `json:"name"`
+	Kind v1alpha1.ClaimKind `json:"kind"`
+}
+
+// CertificateDuty is the operator's own part in getting the certificate.
+type CertificateDuty string
+
+const (
+	// CertificateByOthers: cert-manager writes the Secret.
+	CertificateByOthers CertificateDuty = ""
+	// CertificateIssue: sign a new one with the built-in authority.
+	CertificateIssue CertificateDuty = "issue"
+	// CertificateCopy: copy the Region's wildcard certificate.
+	CertificateCopy CertificateDuty = "copy"
+	// CertificateKeep: the one that is there serves.
+	CertificateKeep CertificateDuty = "keep"
+)
+
+// Tenant decides what must exist. The error, if any, is a *[Problem].
+func Tenant(in Input) (Desired, error) {
+	place, err := Place(in.Tenant, in.Regions)
+	if err != nil {
+		return Desired{}, err
+	}
+	if in.Observed.Namespace.Foreign != "" {
+		return Desired{}, namespaceNotOurs(place, in.Observed.Namespace.Foreign)
+	}
+	place.EdgePorts, err = assignPorts(in, place)
+	if err != nil {
+		return Desired{}, err
+	}
+	claims := wantedClaims(place)
+	if err := checkHolders(in, place, claims); err != nil {
+		return Desired{}, err
+	}
+	return Desired{
+		Placement:   place,
+		Claims:      claims,
+		Values:      values(in, place),
+		Certificate: certificateDuty(in, place),
+	}, nil
+}
+
+// certificateDuty renews a built-in certificate early and replaces one that does
+// not serve (another hostname, expired); a wildcard copy is compared by the
+// controller, which can see both Secrets.
+func certificateDuty(in Input, place Placement) CertificateDuty {
+	switch place.Strategy {
+	case v1alpha1.CertificateWildcard:
+		return CertificateCopy
+	case v1alpha1.CertificateBuiltInCA:
+		have := in.Observed.Certificate
+		if _, ok := cert.Check(have, place.Hostname, in.Now); !ok || cert.RenewalDue(*have, in.Now) {
+			return CertificateIssue
+		}
+		return CertificateKeep
+	}
+	return CertificateByOthers
+}

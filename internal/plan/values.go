@@ -1,0 +1,164 @@
+package plan
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// values are the tenant chart's values for one tenant. They hold names and
+// numbers, never a secret.
+func values(in Input, place Placement) map[string]any {
+	spec := in.Tenant.Spec
+	return prune(map[string]any{
+		"namespace": map[string]any{"create": true},
+		"tenant": map[string]any{
+			"slug":        place.Slug,
+			"displayName": spec.DisplayName,
+			"region":      place.Region,
+			"suspended":   spec.Suspended,
+		},
+		"wazuhIngress": ingressValues(spec.WazuhIngress, place),
+		"loadBalancer": loadBalancerValues(place),
+		"certificate":  certificateValues(place),
+		"enrollment":   map[string]any{"create": false, "secretName": naming.SecretEnrollment},
+		"api":          map[string]any{"create": false, "credentialsSecret": apiCredentials(spec.Manager), "tlsSecret": apiTLS(spec.Manager)},
+		"dns":          map[string]any{"publish": publish(in, place), "ttl": int64(place.RegionSpec.DNS.TTL)},
+		"manager":      managerValues(spec.Manager, place.RegionSpec.Manager),
+		"operator":     map[string]any{"namespace": in.Operator.Namespace, "podLabels": labels(in.Operator.PodLabels)},
+	})
+}
+
+func ingressValues(ingress v1alpha1.WazuhIngress, place Placement) map[string]any {
+	out := map[string]any{
+		"mode":     string(place.Mode),
+		"hostname": place.Hostname,
+		"tls":      map[string]any{"secretName": place.TLSSecret},
+	}
+	if len(ingress.AllowedCIDRs) > 0 {
+		cidrs := make([]any, len(ingress.AllowedCIDRs))
+		for i, cidr := range ingress.AllowedCIDRs {
+			cidrs[i] = cidr
+		}
+		out["allowedCIDRs"] = cidrs
+	}
+	if place.EdgePorts != nil {
+		out["edgePorts"] = map[string]any{"events": int64(place.EdgePorts.Events), "enrollment": int64(place.EdgePorts.Enrollment)}
+	}
+	return out
+}
+
+func loadBalancerValues(place Placement) map[string]any {
+	if place.Mode != v1alpha1.ModeLoadBalancer {
+		return nil
+	}
+	lb := place.RegionSpec.LoadBalancer
+	return map[string]any{
+		"preset":                lb.Preset,
+		"class":                 lb.Class,
+		"pool":                  lb.Pool,
+		"annotations":           labels(lb.Annotations),
+		"externalTrafficPolicy": lb.ExternalTrafficPolicy,
+	}
+}
+
+// certificateValues ask cert-manager only where it is the one to sign.
+func certificateValues(place Placement) map[string]any {
+	switch place.Strategy {
+	case v1alpha1.CertificateACME, v1alpha1.CertificateInternalCA:
+		return map[string]any{"create": true, "issuer": map[string]any{
+			"name": place.Issuer.Name, "kind": place.Issuer.Kind, "group": place.Issuer.Group,
+		}}
+	}
+	return map[string]any{"create": false}
+}
+
+func managerValues(spec v1alpha1.ManagerSpec, defaults v1alpha1.ManagerDeploy) map[string]any {
+	if spec.Attach != nil {
+		return map[string]any{"deploy": false, "selector": labels(spec.Attach.Selector)}
+	}
+	deploy := v1alpha1.ManagerDeploy{}
+	if spec.Deploy != nil {
+		deploy = *spec.Deploy
+	}
+	return map[string]any{
+		"deploy":  true,
+		"version": first(deploy.Version, defaults.Version),
+		"image":   map[string]any{"repository": first(deploy.Image, defaults.Image)},
+		"storage": map[string]any{
+			"size":      first(deploy.StorageSize, defaults.StorageSize),
+			"className": first(deploy.StorageClass, defaults.StorageClass),
+		},
+	}
+}
+
+func apiCredentials(manager v1alpha1.ManagerSpec) string {
+	if manager.Attach != nil {
+		return first(manager.Attach.APICredentialsSecret, naming.SecretAPI)
+	}
+	return naming.SecretAPI
+}
+
+func apiTLS(manager v1alpha1.ManagerSpec) string {
+	if manager.Attach != nil {
+		return ""
+	}
+	return naming.SecretAPITLS
+}
+
+// publish asks for the DNS record once everything before it is in place, and
+// never takes it back because a pod restarts: agents cache names.
+func publish(in Input, place Placement) bool {
+	if place.RegionSpec.DNS.Mode != v1alpha1.DNSExternalDNS {
+		return false
+	}
+	if in.Observed.Service.Published {
+		return true
+	}
+	for _, hop := range hopsBeforeDNS(in, place) {
+		if hop.status != isTrue {
+			return false
+		}
+	}
+	return true
+}
+
+func labels(in map[string]string) map[string]any {
+	if len(in) == 0 {
+		return nil
+	}
+	out := make(map[string]any, len(in))
+	for key, value := range in {
+		out[key] = value
+	}
+	return out
+}
+
+// prune drops what says nothing (nil, "", 0, empty maps) so that the chart's own
+// defaults count and golden files show only what was decided. False stays.
+func prune(in map[string]any) map[string]any {
+	out := maps.Clone(in)
+	for key, value := range out {
+		switch v := value.(type) {
+		case map[string]any:
+			v = prune(v)
+			out[key] = v
+			if len(v) == 0 {
+				delete(out, key)
+			}
+		case string:
+			if strings.TrimSpace(v) == "" {
+				delete(out, key)
+			}
+		case int64:
+			if v == 0 {
+				delete(out, key)
+			}
+		case nil:
+			delete(out, key)
+		}
+	}
+	return out
+}
