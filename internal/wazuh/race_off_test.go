@@ -1,0 +1,5 @@
+//go:build !race
+
+package wazuh
+
+const raceEnabled = false
