@@ -39,6 +39,9 @@ const (
 	SecretAPITLS = "wazuh-api-tls"
 )
 
+// APIUser is the user of the manager API the operator works as.
+const APIUser = "soctalk-ingress"
+
 // Keys within those Secrets.
 const (
 	KeyEnrollment  = "authd.pass"
@@ -69,6 +72,21 @@ const (
 const (
 	LabelSocTalkTenant    = "tenant"
 	LabelSocTalkManagedBy = "managed-by"
+)
+
+// Labels of a manager's pods, as SocTalk's chart sets them.
+const (
+	PodName      = "wazuh"
+	PodComponent = "manager"
+)
+
+// Annotations external-dns reads. Its prefix changed with v0.22; both are
+// written, so that either version publishes the name.
+const (
+	AnnotationDNSHostname       = "external-dns.kubernetes.io/hostname"
+	AnnotationDNSHostnameLegacy = "external-dns.alpha.kubernetes.io/hostname"
+	AnnotationDNSTTL            = "external-dns.kubernetes.io/ttl"
+	AnnotationDNSTTLLegacy      = "external-dns.alpha.kubernetes.io/ttl"
 )
 
 // Annotations.

@@ -1,0 +1,35 @@
+package controller
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+)
+
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// announce raises an event when a tenant's summary changed or an offboarding
+// step was finished. Its reason is the condition's reason; nothing is announced
+// twice.
+func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantStatus) {
+	before := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
+	after := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
+	if after != nil && (before == nil || before.Status != after.Status || before.Reason != after.Reason) {
+		kind := corev1.EventTypeNormal
+		if meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionStalled) {
+			kind = corev1.EventTypeWarning
+		}
+		r.events.Eventf(tenant, nil, kind, after.Reason, "Reconcile", "%s", after.Message)
+	}
+	if status.Offboarding == nil {
+		return
+	}
+	known := 0
+	if tenant.Status.Offboarding != nil {
+		known = len(tenant.Status.Offboarding.Done)
+	}
+	for _, record := range status.Offboarding.Done[known:] {
+		r.events.Eventf(tenant, nil, corev1.EventTypeNormal, string(record.Step), "Offboard", "%s", record.Evidence)
+	}
+}

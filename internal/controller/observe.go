@@ -1,0 +1,172 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/cert"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/secret"
+)
+
+// +kubebuilder:rbac:groups=ingress.soctalk.io,resources=regions,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list
+
+// observe looks at everything outside the spec that a decision depends on. It
+// never writes.
+func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place plan.Placement, claims map[string]string) (plan.Observed, error) {
+	seen := plan.Observed{Claims: claims}
+	var err error
+	if seen.Namespace, err = r.observeNamespace(ctx, place); err != nil {
+		return seen, err
+	}
+	if !seen.Namespace.Exists || seen.Namespace.Foreign != "" {
+		return seen, nil
+	}
+	if seen.Secret, err = r.observeSecret(ctx, place.Namespace); err != nil {
+		return seen, err
+	}
+	if seen.Certificate, err = r.observeCertificate(ctx, place); err != nil {
+		return seen, err
+	}
+	if seen.Certificate == nil {
+		seen.CertificateIssue = r.observeIssuing(ctx, place)
+	}
+	if seen.Service, err = r.observeService(ctx, place.Namespace); err != nil {
+		return seen, err
+	}
+	if seen.Manager, err = r.observeManager(ctx, tenant, place.Namespace); err != nil {
+		return seen, err
+	}
+	seen.DNS = r.observeDNS(ctx, place, seen.Service)
+	return seen, nil
+}
+
+func (r *Reconciler) observeNamespace(ctx context.Context, place plan.Placement) (plan.NamespaceState, error) {
+	var namespace corev1.Namespace
+	err := r.direct.Get(ctx, types.NamespacedName{Name: place.Namespace}, &namespace)
+	if apierrors.IsNotFound(err) {
+		return plan.NamespaceState{}, nil
+	}
+	if err != nil {
+		return plan.NamespaceState{}, fmt.Errorf("read namespace %q: %w", place.Namespace, err)
+	}
+	return plan.NamespaceState{Exists: true, Foreign: foreign(namespace, place.Slug)}, nil
+}
+
+// foreign says why a namespace may not be used for a tenant; it is empty for a
+// namespace we made, one SocTalk made for the tenant, and one handed to us by label.
+func foreign(namespace corev1.Namespace, slug string) string {
+	if namespace.DeletionTimestamp != nil {
+		return "is still being deleted"
+	}
+	if owner := namespace.Labels[naming.LabelTenant]; owner != "" {
+		if owner == slug {
+			return ""
+		}
+		return fmt.Sprintf("is labelled %s=%s", naming.LabelTenant, owner)
+	}
+	if namespace.Labels[naming.LabelSocTalkTenant] == "true" && namespace.Labels[naming.LabelSocTalkManagedBy] == "soctalk" {
+		return ""
+	}
+	return "was made by somebody else"
+}
+
+func (r *Reconciler) observeSecret(ctx context.Context, namespace string) (plan.SecretState, error) {
+	held, err := r.readSecret(ctx, namespace, naming.SecretEnrollment)
+	if err != nil || held == nil {
+		return plan.SecretState{}, err
+	}
+	state := plan.SecretState{Exists: true}
+	if problem := secret.CheckEnrollment(held.Data[naming.KeyEnrollment]); problem != nil {
+		state.Problem = problem.Error()
+	}
+	return state, nil
+}
+
+func (r *Reconciler) observeCertificate(ctx context.Context, place plan.Placement) (*cert.Info, error) {
+	held, err := r.readSecret(ctx, place.Namespace, place.TLSSecret)
+	if err != nil || held == nil {
+		return nil, err
+	}
+	info := cert.Inspect(held.Data[naming.KeyTLSCert], held.Data[naming.KeyTLSKey])
+	return &info, nil
+}
+
+// observeIssuing carries cert-manager's own words up while it has not issued.
+func (r *Reconciler) observeIssuing(ctx context.Context, place plan.Placement) string {
+	for _, gvk := range r.kinds {
+		if gvk.Kind != "Certificate" {
+			continue
+		}
+		certificate := &unstructured.Unstructured{}
+		certificate.SetGroupVersionKind(gvk)
+		if err := r.cached.Get(ctx, types.NamespacedName{Namespace: place.Namespace, Name: place.TLSSecret}, certificate); err != nil {
+			return ""
+		}
+		return conditionMessage(certificate, "Issuing", "Ready")
+	}
+	return ""
+}
+
+func conditionMessage(object *unstructured.Unstructured, kinds ...string) string {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	for _, kind := range kinds {
+		for _, item := range conditions {
+			condition, ok := item.(map[string]any)
+			if ok && condition["type"] == kind && condition["message"] != nil {
+				return fmt.Sprint(condition["message"])
+			}
+		}
+	}
+	return ""
+}
+
+func (r *Reconciler) observeService(ctx context.Context, namespace string) (plan.ServiceState, error) {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
+	err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, object)
+	if apierrors.IsNotFound(err) {
+		return plan.ServiceState{}, nil
+	}
+	if err != nil {
+		return plan.ServiceState{}, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
+	}
+	var service corev1.Service
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service); err != nil {
+		return plan.ServiceState{}, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
+	}
+	state := plan.ServiceState{Exists: true, Published: service.Annotations[naming.AnnotationDNSHostname] != ""}
+	for _, ingress := range service.Status.LoadBalancer.Ingress {
+		if ingress.IP != "" {
+			state.Addresses = append(state.Addresses, ingress.IP)
+		} else if ingress.Hostname != "" {
+			state.Addresses = append(state.Addresses, ingress.Hostname)
+		}
+	}
+	return state, nil
+}
+
+// readSecret reads a Secret's bytes from the API server: they are never cached.
+// Nil means there is none.
+func (r *Reconciler) readSecret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	var held corev1.Secret
+	err := r.direct.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &held)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read secret %s/%s: %w", namespace, name, err)
+	}
+	return &held, nil
+}

@@ -1,0 +1,233 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// offboard removes a tenant, one step a turn. Each step may be repeated; its
+// record in the status is written before the next one starts, so an operator
+// that dies between two steps goes on where it stopped. An error is shown in
+// the status and retried: no step is ever skipped because it failed.
+func (r *Reconciler) offboard(ctx context.Context, tenant *v1alpha1.Tenant) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(tenant, naming.Finalizer) {
+		return ctrl.Result{}, nil
+	}
+	progress := progressOf(tenant, metav1.NewTime(r.options.Now()))
+	step, more := nextStep(progress)
+	if !more {
+		return ctrl.Result{}, r.letGo(ctx, tenant)
+	}
+	progress.Step = step
+	evidence, done, err := r.runStep(ctx, tenant, step, progress)
+	if done && err == nil {
+		progress.Done = append(progress.Done, v1alpha1.OffboardingRecord{
+			Step: step, At: metav1.NewTime(r.options.Now()), Evidence: evidence,
+		})
+	}
+	if reportErr := r.reportOffboarding(ctx, tenant, progress, err); reportErr != nil {
+		return ctrl.Result{}, reportErr
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !done {
+		return ctrl.Result{RequeueAfter: waitingPoll}, nil
+	}
+	// A turn of its own for the next step: it must see the record just written.
+	return ctrl.Result{RequeueAfter: 1}, nil
+}
+
+func progressOf(tenant *v1alpha1.Tenant, now metav1.Time) *v1alpha1.OffboardingStatus {
+	if tenant.Status.Offboarding != nil {
+		return tenant.Status.Offboarding.DeepCopy()
+	}
+	return &v1alpha1.OffboardingStatus{StartedAt: now}
+}
+
+func nextStep(progress *v1alpha1.OffboardingStatus) (step v1alpha1.OffboardingStep, more bool) {
+	done := map[v1alpha1.OffboardingStep]bool{}
+	for _, record := range progress.Done {
+		done[record.Step] = true
+	}
+	for _, step := range v1alpha1.OffboardingSteps() {
+		if !done[step] {
+			return step, true
+		}
+	}
+	return "", false
+}
+
+// runStep does one step and says what it saw, or that it is not done yet.
+func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step v1alpha1.OffboardingStep, progress *v1alpha1.OffboardingStatus) (evidence string, done bool, err error) {
+	switch step {
+	case v1alpha1.StepReleaseClaims:
+		released, err := r.release(ctx, tenant.Name, nil)
+		return fmt.Sprintf("%d claims released", released), err == nil, err
+	}
+	var namespace corev1.Namespace
+	err = r.direct.Get(ctx, types.NamespacedName{Name: naming.Namespace(tenant.Name)}, &namespace)
+	if apierrors.IsNotFound(err) {
+		return "namespace " + naming.Namespace(tenant.Name) + " does not exist", true, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("read namespace %q: %w", naming.Namespace(tenant.Name), err)
+	}
+	// A namespace in deletion is ours to wait for; one that never was ours is left alone.
+	if why := foreign(namespace, tenant.Name); why != "" && namespace.DeletionTimestamp == nil {
+		return fmt.Sprintf("namespace %s %s and is left alone", namespace.Name, why), true, nil
+	}
+	switch step {
+	case v1alpha1.StepStopRouting:
+		return r.stopRouting(ctx, namespace.Name)
+	case v1alpha1.StepDeleteRegistrations:
+		return r.deleteRegistrations(ctx, tenant, progress)
+	case v1alpha1.StepRemoveObjects:
+		return r.removeObjects(ctx, tenant.Name, &namespace)
+	}
+	return "", false, fmt.Errorf("unknown offboarding step %q", step)
+}
+
+// stopRouting removes the agents' Service, and with it address and DNS record.
+func (r *Reconciler) stopRouting(ctx context.Context, namespace string) (string, bool, error) {
+	service := &unstructured.Unstructured{}
+	service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
+	err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, service)
+	if apierrors.IsNotFound(err) {
+		return fmt.Sprintf("service %s is gone, and with it address and name", naming.ServiceAgents), true, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
+	}
+	return "", false, r.deleteOurs(ctx, service)
+}
+
+// deleteRegistrations asks the manager to delete every agent and believes it
+// only when its list is empty.
+func (r *Reconciler) deleteRegistrations(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus) (string, bool, error) {
+	if why := tenant.Annotations[naming.AnnotationAbandonRegistrations]; why != "" {
+		return "registrations were abandoned by annotation: " + why, true, nil
+	}
+	there, err := r.managerExists(ctx, tenant)
+	if err != nil {
+		return "", false, err
+	}
+	if !there {
+		return "no manager exists, so no registration does", true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*apiTimeout)
+	defer cancel()
+	api, err := r.api(ctx, *tenant)
+	if err != nil {
+		return "", false, managerTrouble(tenant, err)
+	}
+	deleted, err := api.DeleteAllAgents(ctx)
+	progress.DeletedRegistrations += int32(len(deleted))
+	if err != nil {
+		return "", false, managerTrouble(tenant, err)
+	}
+	left, err := api.AgentsSummary(ctx)
+	if err != nil {
+		return "", false, managerTrouble(tenant, err)
+	}
+	if left.Total > 0 {
+		return "", false, nil
+	}
+	return fmt.Sprintf("%d registrations deleted; the manager reports 0", progress.DeletedRegistrations), true, nil
+}
+
+func managerTrouble(tenant *v1alpha1.Tenant, err error) error {
+	return fmt.Errorf("the manager's API must delete the registrations: %s; repair the manager, or give the registrations up with: kubectl annotate tenant %s %s=\"why\"",
+		words(err), tenant.Name, naming.AnnotationAbandonRegistrations)
+}
+
+// managerExists is true while there is a manager to ask: its pods, or the
+// StatefulSet that would start them.
+func (r *Reconciler) managerExists(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
+	namespace := naming.Namespace(tenant.Name)
+	var pods corev1.PodList
+	if err := r.direct.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels(managerLabels(tenant.Spec.Manager))); err != nil {
+		return false, fmt.Errorf("list manager pods in %q: %w", namespace, err)
+	}
+	if len(pods.Items) > 0 {
+		return true, nil
+	}
+	for _, gvk := range r.kinds {
+		if gvk.Kind != "StatefulSet" {
+			continue
+		}
+		set := &unstructured.Unstructured{}
+		set.SetGroupVersionKind(gvk)
+		err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.Manager}, set)
+		if err == nil {
+			return true, nil
+		}
+		if !apierrors.IsNotFound(err) {
+			return false, fmt.Errorf("read statefulset %s/%s: %w", namespace, naming.Manager, err)
+		}
+	}
+	return false, nil
+}
+
+// removeObjects deletes the namespace if we made it. One that SocTalk or a
+// person made stays, without our objects.
+func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *corev1.Namespace) (string, bool, error) {
+	r.managers.forget(slug)
+	if namespace.Annotations[naming.AnnotationCreatedBy] == naming.Product {
+		if namespace.DeletionTimestamp != nil {
+			return "", false, nil
+		}
+		uid := namespace.UID
+		err := r.writer.Delete(ctx, namespace, client.Preconditions{UID: &uid})
+		if client.IgnoreNotFound(err) != nil {
+			return "", false, fmt.Errorf("delete namespace %q: %w", namespace.Name, err)
+		}
+		return "", false, nil
+	}
+	if err := r.prune(ctx, plan.Placement{Slug: slug, Namespace: namespace.Name}, nil); err != nil {
+		return "", false, err
+	}
+	for _, name := range []string{naming.SecretEnrollment, naming.SecretTLS, naming.SecretAPI, naming.SecretAPITLS} {
+		held, err := r.readSecret(ctx, namespace.Name, name)
+		if err != nil {
+			return "", false, err
+		}
+		if held == nil || held.Labels[naming.LabelManagedBy] != naming.Product {
+			continue
+		}
+		if err := r.deleteOurs(ctx, held); err != nil {
+			return "", false, err
+		}
+	}
+	return fmt.Sprintf("our objects are gone; namespace %s was not made by us and stays", namespace.Name), true, nil
+}
+
+func (r *Reconciler) reportOffboarding(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus, stepErr error) error {
+	in := plan.Input{Tenant: *tenant.DeepCopy(), Now: r.options.Now()}
+	in.Tenant.Status.Offboarding = progress
+	status := plan.Report(in, plan.Outcome{Err: stepErr})
+	return r.patchStatus(ctx, *tenant, status)
+}
+
+func (r *Reconciler) letGo(ctx context.Context, tenant *v1alpha1.Tenant) error {
+	before := tenant.DeepCopy()
+	controllerutil.RemoveFinalizer(tenant, naming.Finalizer)
+	err := r.writer.Patch(ctx, tenant, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("remove finalizer from tenant %q: %w", tenant.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package controller
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/internal/ca"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/secret"
+)
+
+// apiCertificateLifetime is long because the manager's API reads its certificate
+// only when it starts, and only the operator ever verifies it.
+const apiCertificateLifetime = 10 * 365 * 24 * time.Hour
+
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=create;update;delete
+
+// ensureSecrets makes what must exist before the tenant's pods start. A secret
+// that exists is never generated again.
+func (r *Reconciler) ensureSecrets(ctx context.Context, in *plan.Input, desired plan.Desired) error {
+	place := desired.Placement
+	if err := r.ensureOnce(ctx, place, naming.SecretEnrollment, func() (map[string][]byte, error) {
+		file, err := secret.NewEnrollment(rand.Reader)
+		return map[string][]byte{naming.KeyEnrollment: file}, err
+	}); err != nil {
+		return err
+	}
+	if in.Tenant.Spec.Manager.Attach == nil {
+		if err := r.ensureAPISecrets(ctx, place); err != nil {
+			return err
+		}
+	}
+	switch desired.Certificate {
+	case plan.CertificateIssue:
+		return r.issueCertificate(ctx, place)
+	case plan.CertificateCopy:
+		return r.copyWildcard(ctx, place)
+	}
+	return nil
+}
+
+func (r *Reconciler) ensureAPISecrets(ctx context.Context, place plan.Placement) error {
+	if err := r.ensureOnce(ctx, place, naming.SecretAPI, func() (map[string][]byte, error) {
+		password, err := secret.NewAPIPassword(rand.Reader)
+		return map[string][]byte{naming.KeyAPIUsername: []byte(naming.APIUser), naming.KeyAPIPassword: password}, err
+	}); err != nil {
+		return err
+	}
+	return r.ensureOnce(ctx, place, naming.SecretAPITLS, func() (map[string][]byte, error) {
+		authority, err := r.authority(ctx)
+		if err != nil {
+			return nil, err
+		}
+		pair, err := authority.Issue([]string{naming.APIHost(place.Slug)}, apiCertificateLifetime, r.options.Now())
+		return tlsData(pair, authority.CertPEM), err
+	})
+}
+
+// ensureOnce creates a Secret if there is none. Losing the race to create it is
+// fine: the other one's content counts.
+func (r *Reconciler) ensureOnce(ctx context.Context, place plan.Placement, name string, make func() (map[string][]byte, error)) error {
+	held, err := r.readSecret(ctx, place.Namespace, name)
+	if err != nil || held != nil {
+		return err
+	}
+	data, err := make()
+	if err != nil {
+		return err
+	}
+	err = r.writer.Create(ctx, newSecret(place, name, data))
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create secret %s/%s: %w", place.Namespace, name, err)
+	}
+	return nil
+}
+
+func newSecret(place plan.Placement, name string, data map[string][]byte) *corev1.Secret {
+	kind := corev1.SecretTypeOpaque
+	if len(data[naming.KeyTLSCert]) > 0 {
+		kind = corev1.SecretTypeTLS
+	}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: place.Namespace, Name: name, Labels: map[string]string{
+			naming.LabelTenant: place.Slug, naming.LabelManagedBy: naming.Product,
+		}},
+		Type: kind,
+		Data: data,
+	}
+}
+
+// issueCertificate signs a certificate for the hostname with the built-in authority.
+func (r *Reconciler) issueCertificate(ctx context.Context, place plan.Placement) error {
+	authority, err := r.authority(ctx)
+	if err != nil {
+		return err
+	}
+	pair, err := authority.Issue([]string{place.Hostname}, ca.LeafLifetime, r.options.Now())
+	if err != nil {
+		return err
+	}
+	return r.writeTLS(ctx, place, tlsData(pair, authority.CertPEM))
+}
+
+// copyWildcard keeps the tenant's Secret equal to the Region's wildcard
+// certificate. A tenant sees its own copy and has no way to another namespace.
+func (r *Reconciler) copyWildcard(ctx context.Context, place plan.Placement) error {
+	name := place.RegionSpec.Certificates.WildcardSecret
+	source, err := r.readSecret(ctx, r.options.Operator.Namespace, name)
+	if err != nil {
+		return err
+	}
+	if source == nil {
+		return nil // CertificateReady says that there is none
+	}
+	data := map[string][]byte{}
+	for _, key := range []string{naming.KeyTLSCert, naming.KeyTLSKey, naming.KeyTLSCA} {
+		if value, ok := source.Data[key]; ok {
+			data[key] = value
+		}
+	}
+	return r.writeTLS(ctx, place, data)
+}
+
+func (r *Reconciler) writeTLS(ctx context.Context, place plan.Placement, data map[string][]byte) error {
+	held, err := r.readSecret(ctx, place.Namespace, place.TLSSecret)
+	if err != nil {
+		return err
+	}
+	if held == nil {
+		return r.ensureOnce(ctx, place, place.TLSSecret, func() (map[string][]byte, error) { return data, nil })
+	}
+	if sameData(held.Data, data) {
+		return nil
+	}
+	held.Data = data
+	// An update carries the resourceVersion we read, so two operators never mix halves.
+	err = r.writer.Update(ctx, held)
+	if apierrors.IsConflict(err) {
+		return errConflict
+	}
+	if err != nil {
+		return fmt.Errorf("write secret %s/%s: %w", place.Namespace, place.TLSSecret, err)
+	}
+	return nil
+}
+
+// authority loads the built-in authority, making it on first use.
+func (r *Reconciler) authority(ctx context.Context) (*ca.Authority, error) {
+	namespace := r.options.Operator.Namespace
+	for range 2 {
+		held, err := r.readSecret(ctx, namespace, naming.SecretCA)
+		if err != nil {
+			return nil, err
+		}
+		if held != nil {
+			return ca.Load(ca.Pair{CertPEM: held.Data[naming.KeyTLSCert], KeyPEM: held.Data[naming.KeyTLSKey]})
+		}
+		fresh, err := ca.New("SocTalk Ingress CA", r.options.Now())
+		if err != nil {
+			return nil, err
+		}
+		object := &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: naming.SecretCA, Labels: map[string]string{naming.LabelManagedBy: naming.Product}},
+			Type:       corev1.SecretTypeTLS,
+			Data:       tlsData(fresh.Pair, fresh.CertPEM),
+		}
+		err = r.writer.Create(ctx, object)
+		if err == nil {
+			return fresh, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, fmt.Errorf("create secret %s/%s: %w", namespace, naming.SecretCA, err)
+		}
+	}
+	return nil, fmt.Errorf("secret %s/%s comes and goes", namespace, naming.SecretCA)
+}
+
+func tlsData(pair ca.Pair, authority []byte) map[string][]byte {
+	return map[string][]byte{
+		naming.KeyTLSCert: pair.CertPEM,
+		naming.KeyTLSKey:  pair.KeyPEM,
+		naming.KeyTLSCA:   authority,
+	}
+}
+
+func sameData(a, b map[string][]byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for key, value := range a {
+		if other, ok := b[key]; !ok || !bytes.Equal(value, other) {
+			return false
+		}
+	}
+	return true
+}
+
+// deleteOurs deletes an object only if it is still the one we looked at.
+func (r *Reconciler) deleteOurs(ctx context.Context, object client.Object) error {
+	uid := object.GetUID()
+	err := r.writer.Delete(ctx, object, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete %s %s/%s: %w", object.GetObjectKind().GroupVersionKind().Kind, object.GetNamespace(), object.GetName(), err)
+	}
+	return nil
+}

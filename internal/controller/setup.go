@@ -1,0 +1,211 @@
+// Package controller carries decisions into the cluster and reports what came
+// of them: observe → plan (pure) → apply → observe → report. It decides nothing
+// itself; what a tenant needs is internal/plan's, what its objects look like is
+// the chart's, what they are called is internal/naming's.
+//
+// Start with [Reconciler.Reconcile] in tenant.go. Reading lives in observe*.go
+// and never writes; writing lives in apply.go, secrets.go and claims.go and
+// never decides; offboard.go removes a tenant in ordered steps.
+package controller
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/chart"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// Options say how the operator runs. The zero value of each optional field is
+// the way it works inside a cluster.
+type Options struct {
+	// Operator is the namespace and pod labels the tenants' policies let in.
+	Operator plan.Operator
+	// Dial reaches in-cluster names such as wazuh-manager-api.tenant-acme.svc:55000.
+	// Nil means the ordinary network of the pod.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Now is the clock; nil means the real one.
+	Now func() time.Time
+	// Poll is how often a ready tenant's manager is asked; 0 means 30 s.
+	Poll time.Duration
+}
+
+// Scheme knows the product's kinds and Kubernetes' own.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register Kubernetes kinds: %w", err)
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register %s: %w", v1alpha1.GroupVersion, err)
+	}
+	return scheme, nil
+}
+
+// CacheOptions keep memory and rights small: of the kinds the chart renders only
+// objects that carry our tenant label are held, Secrets as metadata only, and a
+// read of anything nobody declared fails instead of starting a cluster-wide watch.
+func CacheOptions() cache.Options {
+	ours, err := labels.Parse(naming.LabelTenant)
+	if err != nil {
+		panic(err) // a constant label is always a valid selector
+	}
+	byObject := map[client.Object]cache.ByObject{}
+	for _, gvk := range chart.Kinds() {
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(gvk)
+		byObject[object] = cache.ByObject{Label: ours}
+	}
+	return cache.Options{ByObject: byObject, ReaderFailOnMissingInformer: true}
+}
+
+// Register adds the controllers to a manager.
+func Register(mgr ctrl.Manager, options Options) error {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Poll == 0 {
+		options.Poll = 30 * time.Second
+	}
+	kinds, err := installed(mgr.GetRESTMapper(), chart.Kinds())
+	if err != nil {
+		return err
+	}
+	r := &Reconciler{
+		cached:   mgr.GetClient(),
+		direct:   mgr.GetAPIReader(),
+		writer:   mgr.GetClient(),
+		events:   mgr.GetEventRecorder(naming.Product),
+		kinds:    kinds,
+		options:  options,
+		applied:  newApplied(),
+		managers: newManagers(options.Dial),
+	}
+	if err := r.watchTenants(mgr, kinds); err != nil {
+		return err
+	}
+	regions := &RegionReconciler{cached: mgr.GetClient(), writer: mgr.GetClient()}
+	return regions.watch(mgr)
+}
+
+// writer is the part of a client that writes.
+type writer interface {
+	client.Writer
+	client.StatusClient
+}
+
+// Reconciler keeps every Tenant as its spec says.
+type Reconciler struct {
+	// cached reads what is watched; direct reads bytes of Secrets and objects
+	// that carry no label of ours; writer writes.
+	cached client.Reader
+	direct client.Reader
+	writer writer
+	events events.EventRecorder
+	kinds  []schema.GroupVersionKind
+
+	options  Options
+	applied  *applied
+	managers *managers
+}
+
+func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionKind) error {
+	build := ctrl.NewControllerManagedBy(mgr).
+		Named("tenant").
+		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Or(
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.allTenants), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Claim{}, handler.EnqueueRequestsFromMapFunc(r.tenantsWaitingForClaim), builder.WithPredicates(deletions())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 8})
+	for _, gvk := range kinds {
+		if gvk.Kind == "Secret" {
+			continue
+		}
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(gvk)
+		build = build.Watches(object, handler.EnqueueRequestsFromMapFunc(tenantOf))
+	}
+	secret := &metav1.PartialObjectMetadata{}
+	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	build = build.WatchesMetadata(secret, handler.EnqueueRequestsFromMapFunc(tenantOf))
+	if err := build.Complete(r); err != nil {
+		return fmt.Errorf("watch tenants: %w", err)
+	}
+	return nil
+}
+
+// tenantOf finds the tenant an object belongs to by its label; objects carry no
+// owner reference, so that restoring a Tenant from a backup (with a new UID)
+// never has the garbage collector remove a namespace full of agents' keys.
+func tenantOf(_ context.Context, object client.Object) []reconcile.Request {
+	slug := object.GetLabels()[naming.LabelTenant]
+	if slug == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: slug}}}
+}
+
+func (r *Reconciler) allTenants(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.tenantsWhere(ctx, func(v1alpha1.Tenant) bool { return true })
+}
+
+// tenantsWaitingForClaim wakes the tenants that lost a race when a claim is freed.
+func (r *Reconciler) tenantsWaitingForClaim(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.tenantsWhere(ctx, func(tenant v1alpha1.Tenant) bool {
+		return !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionClaimsHeld)
+	})
+}
+
+func (r *Reconciler) tenantsWhere(ctx context.Context, want func(v1alpha1.Tenant) bool) []reconcile.Request {
+	var tenants v1alpha1.TenantList
+	if err := r.cached.List(ctx, &tenants); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list tenants")
+		return nil
+	}
+	var requests []reconcile.Request
+	for _, tenant := range tenants.Items {
+		if want(tenant) {
+			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: tenant.Name}})
+		}
+	}
+	return requests
+}
+
+// installed leaves out kinds the cluster does not have, such as cert-manager's.
+func installed(mapper meta.RESTMapper, kinds []schema.GroupVersionKind) ([]schema.GroupVersionKind, error) {
+	var found []schema.GroupVersionKind
+	for _, gvk := range kinds {
+		_, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+		switch {
+		case meta.IsNoMatchError(err):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("look up kind %s: %w", gvk, err)
+		}
+		found = append(found, gvk)
+	}
+	return found, nil
+}

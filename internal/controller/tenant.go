@@ -1,0 +1,152 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// waitingPoll wakes a tenant that waits for something no watch tells of: a DNS
+// answer, a manager's API.
+const waitingPoll = 2 * time.Second
+
+// +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants/status,verbs=patch
+// +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants/finalizers,verbs=update
+
+// Reconcile brings one tenant closer to its spec and says how far it came.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	var tenant v1alpha1.Tenant
+	if err := r.cached.Get(ctx, request.NamespacedName, &tenant); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if tenant.DeletionTimestamp != nil {
+		return r.offboard(ctx, &tenant)
+	}
+	if err := r.addFinalizer(ctx, &tenant); err != nil {
+		return ctrl.Result{}, err
+	}
+	in, err := r.input(ctx, tenant)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	desired, err := r.reach(ctx, &in)
+	if errors.Is(err, errConflict) {
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	return r.report(ctx, in, plan.Outcome{Desired: desired, Err: err})
+}
+
+// reach decides and applies. What it decided is returned even when applying
+// failed, so that the report can describe it.
+func (r *Reconciler) reach(ctx context.Context, in *plan.Input) (plan.Desired, error) {
+	desired, err := r.decide(ctx, in)
+	if err != nil {
+		return plan.Desired{}, err
+	}
+	if err := r.apply(ctx, in, desired); err != nil {
+		return desired, err
+	}
+	// Look again: the report speaks of what is there now.
+	in.Observed, err = r.observe(ctx, in.Tenant, desired.Placement, in.Observed.Claims)
+	return desired, err
+}
+
+// decide plans, claims, and plans again when another tenant was faster.
+func (r *Reconciler) decide(ctx context.Context, in *plan.Input) (plan.Desired, error) {
+	const attempts = 8
+	for range attempts {
+		desired, err := plan.Tenant(*in)
+		if err != nil {
+			return plan.Desired{}, err
+		}
+		lost, err := r.claim(ctx, in, desired.Claims)
+		if err != nil {
+			return plan.Desired{}, err
+		}
+		if !lost {
+			return desired, nil
+		}
+	}
+	return plan.Desired{}, fmt.Errorf("claim names for tenant %q: lost %d races in a row", in.Tenant.Name, attempts)
+}
+
+// input gathers everything a decision may depend on.
+func (r *Reconciler) input(ctx context.Context, tenant v1alpha1.Tenant) (plan.Input, error) {
+	var regions v1alpha1.RegionList
+	if err := r.cached.List(ctx, &regions); err != nil {
+		return plan.Input{}, fmt.Errorf("list regions: %w", err)
+	}
+	claims, err := r.claims(ctx)
+	if err != nil {
+		return plan.Input{}, err
+	}
+	in := plan.Input{Tenant: tenant, Regions: regions.Items, Operator: r.options.Operator, Now: r.options.Now()}
+	in.Observed.Claims = claims
+	place, err := plan.Place(tenant, regions.Items)
+	if err != nil {
+		return in, nil // plan.Tenant meets the same problem and reports it
+	}
+	in.Observed, err = r.observe(ctx, tenant, place, claims)
+	return in, err
+}
+
+func (r *Reconciler) addFinalizer(ctx context.Context, tenant *v1alpha1.Tenant) error {
+	if controllerutil.ContainsFinalizer(tenant, naming.Finalizer) {
+		return nil
+	}
+	before := tenant.DeepCopy()
+	controllerutil.AddFinalizer(tenant, naming.Finalizer)
+	if err := r.writer.Patch(ctx, tenant, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("add finalizer to tenant %q: %w", tenant.Name, err)
+	}
+	return nil
+}
+
+// report writes the status once, if it changed, and says when to look again.
+func (r *Reconciler) report(ctx context.Context, in plan.Input, outcome plan.Outcome) (ctrl.Result, error) {
+	status := plan.Report(in, outcome)
+	if err := r.patchStatus(ctx, in.Tenant, status); err != nil {
+		return ctrl.Result{}, err
+	}
+	var problem *plan.Problem
+	switch {
+	case errors.As(outcome.Err, &problem):
+		// A person must act; a watch on the spec, the Region or a claim wakes us.
+		return ctrl.Result{}, nil
+	case outcome.Err != nil:
+		return ctrl.Result{}, outcome.Err
+	case plan.Settled(status):
+		return ctrl.Result{RequeueAfter: r.options.Poll}, nil
+	}
+	return ctrl.Result{RequeueAfter: waitingPoll}, nil
+}
+
+func (r *Reconciler) patchStatus(ctx context.Context, tenant v1alpha1.Tenant, status v1alpha1.TenantStatus) error {
+	if equality.Semantic.DeepEqual(tenant.Status, status) {
+		return nil
+	}
+	before := tenant.DeepCopy()
+	after := tenant.DeepCopy()
+	after.Status = status
+	err := r.writer.Status().Patch(ctx, after, client.MergeFrom(before))
+	if apierrors.IsNotFound(err) {
+		return nil // gone while we looked
+	}
+	if err != nil {
+		return fmt.Errorf("write status of tenant %q: %w", tenant.Name, err)
+	}
+	r.announce(&tenant, status)
+	return nil
+}
