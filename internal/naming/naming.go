@@ -124,3 +124,9 @@ func PortClaim(region string, port int32) string { return fmt.Sprintf("port.%s.%
 
 // APIHost is the in-cluster name of a tenant's manager API, without port.
 func APIHost(slug string) string { return ServiceAPI + "." + Namespace(slug) + ".svc" }
+
+// OperatorPodLabels are the labels of the operator's own pods, which every
+// tenant's network policy lets in to the manager's API.
+func OperatorPodLabels() map[string]string {
+	return map[string]string{LabelName: Product, LabelComponent: "operator"}
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/soctalk/soctalk-ingress/internal/controller"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/operator"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// operatorFlags are the operator's command line.
+type operatorFlags struct {
+	namespace      string
+	leaderElect    bool
+	healthAddress  string
+	metricsAddress string
+	poll           time.Duration
+	logLevel       string
+}
+
+// newOperatorCommand runs the operator, usually in its Deployment.
+func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
+	flags := operatorFlags{}
+	command := &cobra.Command{
+		Use:   "operator",
+		Short: "run the operator that keeps every Tenant as its spec says",
+		Long: "Run the operator. It is normally started by the chart soctalk-ingress inside\n" +
+			"the cluster; outside, it uses the kubeconfig and must be able to reach the\n" +
+			"managers' Services.",
+		Example: "  # inside the cluster, as the chart starts it\n" +
+			"  soctalk-ingress operator --leader-elect --namespace soctalk-system",
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			var level slog.Level
+			if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
+				return fmt.Errorf("--log-level: %q: use debug, info, warn or error", flags.logLevel)
+			}
+			rest, err := config.ToRESTConfig()
+			if err != nil {
+				return err
+			}
+			return operator.Run(command.Context(), operator.Options{
+				Config: rest,
+				Controller: controller.Options{
+					Operator: plan.Operator{Namespace: flags.namespace, PodLabels: naming.OperatorPodLabels()},
+					Poll:     flags.poll,
+				},
+				LeaderElect:    flags.leaderElect,
+				HealthAddress:  flags.healthAddress,
+				MetricsAddress: flags.metricsAddress,
+				Log:            slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+			})
+		},
+	}
+	namespace := os.Getenv("POD_NAMESPACE")
+	if namespace == "" {
+		namespace = naming.DefaultSystemNamespace
+	}
+	set := command.Flags()
+	// The name is shared with kubectl's flag on purpose: it is the namespace we act in.
+	set.StringVar(&flags.namespace, "namespace", namespace, "namespace the operator runs in; its own Secrets live there")
+	set.BoolVar(&flags.leaderElect, "leader-elect", false, "work only while holding the Lease, so that replicas can stand by")
+	set.StringVar(&flags.healthAddress, "health-address", ":8081", "where /healthz and /readyz are served; 0 for nowhere")
+	set.StringVar(&flags.metricsAddress, "metrics-address", ":8080", "where /metrics is served; 0 for nowhere")
+	set.DurationVar(&flags.poll, "poll", 30*time.Second, "how often a ready tenant's manager is asked for its agents")
+	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
+	return command
+}
