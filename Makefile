@@ -1,0 +1,48 @@
+# `make` prints this help. `make demo` and `make test` need nothing installed but Go, bash and git.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   = -s -w -X main.version=$(VERSION)
+TOOL      = go tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check generate check-generate lint fuzz bench clean
+
+help: ## show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: preflight ## build bin/soctalk-ingress and bin/wazuhsim
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/soctalk-ingress ./cmd/soctalk-ingress
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/wazuhsim ./cmd/wazuhsim
+
+demo: build ## two tenants on a real Kubernetes API, end to end; Ctrl-C ends it
+	@bin/soctalk-ingress demo $(DEMO_ARGS)
+
+test: preflight ## everything: generated files, linters, unit, integration against a real API server
+	@bash hack/test.sh
+
+check: preflight ## the quick half of the tests: no control plane, about a minute
+	@bash hack/test.sh quick
+
+generate: ## write what is generated: deep copies, kinds, rights, reference docs
+	@$(TOOL) controller-gen object paths=./api/...
+	@$(TOOL) controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:dir=charts/soctalk-ingress/crds-source
+	@$(TOOL) controller-gen rbac:roleName=soctalk-ingress paths=./internal/controller/... output:rbac:dir=charts/soctalk-ingress/files
+
+check-generate: ## fail if a generated file is not what `make generate` writes
+	@bash hack/check-generate.sh
+
+lint: ## gofmt, go vet, staticcheck
+	@bash hack/lint.sh
+
+fuzz: ## fuzz every parser for FUZZTIME each (10s)
+	@bash hack/fuzz.sh $(or $(FUZZTIME),10s)
+
+bench: ## benchmarks of the hot paths, as ratios against the plain alternative
+	@go test -run '^$$' -bench . -benchmem ./internal/wazuh/...
+
+clean: ## remove what was built here (the control plane's cache stays: see README)
+	@rm -rf bin
+
+.PHONY: preflight
+preflight:
+	@bash hack/preflight.sh
