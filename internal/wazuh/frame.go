@@ -110,6 +110,15 @@ func ParsePrefix(b []byte) (Prefix, error) {
 		return Prefix{}, err
 	}
 	b = b[frameHeader:min(len(b), frameHeader+int(p.Length))]
+	return parsePayload(p, b)
+}
+
+// PayloadPrefix reads the beginning of a whole payload, as a FrameReader returns it.
+func PayloadPrefix(payload []byte) (Prefix, error) {
+	return parsePayload(Prefix{Length: uint32(len(payload))}, payload)
+}
+
+func parsePayload(p Prefix, b []byte) (Prefix, error) {
 	if len(b) == 0 {
 		return Prefix{}, ErrShort
 	}

@@ -1,0 +1,44 @@
+package manager
+
+import "net/http"
+
+// oneItem is the envelope of what a manager says of itself.
+func (a *api) oneItem(w http.ResponseWriter, item any, message string) {
+	a.envelope(w, []any{item}, 1, nil, [3]string{message})
+}
+
+func (a *api) about(w http.ResponseWriter, _ *http.Request) {
+	reply(w, map[string]any{"error": 0, "data": map[string]any{
+		"title": "Wazuh API REST", "api_version": a.m.o.Version[1:], "revision": 1, "license_name": "GPL 2.0",
+		"license_url": "https://github.com/wazuh/wazuh/blob/" + a.m.o.Version + "/LICENSE",
+		"hostname":    a.m.o.Hostname, "timestamp": a.m.store.now().UTC().Format(apiTime),
+	}})
+}
+
+func (a *api) managerInfo(w http.ResponseWriter, _ *http.Request) {
+	a.oneItem(w, map[string]any{
+		"path": home, "version": a.m.o.Version, "type": "server", "max_agents": "unlimited",
+		"openssl_support": "yes", "tz_offset": "+0000", "tz_name": "UTC",
+	}, "Basic information was successfully read in specified node")
+}
+
+func (a *api) managerStatus(w http.ResponseWriter, _ *http.Request) {
+	const running, stopped = "running", "stopped"
+	status := map[string]string{}
+	for _, name := range []string{"analysisd", "remoted", "db", "apid", "modulesd", "execd", "monitord", "syscheckd", "logcollector"} {
+		status["wazuh-"+name] = running
+	}
+	for _, name := range []string{"clusterd", "maild", "agentlessd", "integratord", "csyslogd", "reportd", "authd"} {
+		status["wazuh-"+name] = stopped
+	}
+	if a.m.authdRuns() {
+		status["wazuh-authd"] = running
+	}
+	a.oneItem(w, status, "Processes status was successfully read in specified node")
+}
+
+// restart answers first, as the real one does: the API itself goes down with the rest.
+func (a *api) restart(w http.ResponseWriter, _ *http.Request) {
+	a.envelope(w, []string{"node01"}, 1, nil, [3]string{"Restart request sent to all specified nodes"})
+	a.m.requestRestart()
+}

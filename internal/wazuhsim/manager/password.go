@@ -1,0 +1,48 @@
+package manager
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
+)
+
+// maxPassword is the size of the buffer authd reads the first line into, less its end.
+const maxPassword = 4094
+
+var errEmptyPassword = errors.New("authd.pass is empty; authd doesn't start with it")
+
+// loadPassword reads authd.pass with every trap of the real one (main-server.c). The traps matter
+// more than the good case: a file that begins with an empty line leaves enrollment open to anyone,
+// while authd's log says that a password is in use.
+func loadPassword(r root) (wazuh.Secret, error) {
+	content, err := r.read(passFile)
+	if missing(err) {
+		var b [16]byte // authd makes one up, and tells it only its log
+		_, _ = rand.Read(b[:])
+		return wazuh.NewSecret(hex.EncodeToString(b[:])), nil
+	}
+	if err != nil {
+		return wazuh.Secret{}, err
+	}
+	return passwordFrom(content)
+}
+
+// passwordFrom returns the empty secret where authd's pointer stays NULL: no password is asked for.
+func passwordFrom(content []byte) (wazuh.Secret, error) {
+	if len(content) <= 1 {
+		return wazuh.Secret{}, errEmptyPassword
+	}
+	line := content
+	if end := bytes.IndexByte(content, '\n'); end >= 0 {
+		line = content[:end+1]
+	}
+	line = line[:min(len(line), maxPassword)]
+	const shortest = 3 // of the line with its newline; authd looks at the length before it cuts
+	if len(line) < shortest {
+		return wazuh.Secret{}, nil
+	}
+	return wazuh.NewSecret(string(bytes.TrimSuffix(line, []byte("\n")))), nil
+}
