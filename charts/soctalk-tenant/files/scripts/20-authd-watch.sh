@@ -1,0 +1,126 @@
+#!/bin/bash
+# Makes authd serve a renewed certificate and a rotated secret. authd reads
+# both only at its start, and it is a process of its own: restarting it leaves
+# the agents' connections on 1514 alone. The API is treated the same way.
+#
+# Called by the image this script puts itself in the background; "loop" is what
+# runs there.
+set -u
+# shellcheck source=lib.bash
+. "$(dirname "$0")/lib.bash"
+
+interval=${SOCTALK_WATCH_SECONDS:-10}
+grace=${SOCTALK_STOP_TENTHS:-100}
+
+# alive is false for a process that is only waiting to be collected.
+alive() {
+  kill -0 "$1" 2>/dev/null || return 1
+  case $(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null) in Z | X) return 1 ;; esac
+}
+
+# pids prints the live processes of a daemon, by its pid files.
+pids() {
+  local file pid
+  for file in "$home/var/run/$1"-*.pid; do
+    [ -f "$file" ] || continue
+    pid=$(tr -cd '0-9' <"$file")
+    if [ -n "$pid" ] && alive "$pid"; then echo "$pid"; fi
+  done
+}
+
+# restart stops one daemon, and starts it again by its own binary: unlike
+# wazuh-control it touches nothing else.
+restart() {
+  local daemon=$1 pid tenths
+  for pid in $(pids "$daemon"); do
+    kill "$pid" 2>/dev/null
+    tenths=0
+    while alive "$pid"; do
+      tenths=$((tenths + 1))
+      if [ "$tenths" -gt "$grace" ]; then kill -9 "$pid" 2>/dev/null; fi
+      sleep 0.1
+    done
+  done
+  rm -f "$home/var/run/$daemon"-*.pid
+  "$home/bin/$daemon" </dev/null
+  tenths=0
+  until [ -n "$(pids "$daemon")" ]; do
+    tenths=$((tenths + 1))
+    [ "$tenths" -le "$grace" ] || return 1
+    sleep 0.1
+  done
+}
+
+fingerprint() { cat "$@" 2>/dev/null | sha256sum; }
+enrollment_state() { fingerprint "$secret_file" "$tls_dir/tls.crt" "$tls_dir/tls.key"; }
+api_state() { fingerprint "$api_tls_dir/tls.crt" "$api_tls_dir/tls.key"; }
+
+told=
+tell() {
+  if [ "$told" != "$*" ]; then say "$*"; fi
+  told=$*
+}
+
+# renew_enrollment succeeds when authd serves what is mounted. With a secret
+# that would open enrollment, authd keeps the one it has.
+renew_enrollment() {
+  local problem
+  if problem=$(secret_problem); then
+    tell "authd keeps its enrollment secret, the new one cannot be used: $problem"
+    return 1
+  fi
+  if problem=$(pair_problem "$tls_dir"); then
+    tell "authd keeps its certificate, the new one cannot be used: $problem"
+    return 1
+  fi
+  install_secret && install_tls && restart "$prefix-authd" || {
+    tell "authd could not be restarted, trying again"
+    return 1
+  }
+  tell "authd restarted, it serves the new certificate and secret"
+  told=
+}
+
+renew_api() {
+  local problem
+  if problem=$(pair_problem "$api_tls_dir"); then
+    tell "the API keeps its certificate, the new one cannot be used: $problem"
+    return 1
+  fi
+  install_api_tls && restart "$prefix-apid" || {
+    tell "the API could not be restarted, trying again"
+    return 1
+  }
+  tell "the API restarted, it serves the new certificate"
+  told=
+}
+
+# A daemon that was never seen is still to be started by the image, and will
+# read the files as they are then; what changed meanwhile stays to be done.
+loop() {
+  local enrollment api now authd_seen= api_seen=
+  enrollment=$(enrollment_state)
+  api=$(api_state)
+  say "watching the certificate and the enrollment secret"
+  while sleep "$interval"; do
+    if [ -n "$(pids "$prefix-authd")" ]; then authd_seen=yes; fi
+    now=$(enrollment_state)
+    if [ -n "$authd_seen" ] && [ "$now" != "$enrollment" ] && renew_enrollment; then enrollment=$now; fi
+
+    [ -d "$api_tls_dir" ] || continue
+    if [ -n "$(pids "$prefix-apid")" ]; then api_seen=yes; fi
+    now=$(api_state)
+    if [ -n "$api_seen" ] && [ "$now" != "$api" ] && renew_api; then api=$now; fi
+  done
+}
+
+if [ "${1:-}" = loop ]; then
+  loop
+  exit
+fi
+if command -v setsid >/dev/null 2>&1; then
+  setsid bash "$0" loop </dev/null &
+else
+  bash "$0" loop </dev/null &
+fi
+exit 0

@@ -1,0 +1,106 @@
+{{/*
+wazuh-manager.conf of a Wazuh 5 manager. Its listeners bind to the loopback
+address unless told otherwise; 1514 ("legacy") serves agents of Wazuh 4, 1517
+those of Wazuh 5. Paths of certificates are relative: the daemons read them
+after they gave up root, from copies the start scripts make.
+*/}}
+{{- define "tenant.wazuh5" -}}
+{{- $indexer := include "tenant.indexerURL" . }}
+{{- $https := include "tenant.port" (list . "https") | int }}
+{{- $force := .Values.enrollment.force }}
+<wazuh_config>
+  <global>
+    <agents_disconnection_time>{{ .Values.manager.disconnectionTime }}</agents_disconnection_time>
+  </global>
+
+  <logging>
+    <log_format>plain</log_format>
+  </logging>
+
+  <remote>
+    <https>
+      <port>{{ ternary $https 1517 (gt $https 0) }}</port>
+      <bind_addr>{{ ternary "0.0.0.0" "127.0.0.1" (gt $https 0) }}</bind_addr>
+      <global_prefix>/wazuh-manager/</global_prefix>
+      <certificate>etc/certs/remoted.pem</certificate>
+      <key>etc/certs/remoted-key.pem</key>
+    </https>
+    <legacy>
+      <enabled>yes</enabled>
+      <port>{{ include "tenant.port" (list . "events") }}</port>
+      <protocol>tcp</protocol>
+      <local_ip>0.0.0.0</local_ip>
+      <queue_size>131072</queue_size>
+    </legacy>
+    <agents>
+      <allow_higher_versions>no</allow_higher_versions>
+    </agents>
+  </remote>
+
+  <vulnerability-detection>
+    <enabled>{{ ternary "yes" "no" (ne $indexer "") }}</enabled>
+    <feed-update-interval>60m</feed-update-interval>
+  </vulnerability-detection>
+{{- if $indexer }}
+
+  <indexer>
+    <hosts>
+      <host>{{ $indexer }}</host>
+    </hosts>
+    <ssl>
+      <certificate_authorities>
+        <ca>etc/certs/root-ca.pem</ca>
+      </certificate_authorities>
+    </ssl>
+  </indexer>
+{{- end }}
+
+  <auth>
+    <disabled>no</disabled>
+    <port>{{ include "tenant.port" (list . "enrollment") }}</port>
+    <use_source_ip>no</use_source_ip>
+    <purge>yes</purge>
+    <use_password>yes</use_password>
+    <ciphers>TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256</ciphers>
+    <ssl_verify_host>no</ssl_verify_host>
+    <ssl_manager_cert>etc/certs/remoted.pem</ssl_manager_cert>
+    <ssl_manager_key>etc/certs/remoted-key.pem</ssl_manager_key>
+    <force>
+      <enabled>{{ ternary "yes" "no" $force.enabled }}</enabled>
+      <key_mismatch>{{ ternary "yes" "no" $force.keyMismatch }}</key_mismatch>
+      <disconnected_time enabled="yes">{{ $force.disconnectedTime }}</disconnected_time>
+      <after_registration_time>{{ $force.afterRegistrationTime }}</after_registration_time>
+    </force>
+  </auth>
+
+  <cluster>
+    <name>wazuh</name>
+    <node_name>node01</node_name>
+    <node_type>master</node_type>
+    <key></key>
+    <port>1516</port>
+    <bind_addr>127.0.0.1</bind_addr>
+    <nodes>
+      <node>127.0.0.1</node>
+    </nodes>
+    <hidden>no</hidden>
+  </cluster>
+{{- with .Values.manager.extraConfig }}
+
+{{ . | trim | indent 2 }}
+{{- end }}
+</wazuh_config>
+{{- end }}
+
+{{/* The manager's configuration, whatever its version. */}}
+{{- define "tenant.managerConfig" -}}
+{{- if eq (include "tenant.major" .) "5" -}}
+{{ include "tenant.wazuh5" . }}
+{{- else -}}
+{{ include "tenant.wazuh4" . }}
+{{- end -}}
+{{- end }}
+
+{{- define "tenant.configFile" -}}
+{{- ternary "wazuh-manager.conf" "ossec.conf" (eq (include "tenant.major" .) "5") -}}
+{{- end }}
