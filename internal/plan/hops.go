@@ -121,7 +121,7 @@ func managerHop(in Input, place Placement) hop {
 			fmt.Sprintf("no pod in namespace %s has the labels %s; correct spec.manager.attach.selector, or start the manager", place.Namespace, selectorText(attached.Selector)))
 	case manager.Ready == 0:
 		return no(condition, v1alpha1.ReasonWaitingForManager,
-			fmt.Sprintf("%d of %d manager pods are ready; see kubectl -n %s get pods", manager.Ready, manager.Pods, place.Namespace))
+			fmt.Sprintf("%d of %d manager pods are ready; look with kubectl -n %s get pods", manager.Ready, manager.Pods, place.Namespace))
 	case manager.Refused:
 		return no(condition, v1alpha1.ReasonManagerRefusesCredentials,
 			fmt.Sprintf("the manager's API rejects the user in Secret %s; put the API user's name and password there", apiCredentials(in.Tenant.Spec.Manager)))
@@ -135,7 +135,7 @@ func dnsHop(in Input, place Placement) hop {
 	condition := v1alpha1.ConditionDNSPublished
 	mode := place.RegionSpec.DNS.Mode
 	if mode == v1alpha1.DNSNone {
-		return ok2(condition, v1alpha1.ReasonDNSNotManaged, "Region "+place.Region+" neither writes nor checks names")
+		return hop{condition, isTrue, v1alpha1.ReasonDNSNotManaged, "Region " + place.Region + " neither writes nor checks names"}
 	}
 	dns := in.Observed.DNS
 	if len(dns.Expected) == 0 {
@@ -157,8 +157,6 @@ func dnsHop(in Input, place Placement) hop {
 	}
 	return no(condition, v1alpha1.ReasonRecordMissing, "create this record: "+record)
 }
-
-func ok2(condition, reason, message string) hop { return hop{condition, isTrue, reason, message} }
 
 func recordText(hostname string, addresses []string) string {
 	var lines []string

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -160,8 +161,9 @@ func portSummary(ports []v1alpha1.PortStatus) string {
 // reason that asks something of the reader comes with its page.
 func set(status *v1alpha1.TenantStatus, in Input, hop hop) {
 	message := hop.message
-	if class(hop.reason) != classFine {
-		message += "; see " + v1alpha1.DocsURL(hop.reason)
+	page := v1alpha1.DocsURL(hop.reason)
+	if class(hop.reason) != classFine && !strings.HasSuffix(message, page) {
+		message += "; see " + page
 	}
 	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: hop.condition, Status: hop.status, Reason: hop.reason, Message: message,

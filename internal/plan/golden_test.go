@@ -1,0 +1,79 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/golden"
+)
+
+// scenario is the content of an in.yaml: the whole input of a decision, and how
+// carrying it out ended.
+type scenario struct {
+	Input `json:",inline"`
+	// Error is what applying failed with, if it did.
+	Error string `json:"error,omitempty"`
+}
+
+// verdict is the content of a want.yaml.
+type verdict struct {
+	Problem string                `json:"problem,omitempty"`
+	Desired *Desired              `json:"desired,omitempty"`
+	Status  v1alpha1.TenantStatus `json:"status"`
+}
+
+func TestDecisions(t *testing.T) {
+	seen := map[string]bool{}
+	golden.Folders(t, "testdata", func(t *testing.T, folder string) {
+		golden.Why(t, filepath.Join(folder, "in.yaml"))
+		got := decide(t, folder)
+		for _, condition := range got.Status.Conditions {
+			seen[condition.Reason] = true
+		}
+		golden.Compare(t, filepath.Join(folder, "want.yaml"), golden.YAML(t, got))
+	})
+	for _, reason := range v1alpha1.Reasons() {
+		if !seen[reason] {
+			t.Errorf("no case in testdata reports reason %s; add a folder that does", reason)
+		}
+	}
+	for reason := range seen {
+		if !slices.Contains(v1alpha1.Reasons(), reason) {
+			t.Errorf("reason %s is reported and missing from v1alpha1.Reasons", reason)
+		}
+	}
+}
+
+func decide(t *testing.T, folder string) verdict {
+	t.Helper()
+	var given scenario
+	golden.Read(t, filepath.Join(folder, "in.yaml"), &given)
+	before, err := json.Marshal(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desired, planErr := Tenant(given.Input)
+	outcome := Outcome{Desired: desired, Err: planErr}
+	got := verdict{}
+	if planErr != nil {
+		got.Problem = planErr.Error()
+	} else {
+		got.Desired = &desired
+	}
+	if given.Error != "" {
+		outcome.Err = errors.New(given.Error)
+	}
+	got.Status = Report(given.Input, outcome)
+	after, err := json.Marshal(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(before) != string(after) {
+		t.Error("the decision changed its input")
+	}
+	return got
+}
