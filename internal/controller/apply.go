@@ -25,7 +25,7 @@ import (
 // secrets its pods mount, then every object the chart renders; at last it
 // removes what is no longer rendered and gives up claims no longer needed.
 func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired) error {
-	objects, err := chart.Render(desired.Values)
+	objects, err := chart.Render(desired.Values, chart.Options{})
 	if err != nil {
 		return fmt.Errorf("render the tenant chart for %q: %w", desired.Placement.Slug, err)
 	}

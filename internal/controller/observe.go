@@ -61,7 +61,11 @@ func (r *Reconciler) observeNamespace(ctx context.Context, place plan.Placement)
 	if err != nil {
 		return plan.NamespaceState{}, fmt.Errorf("read namespace %q: %w", place.Namespace, err)
 	}
-	return plan.NamespaceState{Exists: true, Foreign: foreign(namespace, place.Slug)}, nil
+	return plan.NamespaceState{
+		Exists:      true,
+		CreatedByUs: namespace.Annotations[naming.AnnotationCreatedBy] == naming.Product,
+		Foreign:     foreign(namespace, place.Slug),
+	}, nil
 }
 
 // foreign says why a namespace may not be used for a tenant; it is empty for a

@@ -24,6 +24,7 @@ const waitingPoll = 2 * time.Second
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants/status,verbs=patch
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants/finalizers,verbs=update
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update
 
 // Reconcile brings one tenant closer to its spec and says how far it came.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {

@@ -65,6 +65,8 @@ type Observed struct {
 type NamespaceState struct {
 	// Exists is true when the namespace is there.
 	Exists bool `json:"exists,omitempty"`
+	// CreatedByUs is true when this product made the namespace, and may delete it.
+	CreatedByUs bool `json:"createdByUs,omitempty"`
 	// Foreign says why the namespace cannot be used; empty when it can.
 	Foreign string `json:"foreign,omitempty"`
 }

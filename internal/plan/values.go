@@ -13,7 +13,7 @@ import (
 func values(in Input, place Placement) map[string]any {
 	spec := in.Tenant.Spec
 	return prune(map[string]any{
-		"namespace": map[string]any{"create": true},
+		"namespace": namespaceValues(in.Observed.Namespace),
 		"tenant": map[string]any{
 			"slug":        place.Slug,
 			"displayName": spec.DisplayName,
@@ -29,6 +29,16 @@ func values(in Input, place Placement) map[string]any {
 		"manager":      managerValues(spec.Manager, place.RegionSpec.Manager),
 		"operator":     map[string]any{"namespace": in.Operator.Namespace, "podLabels": labels(in.Operator.PodLabels)},
 	})
+}
+
+// namespaceValues mark a namespace as ours to delete only if we make it: one that
+// SocTalk or a person made outlives the tenant.
+func namespaceValues(seen NamespaceState) map[string]any {
+	out := map[string]any{"create": true}
+	if !seen.Exists || seen.CreatedByUs {
+		out["annotations"] = map[string]any{naming.AnnotationCreatedBy: naming.Product}
+	}
+	return out
 }
 
 func ingressValues(ingress v1alpha1.WazuhIngress, place Placement) map[string]any {
