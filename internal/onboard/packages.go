@@ -1,0 +1,66 @@
+package onboard
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// DefaultAgentVersion is installed while the manager's own is not known.
+const DefaultAgentVersion = "4.14.7"
+
+var (
+	agentVersionForm = regexp.MustCompile(`^4\.[0-9]{1,3}\.[0-9]{1,3}$`)
+	// groupForm leaves out what the installer's sed would take for itself.
+	groupForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}(,[A-Za-z0-9._-]{1,128})*$`)
+)
+
+// agentVersion chooses the version to install: never newer than the manager,
+// because a manager refuses newer agents unless told otherwise.
+func agentVersion(in Input) (version, note string, err error) {
+	if in.AgentVersion != "" {
+		if !agentVersionForm.MatchString(in.AgentVersion) {
+			return "", "", fmt.Errorf("agent version %q: want a version of Wazuh 4, such as %s", in.AgentVersion, DefaultAgentVersion)
+		}
+		return in.AgentVersion, "", nil
+	}
+	manager := ""
+	if in.Tenant.Status.Manager != nil {
+		manager = strings.TrimPrefix(in.Tenant.Status.Manager.Version, "v")
+	}
+	switch {
+	case agentVersionForm.MatchString(manager):
+		return manager, "", nil
+	case manager == "":
+		return DefaultAgentVersion, "", nil
+	}
+	return DefaultAgentVersion, fmt.Sprintf("the manager is version %s; this sheet is for agents of version 4, which it serves on these ports", manager), nil
+}
+
+func checkGroup(group string) error {
+	if group == "" || groupForm.MatchString(group) {
+		return nil
+	}
+	return fmt.Errorf("agent group %q: use letters, digits, '.', '_' and '-', with commas between groups", group)
+}
+
+const packageRoot = "https://" + packageHost + "/4.x/"
+
+func debURL(version, arch string) string {
+	return packageRoot + "apt/pool/main/w/wazuh-agent/wazuh-agent_" + version + "-1_" + arch + ".deb"
+}
+
+func rpmURL(version, arch string) string {
+	return packageRoot + "yum/wazuh-agent-" + version + "-1." + arch + ".rpm"
+}
+
+func msiURL(version string) string { return packageRoot + "windows/wazuh-agent-" + version + "-1.msi" }
+
+func pkgURL(version, arch string) string {
+	return packageRoot + "macos/wazuh-agent-" + version + "-1." + arch + ".pkg"
+}
+
+func imageRef(version string) string { return "docker.io/wazuh/wazuh-agent:" + version }
+
+// fileOf is the last part of a URL.
+func fileOf(url string) string { return url[strings.LastIndex(url, "/")+1:] }
