@@ -9,9 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -48,20 +46,22 @@ type Process struct {
 // Start runs the program and returns as soon as it runs.
 func Start(spec Spec) (*Process, error) {
 	p := &Process{name: spec.Name, tail: newTail(tailLines), done: make(chan struct{})}
-	output, closeLog, err := p.output(spec.LogFile)
+	log, err := openLog(spec)
 	if err != nil {
 		return nil, err
 	}
 	command := exec.Command(spec.Path, spec.Args...)
 	command.Env, command.Dir = spec.Env, spec.Dir
-	command.Stdout, command.Stderr = output, output
-	if spec.Stdout != nil {
-		command.Stdout = io.MultiWriter(p.tail, spec.Stdout)
-	}
 	command.SysProcAttr = attributes()
-	// A grandchild may hold the output pipe open after the child has gone.
-	command.WaitDelay = time.Second
-
+	var outputs []*pipe
+	command.Stderr, outputs, err = addPipe(outputs, io.MultiWriter(p.tail, log))
+	command.Stdout = command.Stderr
+	if err == nil && spec.Stdout != nil {
+		command.Stdout, outputs, err = addPipe(outputs, io.MultiWriter(p.tail, spec.Stdout))
+	}
+	if err != nil {
+		return nil, err
+	}
 	started := make(chan error)
 	go func() {
 		// The kernel's death signal belongs to the thread that started the child,
@@ -69,38 +69,31 @@ func Start(spec Spec) (*Process, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := command.Start()
+		for _, output := range outputs {
+			output.follow(err == nil)
+		}
 		if err == nil {
 			p.pid = command.Process.Pid
 		}
 		started <- err
-		if err == nil {
-			p.err = command.Wait()
-			// Whatever the child left in its group goes with it. Now, not in Stop:
-			// later the id could belong to somebody else.
-			kill(p.pid)
-			closeLog()
-			close(p.done)
+		if err != nil {
+			return
 		}
+		p.err = command.Wait()
+		// Whatever the child left in its group goes with it. Now, not in Stop:
+		// later the id could belong to somebody else.
+		kill(p.pid)
+		for _, output := range outputs {
+			output.drain()
+		}
+		_ = log.Close()
+		close(p.done)
 	}()
 	if err := <-started; err != nil {
-		closeLog()
+		_ = log.Close()
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	return p, nil
-}
-
-func (p *Process) output(logFile string) (io.Writer, func(), error) {
-	if logFile == "" {
-		return p.tail, func() {}, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(logFile), 0o700); err != nil {
-		return nil, nil, fmt.Errorf("log folder of %s: %w", p.name, err)
-	}
-	file, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("log file of %s: %w", p.name, err)
-	}
-	return io.MultiWriter(file, p.tail), func() { _ = file.Close() }, nil
 }
 
 // PID is the child's process id, and the id of its process group.

@@ -63,6 +63,19 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	p.Stop(0) // a second time is harmless
 }
 
+func TestEndsThoughAGrandchildHoldsItsOutput(t *testing.T) {
+	var out strings.Builder
+	p, err := process.Start(process.Spec{Name: "hook", Path: "/bin/sh", Stdout: &out,
+		Args: []string{"-c", "echo hello; while :; do sleep 1; done & exit 0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	if p.ExitCode() != 0 || out.String() != "hello\n" {
+		t.Errorf("exit code %d, output %q", p.ExitCode(), out.String())
+	}
+}
+
 func TestStartNamesTheProgram(t *testing.T) {
 	_, err := process.Start(process.Spec{Name: "etcd", Path: "/nonexistent/etcd"})
 	if err == nil || !strings.Contains(err.Error(), "start etcd") {
