@@ -6,9 +6,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/soctalk/soctalk-ingress/charts"
 	"github.com/soctalk/soctalk-ingress/internal/golden"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/secret"
 )
 
@@ -32,17 +35,42 @@ func handUse(folder string) bool {
 	return matched
 }
 
-// contents are the objects' maps, with generated secrets judged and masked.
+// contents are the objects' maps. Generated secrets are judged and masked, and
+// the scripts, which are files of their own, are only named.
 func contents(t *testing.T, objects []*unstructured.Unstructured) []map[string]any {
 	t.Helper()
 	out := make([]map[string]any, len(objects))
 	for i, object := range objects {
-		if object.GetKind() == "Secret" {
+		switch {
+		case object.GetKind() == "Secret":
 			object = masked(t, object)
+		case object.GetName() == naming.Manager+"-scripts":
+			object = named(t, object)
 		}
 		out[i] = object.Object
 	}
 	return out
+}
+
+func named(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstructured {
+	t.Helper()
+	object = object.DeepCopy()
+	data, _, _ := unstructured.NestedStringMap(object.Object, "data")
+	for name, text := range data {
+		file := "files/scripts/" + name
+		want, err := charts.Tenant.ReadFile(charts.TenantDir + "/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text != string(want) {
+			t.Errorf("%s is not rendered as it is:\n%s", file, cmp.Diff(string(want), text))
+		}
+		data[name] = "(" + file + ")"
+	}
+	if err := unstructured.SetNestedStringMap(object.Object, data, "data"); err != nil {
+		t.Fatal(err)
+	}
+	return object
 }
 
 func masked(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstructured {

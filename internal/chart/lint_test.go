@@ -1,0 +1,78 @@
+package chart
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	"helm.sh/helm/v4/pkg/chart/v2/lint"
+	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
+	"helm.sh/helm/v4/pkg/engine"
+
+	"github.com/soctalk/soctalk-ingress/charts"
+	"github.com/soctalk/soctalk-ingress/internal/golden"
+)
+
+// What `helm lint` says, over the chart as it is inside the program.
+func TestHelmLint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), charts.TenantDir)
+	tree, err := fs.Sub(charts.Tenant, charts.TenantDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, tree); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]any{}
+	golden.Read(t, cases+"/hand-install/values.yaml", &values)
+	result := lint.RunAll(dir, values, "tenant-acme")
+	for _, message := range result.Messages {
+		if message.Severity > support.InfoSev {
+			t.Error(message)
+		}
+	}
+}
+
+// By hand, a release in another namespace would be out of the edge's sight.
+func TestReleaseBelongsIntoTheTenantsNamespace(t *testing.T) {
+	chart, err := embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]any{}
+	golden.Read(t, cases+"/hand-install/values.yaml", &values)
+	toRender, err := util.ToRenderValues(chart, values, common.ReleaseOptions{Name: "x", Namespace: "default"}, common.DefaultCapabilities)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `tenant.slug: "acme" belongs into namespace "tenant-acme", not "default"; the edge and the operator look for it there: add -n tenant-acme`
+	if _, err := engine.Render(chart, toRender); err == nil || templateError(err).Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// Helm prints the notes after an installation; they must render in every case.
+func TestNotesRender(t *testing.T) {
+	chart, err := embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Folders(t, cases, func(t *testing.T, folder string) {
+		values := map[string]any{}
+		golden.Read(t, filepath.Join(folder, "values.yaml"), &values)
+		toRender, err := util.ToRenderValues(chart, values, releaseOf(values), common.DefaultCapabilities)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rendered, err := engine.Render(chart, toRender)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rendered[charts.TenantDir+"/templates/NOTES.txt"]) < 200 {
+			t.Errorf("notes: %q", rendered[charts.TenantDir+"/templates/NOTES.txt"])
+		}
+	})
+}

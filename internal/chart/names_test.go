@@ -1,0 +1,207 @@
+package chart
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/soctalk/soctalk-ingress/internal/golden"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// typed reads the objects of one kind into their Go type.
+func typed[T any](t *testing.T, objects []*unstructured.Unstructured, kind string) map[string]T {
+	t.Helper()
+	out := map[string]T{}
+	for _, object := range objects {
+		if object.GetKind() != kind {
+			continue
+		}
+		var value T
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &value); err != nil {
+			t.Fatal(err)
+		}
+		out[object.GetName()] = value
+	}
+	return out
+}
+
+// podLabels are the labels of every pod there is: the chart's own, and the
+// existing manager's in a case that attaches to one.
+func podLabels(t *testing.T, objects []*unstructured.Unstructured) []labels.Set {
+	t.Helper()
+	var out []labels.Set
+	for _, set := range typed[appsv1.StatefulSet](t, objects, "StatefulSet") {
+		out = append(out, set.Spec.Template.Labels)
+	}
+	if len(out) == 0 {
+		out = append(out, labels.Set{naming.LabelName: "wazuh", naming.LabelComponent: "manager", "app.kubernetes.io/instance": "wazuh-gamma", "pod": "other"})
+	}
+	return append(out, labels.Set{"acme.cert-manager.io/http01-solver": "true"})
+}
+
+func matches(selector labels.Selector, pods []labels.Set) bool {
+	return slices.ContainsFunc(pods, func(pod labels.Set) bool { return selector.Matches(pod) })
+}
+
+// A selector that matches no pod looks fine everywhere and does nothing.
+func TestSelectorsMatchPods(t *testing.T) {
+	golden.Folders(t, cases, func(t *testing.T, folder string) {
+		objects := renderCase(t, folder)
+		pods := podLabels(t, objects)
+		for name, service := range typed[corev1.Service](t, objects, "Service") {
+			got := matches(labels.SelectorFromSet(service.Spec.Selector), pods)
+			suspended := service.Spec.Selector["ingress.soctalk.io/suspended"] != ""
+			if got == suspended {
+				t.Errorf("Service %s: matches a pod: %t, suspended: %t", name, got, suspended)
+			}
+		}
+		for name, policy := range typed[networkingv1.NetworkPolicy](t, objects, "NetworkPolicy") {
+			selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)
+			if err != nil || !matches(selector, pods) {
+				t.Errorf("NetworkPolicy %s selects no pod (%v)", name, err)
+			}
+		}
+		for name, budget := range typed[policyv1.PodDisruptionBudget](t, objects, "PodDisruptionBudget") {
+			selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+			if err != nil || !matches(selector, pods) {
+				t.Errorf("PodDisruptionBudget %s selects no pod (%v)", name, err)
+			}
+		}
+		for name, set := range typed[appsv1.StatefulSet](t, objects, "StatefulSet") {
+			selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+			if err != nil || !selector.Matches(labels.Set(set.Spec.Template.Labels)) {
+				t.Errorf("StatefulSet %s does not select its own pods (%v)", name, err)
+			}
+		}
+	})
+}
+
+// A suspended tenant has no way in for agents at all.
+func TestSuspendedTenantAdmitsNoAgents(t *testing.T) {
+	objects := renderCase(t, cases+"/suspended")
+	for name, policy := range typed[networkingv1.NetworkPolicy](t, objects, "NetworkPolicy") {
+		if name == naming.Manager+"-agents" {
+			t.Errorf("NetworkPolicy %s is rendered", name)
+		}
+		for _, rule := range policy.Spec.Ingress {
+			for _, peer := range rule.From {
+				if peer.IPBlock != nil {
+					t.Errorf("NetworkPolicy %s admits %s", name, peer.IPBlock.CIDR)
+				}
+			}
+		}
+	}
+}
+
+// Every volume a container mounts exists, and every volume is mounted.
+func TestVolumesAndMountsAgree(t *testing.T) {
+	golden.Folders(t, cases, func(t *testing.T, folder string) {
+		for name, set := range typed[appsv1.StatefulSet](t, renderCase(t, folder), "StatefulSet") {
+			volumes := map[string]bool{}
+			for _, volume := range set.Spec.Template.Spec.Volumes {
+				volumes[volume.Name] = false
+			}
+			for _, claim := range set.Spec.VolumeClaimTemplates {
+				volumes[claim.Name] = false
+			}
+			paths := map[string]bool{}
+			for _, mount := range set.Spec.Template.Spec.Containers[0].VolumeMounts {
+				if _, ok := volumes[mount.Name]; !ok {
+					t.Errorf("StatefulSet %s mounts %q, which is no volume", name, mount.Name)
+				}
+				if paths[mount.MountPath] {
+					t.Errorf("StatefulSet %s mounts %s twice", name, mount.MountPath)
+				}
+				volumes[mount.Name], paths[mount.MountPath] = true, true
+			}
+			for volume, used := range volumes {
+				if !used {
+					t.Errorf("StatefulSet %s does not mount volume %q", name, volume)
+				}
+			}
+		}
+	})
+}
+
+// The chart spells in YAML what naming spells in Go.
+func TestNamesAreThoseOfNaming(t *testing.T) {
+	objects := renderCase(t, cases+"/loadbalancer")
+	var names []string
+	for _, object := range objects {
+		names = append(names, object.GetKind()+" "+object.GetName())
+	}
+	want := []string{
+		"Namespace " + naming.Namespace("acme"),
+		"Service " + naming.ServiceAgents,
+		"Service " + naming.ServiceAPI,
+		"StatefulSet " + naming.Manager,
+		"Certificate " + naming.SecretTLS,
+	}
+	for _, name := range want {
+		if !slices.Contains(names, name) {
+			t.Errorf("%s is missing; rendered: %v", name, names)
+		}
+	}
+
+	set := typed[appsv1.StatefulSet](t, objects, "StatefulSet")[naming.Manager]
+	secrets := map[string][]string{}
+	for _, volume := range set.Spec.Template.Spec.Volumes {
+		if volume.Secret == nil {
+			continue
+		}
+		for _, item := range volume.Secret.Items {
+			secrets[volume.Secret.SecretName] = append(secrets[volume.Secret.SecretName], item.Key)
+		}
+	}
+	for _, env := range set.Spec.Template.Spec.Containers[0].Env {
+		if env.ValueFrom != nil {
+			ref := env.ValueFrom.SecretKeyRef
+			secrets[ref.Name] = append(secrets[ref.Name], ref.Key)
+		}
+	}
+	wantSecrets := map[string][]string{
+		naming.SecretEnrollment: {naming.KeyEnrollment},
+		naming.SecretTLS:        {naming.KeyTLSCert, naming.KeyTLSKey},
+		naming.SecretAPITLS:     {naming.KeyTLSCert, naming.KeyTLSKey},
+		naming.SecretAPI:        {naming.KeyAPIUsername, naming.KeyAPIPassword},
+	}
+	if !maps.EqualFunc(secrets, wantSecrets, slices.Equal[[]string]) {
+		t.Errorf("Secrets and keys %v, want %v", secrets, wantSecrets)
+	}
+
+	services := typed[corev1.Service](t, objects, "Service")
+	for _, port := range naming.ManagerPorts() {
+		service := services[naming.ServiceAgents]
+		if !port.Agents {
+			service = services[naming.ServiceAPI]
+		}
+		if !slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == port.Name && p.Port == port.Number }) {
+			t.Errorf("Service %s has no port %s %d", service.Name, port.Name, port.Number)
+		}
+	}
+	checkLabels(t, objects)
+}
+
+func checkLabels(t *testing.T, objects []*unstructured.Unstructured) {
+	t.Helper()
+	for _, object := range objects {
+		got := object.GetLabels()
+		if got[naming.LabelTenant] != "acme" || got[naming.LabelRegion] != "eu" || got[naming.LabelManagedBy] != naming.Product || got[naming.LabelName] == "" {
+			t.Errorf("%s %s: labels %v", object.GetKind(), object.GetName(), got)
+		}
+		if object.GetKind() == "Namespace" && (got[naming.LabelSocTalkTenant] != "true" || got[naming.LabelSocTalkManagedBy] != "soctalk") {
+			t.Errorf("Namespace: labels %v, want SocTalk's own", got)
+		}
+	}
+}
