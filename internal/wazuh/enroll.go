@@ -57,19 +57,26 @@ func Enroll(ctx context.Context, o EnrollOptions) (Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
-	conn, err := dialEnroll(ctx, o)
+	key, err := enroll(ctx, o)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+	}
 	if err != nil {
 		return Key{}, fmt.Errorf("enroll at %s: %w", o.Address, err)
+	}
+	return key, nil
+}
+
+func enroll(ctx context.Context, o EnrollOptions) (Key, error) {
+	conn, err := dialEnroll(ctx, o)
+	if err != nil {
+		return Key{}, err
 	}
 	defer conn.Close()
 	if o.OnConnected != nil {
 		o.OnConnected(conn.ConnectionState())
 	}
-	key, err := exchange(conn, o.Request)
-	if err != nil {
-		return Key{}, fmt.Errorf("enroll at %s: %w", o.Address, err)
-	}
-	return key, nil
+	return exchange(conn, o.Request)
 }
 
 func dialEnroll(ctx context.Context, o EnrollOptions) (*tls.Conn, error) {
@@ -85,9 +92,7 @@ func dialEnroll(ctx context.Context, o EnrollOptions) (*tls.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = raw.SetDeadline(deadline)
-	}
+	// Not the context's own deadline: the connection's could come first, and look like a network error.
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 	conn := tls.Client(&guarded{Conn: raw, stop: stop}, tlsConfig(o, host))
 	if err := conn.HandshakeContext(ctx); err != nil {

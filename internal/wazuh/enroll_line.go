@@ -30,7 +30,7 @@ var ErrNotAnAnswer = errors.New("not an answer of authd")
 type EnrollRequest struct {
 	Password Secret // empty: no password is sent
 	Name     string
-	Version  string // "v4.14.7"; empty: not sent, and then not checked
+	Version  string // "v4.14.7"; empty: not sent, and then not checked. Old managers stop reading at it.
 	Groups   string // comma list
 	IP       string // an address, a CIDR or SourceIP; empty: the manager decides
 	KeyHash  string // Key.Hash of the key the agent already has

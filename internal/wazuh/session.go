@@ -1,6 +1,7 @@
 package wazuh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,15 @@ import (
 
 // What wazuh-agentd does unless told otherwise.
 const (
+	// DefaultVersion is the version that simulators claim. A probe should claim none: it has to get
+	// on with older managers too.
 	DefaultVersion = "v4.14.7"
 
 	handshakeTimeout = 60 * time.Second // agent.recv_timeout
 	defaultNotify    = 20 * time.Second // notify_time
 	defaultSilence   = 60 * time.Second // time-reconnect
 	writeTimeout     = 30 * time.Second
+	hangUpTimeout    = time.Second
 )
 
 var (
@@ -44,7 +48,7 @@ func (e *SessionRefused) Error() string {
 // SessionOptions say who connects, and how patiently. The zero value of each is what an agent does.
 type SessionOptions struct {
 	Key       Key
-	Version   string        // "" is DefaultVersion
+	Version   string        // sent with the startup; a manager refuses one above its own, and takes "" for any
 	System    string        // of the keep-alive; "" is a plain Linux host named like the key
 	AgentIP   string        // shown by the manager as the agent's address
 	MergedSum string        // of the shared configuration from an earlier session
@@ -67,11 +71,8 @@ func (o SessionOptions) withDefaults() SessionOptions {
 	orDefault(&o.Handshake, handshakeTimeout)
 	orDefault(&o.Notify, defaultNotify)
 	orDefault(&o.Silence, defaultSilence)
-	if o.Version == "" {
-		o.Version = DefaultVersion
-	}
 	if o.System == "" {
-		o.System = "Linux |" + o.Key.Name + " |6.1.0 |#1 SMP |x86_64 [Debian GNU/Linux|debian: 12 (bookworm)] - Wazuh " + o.Version
+		o.System = "Linux |" + o.Key.Name + " |6.1.0 |#1 SMP |x86_64 [Debian GNU/Linux|debian: 12 (bookworm)] - Wazuh " + cmp.Or(o.Version, DefaultVersion)
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
@@ -243,7 +244,27 @@ func (s *Session) Run(ctx context.Context) error {
 // Shutdown says goodbye, so that the manager shows the agent as disconnected at once, and closes.
 func (s *Session) Shutdown(ctx context.Context) error {
 	err := s.send(ctx, []byte(ShutdownMessage))
+	if err == nil {
+		s.hangUp(ctx)
+	}
 	return errors.Join(err, s.Close())
+}
+
+// hangUp ends our side and reads on until the manager has ended its own. Closing at once, with a
+// pushed configuration still arriving, would reset the connection and could cost the goodbye.
+func (s *Session) hangUp(ctx context.Context) {
+	s.end(ErrSessionClosed)
+	half, ok := s.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	patience := time.NewTimer(hangUpTimeout)
+	defer patience.Stop()
+	select {
+	case <-s.done:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
 }
 
 // Close ends the session without a goodbye. It waits for the reading goroutine.

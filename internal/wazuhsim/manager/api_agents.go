@@ -19,11 +19,11 @@ const (
 	apiTime      = "2006-01-02T15:04:05Z"
 )
 
-// agentView is a row as the API shows it. Fields that aren't known are absent.
-type agentView map[string]any
+// AgentView is a row as the API shows it. Fields that aren't known are absent.
+type AgentView map[string]any
 
-func view(r row, hostname string) agentView {
-	v := agentView{
+func view(r row, hostname string) AgentView {
+	v := AgentView{
 		"id": r.ID, "name": r.Name, "registerIP": r.RegisterIP, "ip": r.IP, "status": r.Status, "status_code": 0,
 		"dateAdd": r.Added.UTC().Format(apiTime), "node_name": "node01", "group_config_status": "not synced",
 	}
@@ -33,7 +33,10 @@ func view(r row, hostname string) agentView {
 	if r.LastSeen.IsZero() {
 		return v
 	}
-	v["group"], v["manager"], v["version"], v["mergedSum"] = r.Groups, hostname, r.Version, r.MergedSum
+	v["manager"], v["version"] = hostname, r.Version
+	if r.ID != self {
+		v["group"], v["mergedSum"] = r.Groups, r.MergedSum
+	}
 	v["lastKeepAlive"] = r.LastSeen.UTC().Format(apiTime)
 	if platform, _, ok := strings.Cut(r.System, " "); ok {
 		v["os"] = map[string]string{"platform": strings.ToLower(platform), "uname": r.System}
@@ -83,7 +86,7 @@ func (a *api) listAgents(w http.ResponseWriter, r *http.Request) {
 	}
 	total := len(all)
 	all = all[min(offset, total):min(offset+limit, total)]
-	items := []agentView{}
+	items := []AgentView{}
 	for _, r := range all {
 		items = append(items, view(r, a.m.o.Hostname))
 	}

@@ -37,7 +37,8 @@ type authd struct {
 	deciding sync.Mutex
 }
 
-// startAuthd takes over from old what the faults say a restart doesn't renew.
+// startAuthd takes over from old what the faults say a restart doesn't renew. It returns nil when
+// authd is disabled in ossec.conf.
 func (m *Manager) startAuthd(address string, old *authd) (*authd, error) {
 	text, err := m.root.read(confFile)
 	if err != nil {
@@ -46,6 +47,9 @@ func (m *Manager) startAuthd(address string, old *authd) (*authd, error) {
 	conf, err := parseConfig(text)
 	if err != nil {
 		return nil, err
+	}
+	if conf.Auth.Disabled {
+		return nil, nil
 	}
 	a := &authd{m: m, conf: conf.Auth, conns: newConnections(slots)}
 	if err := a.loadCertificate(); err != nil {

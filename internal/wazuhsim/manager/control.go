@@ -45,7 +45,7 @@ func (m *Manager) startControl(address string) (*control, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) { reply(w, m.State()) })
-	mux.HandleFunc("GET /agents", func(w http.ResponseWriter, _ *http.Request) { reply(w, m.views()) })
+	mux.HandleFunc("GET /agents", func(w http.ResponseWriter, _ *http.Request) { reply(w, m.Agents()) })
 	mux.HandleFunc("GET /alerts", m.searchAlerts)
 	mux.HandleFunc("GET /faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, m.faultTable()) })
 	mux.HandleFunc("POST /faults/{name}", func(w http.ResponseWriter, r *http.Request) { m.switchFault(w, r, true) })
@@ -77,8 +77,9 @@ func (m *Manager) State() State {
 	return s
 }
 
-func (m *Manager) views() []agentView {
-	views := []agentView{}
+// Agents returns the agents as the API shows them, without the manager itself.
+func (m *Manager) Agents() []AgentView {
+	views := []AgentView{}
 	for _, r := range m.rows() {
 		views = append(views, view(r, m.o.Hostname))
 	}
@@ -117,7 +118,7 @@ func (m *Manager) switchFault(w http.ResponseWriter, r *http.Request, on bool) {
 }
 
 func (m *Manager) restartDaemon(w http.ResponseWriter, r *http.Request) {
-	restart := map[string]func() error{"authd": m.RestartAuthd, "all": m.restartAll}
+	restart := map[string]func() error{"authd": m.RestartAuthd, "all": m.Restart}
 	name := r.URL.Query().Get("daemon")
 	do, ok := restart[name]
 	if !ok {

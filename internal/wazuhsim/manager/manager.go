@@ -146,10 +146,10 @@ func (m *Manager) listen() (err error) {
 		return err
 	}
 	m.enrollAt = m.address(m.o.EnrollPort, m.conf.Auth.Port)
-	if !m.conf.Auth.Disabled {
-		if m.authd, err = m.startAuthd(m.enrollAt, nil); err != nil {
-			return err
-		}
+	if m.authd, err = m.startAuthd(m.enrollAt, nil); err != nil {
+		return err
+	}
+	if m.authd != nil {
 		m.enrollAt = m.authd.listener.Addr().String()
 		m.authdUp.Store(true)
 	}
@@ -191,12 +191,12 @@ func (m *Manager) RestartAuthd() error {
 		return fmt.Errorf("restart authd: %w", err)
 	}
 	m.authd = started
-	m.authdUp.Store(true)
+	m.authdUp.Store(started != nil)
 	return nil
 }
 
-// restartAll drops every agent, as a restart of all daemons does.
-func (m *Manager) restartAll() error {
+// Restart drops every agent, as a restart of all daemons does.
+func (m *Manager) Restart() error {
 	m.remoted.conns.dropAll()
 	return m.RestartAuthd()
 }
@@ -209,7 +209,7 @@ func (m *Manager) requestRestart() {
 		return
 	}
 	m.restarts.Go(func() {
-		if err := m.restartAll(); err != nil {
+		if err := m.Restart(); err != nil {
 			m.log.Error("restart", "error", err)
 		}
 	})

@@ -178,12 +178,14 @@ func byNumber(a, b string) int {
 
 // find returns the live key for which match holds, the lowest id first.
 func (s *store) find(match func(wazuh.Key) bool) (wazuh.Key, bool) {
-	for _, id := range slices.SortedFunc(maps.Keys(s.keys), byNumber) {
-		if k := s.keys[id]; !k.Removed && match(k) {
-			return k, true
+	found := false
+	var lowest wazuh.Key
+	for _, k := range s.keys {
+		if !k.Removed && match(k) && (!found || byNumber(k.ID, lowest.ID) < 0) {
+			lowest, found = k, true
 		}
 	}
-	return wazuh.Key{}, false
+	return lowest, found
 }
 
 // state returns a row with its status as of now: nothing marks an agent disconnected but the clock.

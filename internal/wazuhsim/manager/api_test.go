@@ -1,0 +1,201 @@
+package manager
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
+)
+
+// call makes a request as curl would, and returns status and body.
+func (s *site) call(method, path, token string) (int, string) {
+	s.Helper()
+	req, err := http.NewRequestWithContext(s.Context(), method, "https://"+s.m.Addresses().API+path, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if user, password, ok := strings.Cut(token, ":"); ok {
+		req.SetBasicAuth(user, password)
+	} else if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := s.client().Do(req)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return res.StatusCode, strings.TrimSpace(string(body))
+}
+
+func (s *site) token() string {
+	s.Helper()
+	status, token := s.call("POST", "/security/user/authenticate?raw=true", "wazuh:wazuh")
+	if status != 200 || strings.Count(token, ".") != 2 {
+		s.Fatalf("login: %d %s", status, token)
+	}
+	return token
+}
+
+func TestAPIAuthentication(t *testing.T) {
+	s := newSite(t)
+	token := s.token()
+	check := func(what string, wantStatus int, want, method, path, token string) {
+		t.Helper()
+		status, body := s.call(method, path, token)
+		if status != wantStatus || !strings.Contains(body, want) {
+			t.Errorf("%s: got %d %s, want %d %s", what, status, body, wantStatus, want)
+		}
+	}
+	check("login", 200, `"token":"`, "POST", "/security/user/authenticate", "wazuh:wazuh")
+	check("bad login", 401, `{"detail":"Invalid credentials","title":"Unauthorized"}`, "POST", "/security/user/authenticate", "wazuh:no")
+	check("no token", 401, "No authorization token provided", "GET", "/agents", "")
+	check("bad token", 401, "Invalid token", "GET", "/agents", "x.y.z")
+	check("good token", 200, `"id":"000"`, "GET", "/agents", token)
+	s.clock.advance(15 * time.Minute)
+	check("old token", 401, "Token expired", "GET", "/agents", token)
+	for range maxLogins {
+		s.call("POST", "/security/user/authenticate", "wazuh:no")
+	}
+	check("blocked", 403, `"error":6000`, "POST", "/security/user/authenticate", "wazuh:wazuh")
+	s.clock.advance(loginBlock)
+	check("unblocked", 200, `"token":"`, "POST", "/security/user/authenticate", "wazuh:wazuh")
+}
+
+func TestAPIRequestLimit(t *testing.T) {
+	s := newSite(t)
+	token := s.token()
+	for range maxRequestsMinute - 1 {
+		s.m.api.tooMany()
+	}
+	if status, body := s.call("GET", "/agents", token); status != 429 || !strings.Contains(body, `"error":6001`) {
+		t.Errorf("got %d %s", status, body)
+	}
+	s.clock.advance(time.Minute)
+	if status, _ := s.call("GET", "/agents", token); status != 200 {
+		t.Errorf("a minute later: %d", status)
+	}
+}
+
+// The defaults of DELETE spare every agent seen within seven days.
+func TestAPIDelete(t *testing.T) {
+	s := newSite(t)
+	s.agent("web-01")
+	s.agent("web-02")
+	token := s.token()
+	type answer struct {
+		Data struct {
+			Affected []string           `json:"affected_items"`
+			Failed   []wazuh.FailedItem `json:"failed_items"`
+		} `json:"data"`
+		Message string `json:"message"`
+		Error   int    `json:"error"`
+	}
+	for _, c := range []struct{ query, want string }{
+		{"agents_list=001&status=all", "1 No agents were deleted: 1731 [001]"},
+		{"agents_list=001,009,000&status=all&older_than=0s", "2 Some agents were not deleted: [001] 1701 [009] 1703 [000]"},
+		{"agents_list=002&status=active&older_than=0s", "1 No agents were deleted: 1731 [002]"},
+		{"agents_list=all&status=never_connected&older_than=0s", "0 All selected agents were deleted: [002]"},
+	} {
+		status, body := s.call("DELETE", "/agents?"+c.query, token)
+		var a answer
+		if err := json.Unmarshal([]byte(body), &a); err != nil || status != 200 {
+			t.Fatalf("%s: %d %s", c.query, status, body)
+		}
+		got := fmt.Sprintf("%d %s:", a.Error, a.Message)
+		if len(a.Data.Affected) > 0 {
+			got += fmt.Sprintf(" %v", a.Data.Affected)
+		}
+		for _, f := range a.Data.Failed {
+			got += fmt.Sprintf(" %d %v", f.Error.Code, f.IDs)
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", c.query, got, c.want)
+		}
+	}
+	for _, query := range []string{"agents_list=001", "status=all", "agents_list=001&status=all&older_than=x"} {
+		if status, body := s.call("DELETE", "/agents?"+query, token); status != 400 || !strings.Contains(body, "Bad Request") {
+			t.Errorf("%s: %d %s", query, status, body)
+		}
+	}
+}
+
+func TestAPIClient(t *testing.T) {
+	s := newSite(t)
+	first, second := s.agent("web-01"), s.agent("web-02")
+	s.keepAlive(s.connect(second))
+	api := s.api()
+	all, err := api.ListAgents(t.Context(), wazuh.AgentFilter{})
+	if err != nil || len(all) != 2 || all[0].ID != first.ID || all[1].Status != wazuh.StatusActive || all[1].LastKeepAlive.IsZero() {
+		t.Errorf("list: %+v %v", all, err)
+	}
+	active, err := api.ListAgents(t.Context(), wazuh.AgentFilter{Status: []string{"active"}, Name: "web-02"})
+	if err != nil || len(active) != 1 {
+		t.Errorf("active: %+v %v", active, err)
+	}
+	sum, err := api.AgentsSummary(t.Context())
+	if diff := cmp.Diff(wazuh.Summary{Active: 1, NeverConnected: 1, Total: 2}, sum); diff != "" || err != nil {
+		t.Errorf("summary (-want +got):\n%s%v", diff, err)
+	}
+	if info, err := api.ManagerInfo(t.Context()); err != nil || info.Version != wazuh.DefaultVersion {
+		t.Errorf("info: %v %v", info, err)
+	}
+	if status, err := api.ManagerStatus(t.Context()); err != nil || len(status.NotRunning()) != 0 {
+		t.Errorf("status: %v %v", status, err)
+	}
+	if gone, err := api.DeleteAllAgents(t.Context()); err != nil || len(gone) != 2 {
+		t.Errorf("delete all: %v %v", gone, err)
+	}
+}
+
+func TestAPIFaults(t *testing.T) {
+	s := newSite(t)
+	key := s.agent("web-01")
+	api := s.api()
+	for _, f := range []Fault{FaultAPIDown, FaultAPINotReady, FaultAPIThrottled, FaultAPITokens, FaultDelete1726} {
+		_ = s.m.SetFault(f, true)
+		_, err := api.DeleteAgents(t.Context(), key.ID)
+		if err == nil {
+			t.Errorf("%s: deleted", f)
+		}
+		_ = s.m.SetFault(f, false)
+	}
+	if _, err := api.DeleteAgents(t.Context(), key.ID); err != nil {
+		t.Errorf("without faults: %v", err)
+	}
+}
+
+func TestAPIReconnect(t *testing.T) {
+	s := newSite(t)
+	session := s.connect(s.agent("web-01"))
+	s.keepAlive(session)
+	if status, body := s.call("PUT", "/agents/reconnect?agents_list=001,002", s.token()); status != 200 || !strings.Contains(body, `"affected_items":["001"]`) {
+		t.Errorf("got %d %s", status, body)
+	}
+	<-session.Done()
+	if !errors.Is(session.Err(), wazuh.ErrReconnect) {
+		t.Errorf("session ended by %v", session.Err())
+	}
+}
+
+// A restart of everything costs every session, and comes back.
+func TestAPIRestart(t *testing.T) {
+	s := newSite(t)
+	key := s.agent("web-01")
+	session := s.connect(key)
+	if status, _ := s.call("PUT", "/manager/restart", s.token()); status != 200 {
+		t.Errorf("got %d", status)
+	}
+	<-session.Done()
+	s.eventually("connected again", func() bool { _, err := s.dial(key); return err == nil })
+}
