@@ -1,0 +1,69 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/lab"
+)
+
+// summary shows what `kubectl get tenants` shows, by asking kubectl.
+func (s *story) summary(ctx context.Context) error {
+	s.tell.chapter("What the operator sees")
+	return s.tell.step("Both tenants count two agents, all active", func() (string, error) {
+		for _, slug := range []string{"acme", "beta"} {
+			err := lab.Until(ctx, patience, "two active agents at "+slug, func(ctx context.Context) (bool, error) {
+				var tenant v1alpha1.Tenant
+				err := s.lab.Client.Get(ctx, types.NamespacedName{Name: slug}, &tenant)
+				return tenant.Status.Agents != nil && tenant.Status.Agents.Summary == "2/2", err
+			})
+			if err != nil {
+				return "", err
+			}
+		}
+		return s.kubectl(ctx, "get", "tenants", "acme", "beta")
+	})
+}
+
+func (s *story) kubectl(ctx context.Context, arguments ...string) (string, error) {
+	all := append([]string{"kubectl", "--kubeconfig", s.lab.Plane.Kubeconfig()}, arguments...)
+	out, err := exec.CommandContext(ctx, s.lab.Plane.Binary(), all...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("kubectl %s: %w: %s", strings.Join(arguments, " "), err, out)
+	}
+	return string(out), nil
+}
+
+// next says what a curious reader can try while everything runs.
+func (s *story) next() {
+	program := s.options.Program
+	lines := []string{
+		"",
+		"Everything keeps running. In another terminal:",
+		"",
+		"  export KUBECONFIG=" + s.lab.Plane.Kubeconfig(),
+		fmt.Sprintf("  alias kubectl='%s kubectl'    # or your own kubectl", s.lab.Plane.Binary()),
+		"  kubectl get tenants,regions,claims -o wide",
+		"  kubectl -n tenant-acme get all,networkpolicies",
+		"  " + program + " tenant describe acme",
+		"  " + program + " onboard acme",
+		"  " + program + " agents list acme",
+		"  " + program + " tenant create delta --display-name 'Delta SA' --wait",
+		"  " + program + " tenant delete beta --yes --wait",
+		"",
+		"Ctrl-C ends it and leaves nothing behind.",
+	}
+	s.tell.say(strings.Join(lines, "\n"))
+}
+
+// end stops the agents; the lab stops the rest.
+func (s *story) end() {
+	for _, agent := range s.agents {
+		agent.stop()
+	}
+}

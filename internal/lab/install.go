@@ -1,0 +1,162 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"path"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/soctalk/soctalk-ingress/charts"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/standin"
+)
+
+// install puts kinds and rights into the cluster: the parts of the operator's
+// chart that matter where the operator runs as a process of its own.
+func (l *Lab) install(ctx context.Context) error {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.DefaultSystemNamespace}}
+	if err := l.Client.Create(ctx, namespace); err != nil {
+		return fmt.Errorf("create namespace %q: %w", namespace.Name, err)
+	}
+	names, err := l.installKinds(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.installRights(ctx); err != nil {
+		return err
+	}
+	return l.waitForKinds(ctx, names)
+}
+
+func (l *Lab) installKinds(ctx context.Context) ([]string, error) {
+	folder := "soctalk-ingress/crds-source"
+	entries, err := fs.ReadDir(charts.Operator, folder)
+	if err != nil {
+		return nil, fmt.Errorf("read the operator's chart: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		text, err := fs.ReadFile(charts.Operator, path.Join(folder, entry.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("read the operator's chart: %w", err)
+		}
+		objects, err := decode(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
+		}
+		for _, object := range objects {
+			if err := l.Client.Create(ctx, object); err != nil {
+				return nil, fmt.Errorf("install kind %q: %w", object.GetName(), err)
+			}
+			names = append(names, object.GetName())
+		}
+	}
+	return names, nil
+}
+
+func (l *Lab) installRights(ctx context.Context) error {
+	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/role.yaml")
+	if err != nil {
+		return fmt.Errorf("read the operator's chart: %w", err)
+	}
+	var role rbacv1.ClusterRole
+	if err := yaml.UnmarshalStrict(text, &role); err != nil {
+		return fmt.Errorf("read the operator's role: %w", err)
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: naming.Product, Namespace: naming.DefaultSystemNamespace}},
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: naming.Product, Namespace: naming.DefaultSystemNamespace}}
+	for _, object := range []client.Object{&role, account, binding} {
+		if err := l.Client.Create(ctx, object); err != nil {
+			return fmt.Errorf("install %T %q: %w", object, object.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// waitForKinds returns when the API server serves the kinds.
+func (l *Lab) waitForKinds(ctx context.Context, names []string) error {
+	for _, name := range names {
+		err := Until(ctx, 30*time.Second, "kind "+name+" is served", func(ctx context.Context) (bool, error) {
+			object := &unstructured.Unstructured{}
+			object.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+			if err := l.Client.Get(ctx, types.NamespacedName{Name: name}, object); err != nil {
+				return false, err
+			}
+			var kind apiextensionsv1.CustomResourceDefinition
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &kind); err != nil {
+				return false, err
+			}
+			for _, condition := range kind.Status.Conditions {
+				if condition.Type == apiextensionsv1.Established && condition.Status == apiextensionsv1.ConditionTrue {
+					return true, nil
+				}
+			}
+			return false, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decode reads a stream of YAML documents.
+func decode(text []byte) ([]*unstructured.Unstructured, error) {
+	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	var objects []*unstructured.Unstructured
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(object.Object) > 0 {
+			objects = append(objects, object)
+		}
+	}
+}
+
+func (l *Lab) startStandin(ctx context.Context, egress string) (*standin.StandIn, error) {
+	log, err := l.standinLog()
+	if err != nil {
+		return nil, err
+	}
+	addresses := l.options.LoadBalancerRange
+	if !addresses.IsValid() {
+		addresses = netip.MustParsePrefix("127.80.0.0/16")
+	}
+	return standin.Start(ctx, standin.Options{
+		Config:            l.Config,
+		Dir:               path.Join(l.options.Dir, "nodes"),
+		SimBinary:         l.options.Simulator,
+		LoadBalancerRange: addresses,
+		EgressSocket:      egress,
+		OperatorNamespace: naming.DefaultSystemNamespace,
+		OperatorLabels:    naming.OperatorPodLabels(),
+		KeyReload:         l.options.KeyReload,
+		Log:               log,
+	})
+}

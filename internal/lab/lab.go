@@ -1,0 +1,212 @@
+// Package lab assembles a whole installation on one machine: a real Kubernetes
+// control plane, a stand-in for its nodes and network, and the operator with
+// exactly the rights its chart gives it. The demo tells its story in a lab, and
+// the integration tests stand on one.
+//
+// Everything listens on loopback; no root is needed. The managers behind the
+// tenants are simulators, the rest is the real thing. Start with [Start].
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/internal/controller"
+	"github.com/soctalk/soctalk-ingress/internal/controlplane"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/operator"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/standin"
+)
+
+// OperatorUserAgent is how the operator's requests are told apart in the audit log.
+const OperatorUserAgent = naming.Product + "-operator"
+
+// Options say what to assemble.
+type Options struct {
+	// Binary holds the control plane's programs; see controlplane.Build.
+	Binary string
+	// Simulator is the wazuhsim program.
+	Simulator string
+	// Dir keeps data and logs; a temporary one if empty. Stop removes what was made in it.
+	Dir string
+	// Keep leaves the files for somebody to look at.
+	Keep bool
+	// LoadBalancerRange is where addresses come from; empty means 127.80.0.0/16.
+	LoadBalancerRange netip.Prefix
+	// Audit records every request to the API server.
+	Audit bool
+	// Poll is how often the operator asks a ready tenant's manager; 0 means 2 s here.
+	Poll time.Duration
+	// KeyReload is how often a manager looks at client.keys; 0 is the real 10 s.
+	KeyReload time.Duration
+	// Progress, if set, is told what is being done.
+	Progress func(what string)
+}
+
+// Lab is a running installation.
+type Lab struct {
+	// Plane is the control plane; Client and Config act in it as its administrator.
+	Plane  *controlplane.ControlPlane
+	Client client.Client
+	Config *rest.Config
+	// Standin plays nodes and network.
+	Standin *standin.StandIn
+
+	options  Options
+	ownDir   bool
+	log      *os.File
+	operator *running
+}
+
+// running is an operator at work.
+type running struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// Start assembles a lab; on error nothing is left running.
+func Start(ctx context.Context, options Options) (_ *Lab, err error) {
+	l := &Lab{options: options}
+	defer func() {
+		if err != nil {
+			l.Stop()
+		}
+	}()
+	if l.options.Poll == 0 {
+		l.options.Poll = 2 * time.Second
+	}
+	if l.options.Dir == "" {
+		l.ownDir = true
+		if l.options.Dir, err = os.MkdirTemp("", "soctalk-ingress-"); err != nil {
+			return nil, fmt.Errorf("make a folder for the lab: %w", err)
+		}
+	}
+	l.say("starting Kubernetes (etcd, kube-apiserver, kube-controller-manager)")
+	egress := filepath.Join(l.options.Dir, "egress.sock")
+	l.Plane, err = controlplane.Start(ctx, controlplane.Options{
+		Binary: options.Binary, Dir: filepath.Join(l.options.Dir, "plane"), Keep: options.Keep,
+		EgressSocket: egress, Audit: options.Audit,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the control plane: %w", err)
+	}
+	l.Config = l.Plane.Config()
+	scheme, err := controller.Scheme()
+	if err != nil {
+		return nil, err
+	}
+	if l.Client, err = client.New(l.Config, client.Options{Scheme: scheme}); err != nil {
+		return nil, fmt.Errorf("reach the control plane: %w", err)
+	}
+	l.say("installing the chart soctalk-ingress: kinds and rights")
+	if err := l.install(ctx); err != nil {
+		return nil, err
+	}
+	l.say("starting the stand-in for nodes, network and load balancer")
+	if l.Standin, err = l.startStandin(ctx, egress); err != nil {
+		return nil, fmt.Errorf("start the stand-in: %w", err)
+	}
+	l.say("starting the operator")
+	return l, l.StartOperator(ctx)
+}
+
+// Dir is where the lab's files are.
+func (l *Lab) Dir() string { return l.options.Dir }
+
+// OperatorLog is the file the operator's log goes to.
+func (l *Lab) OperatorLog() string { return filepath.Join(l.options.Dir, "operator.log") }
+
+func (l *Lab) say(what string) {
+	if l.options.Progress != nil {
+		l.options.Progress(what)
+	}
+}
+
+// StartOperator runs the operator as its service account, with the rights the
+// chart gives it and no more, and returns when it works.
+func (l *Lab) StartOperator(ctx context.Context) error {
+	log, err := os.OpenFile(l.OperatorLog(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the operator's log: %w", err)
+	}
+	l.log = log
+	config := rest.CopyConfig(l.Config)
+	config.UserAgent = OperatorUserAgent
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + naming.DefaultSystemNamespace + ":" + naming.Product,
+		Groups:   []string{"system:serviceaccounts", "system:authenticated"},
+	}
+	// The operator outlives the call that starts it; StopOperator ends it.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ready := make(chan struct{})
+	started := &running{cancel: cancel, done: make(chan error, 1)}
+	go func() {
+		started.done <- operator.Run(work, operator.Options{
+			Config: config,
+			Controller: controller.Options{
+				Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()},
+				Dial:     l.Standin.DialContext,
+				Poll:     l.options.Poll,
+			},
+			HealthAddress: "0", MetricsAddress: "0",
+			Log:          slog.New(slog.NewJSONHandler(log, nil)),
+			AlreadyNamed: true,
+			Ready:        ready,
+		})
+	}()
+	select {
+	case <-ready:
+		l.operator = started
+		return nil
+	case err := <-started.done:
+		cancel()
+		return errors.Join(errors.New("the operator ended before it was ready"), err)
+	case <-ctx.Done():
+		cancel()
+		return ctx.Err()
+	}
+}
+
+// StopOperator ends the operator and waits for it; the rest keeps running.
+func (l *Lab) StopOperator() error {
+	if l.operator == nil {
+		return nil
+	}
+	l.operator.cancel()
+	err := <-l.operator.done
+	l.operator = nil
+	return errors.Join(err, l.log.Close())
+}
+
+// Stop ends everything and removes the files unless they are to be kept.
+func (l *Lab) Stop() {
+	if err := l.StopOperator(); err != nil {
+		l.say("operator: " + err.Error())
+	}
+	if l.Standin != nil {
+		l.Standin.Stop()
+	}
+	if l.Plane != nil {
+		l.Plane.Stop()
+	}
+	if l.ownDir && !l.options.Keep {
+		if err := os.RemoveAll(l.options.Dir); err != nil {
+			l.say("remove " + l.options.Dir + ": " + err.Error())
+		}
+	}
+}
+
+func (l *Lab) standinLog() (io.Writer, error) {
+	return os.OpenFile(filepath.Join(l.options.Dir, "standin.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+}
