@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type agentFlags struct {
 	o              agent.Options
 	passwordFile   string
 	ca             string
+	resolver       string
 	once, json     bool
 	count          int
 	parallel       int
@@ -50,6 +52,7 @@ The enrollment secret comes from ` + passwordVariable + ` or from a file, never 
 	s.StringVar(&f.o.EventsAddress, "events", "", "host:port of the events port")
 	s.StringVar(&f.passwordFile, "password-file", "", "file with the enrollment secret; its first line is used (instead of "+passwordVariable+")")
 	s.StringVar(&f.ca, "ca", "", "PEM file; verify the manager's certificate and name (agents don't, by default)")
+	s.StringVar(&f.resolver, "resolver", "", "name server to ask, host:port (default: the system's)")
 	s.StringVar(&f.o.KeyDir, "key-dir", "", "folder that keeps client.keys between runs")
 	s.StringVar(&f.o.Version, "agent-version", wazuh.DefaultVersion, "version to claim")
 	s.StringVar(&f.o.IP, "agent-ip", "", "address to report to the manager")
@@ -78,11 +81,10 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.o.CA, err = readCA(f.ca); err != nil {
 		return err
 	}
-	ctx := cmd.Context()
-	if f.until > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.until)
-		defer cancel()
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	if f.until > 0 { // not a deadline: connections would run into it before agents can say goodbye
+		defer time.AfterFunc(f.until, cancel).Stop()
 	}
 	if f.count > 1 {
 		return f.runFleet(ctx, cmd.OutOrStdout())
@@ -131,6 +133,15 @@ func (f *agentFlags) password() (wazuh.Secret, error) {
 		return wazuh.Secret{}, fmt.Errorf("enrollment secret: the first line of %s is empty", f.passwordFile)
 	}
 	return wazuh.NewSecret(line), nil
+}
+
+// dialThrough asks one name server at every connection, as agents ask theirs.
+func dialThrough(server string) wazuh.DialFunc {
+	var plain net.Dialer
+	dialer := net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return plain.DialContext(ctx, network, server)
+	}}}
+	return dialer.DialContext
 }
 
 func readCA(path string) (*x509.CertPool, error) {

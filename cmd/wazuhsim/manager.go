@@ -29,7 +29,10 @@ func managerCommand() *cobra.Command {
 
 It reads DIR/var/ossec/etc/ossec.conf, authd.pass and the certificate as the real daemons do, and
 prints one JSON line with its addresses when it is ready. API_USERNAME and API_PASSWORD set the API
-user, as in the image. SIGHUP restarts authd, which reads its certificate and password again.`,
+user, as in the image. SIGHUP restarts authd, which reads its certificate and password again.
+
+The control port answers HTTP: GET /state, /agents, /alerts?q=TEXT and /faults; POST or DELETE
+/faults/NAME; POST /restart?daemon=authd (or all).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Now = scaledClock(time.Now(), scale)

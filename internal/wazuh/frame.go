@@ -96,7 +96,10 @@ type Prefix struct {
 	ID     []byte // of PrefixID: digits, a part of the bytes given to ParsePrefix
 }
 
-// ErrShort says that ParsePrefix needs more bytes. At most 15 are ever needed.
+// MaxPrefix is how many bytes ParsePrefix ever needs: a length, and eight digits between marks.
+const MaxPrefix = frameHeader + 1 + maxIDDigits + 1
+
+// ErrShort says that ParsePrefix needs more bytes.
 var ErrShort = errors.New("too few bytes to tell")
 
 // ParsePrefix reads the beginning of a stream of frames, from the first byte of a length on. An edge

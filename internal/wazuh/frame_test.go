@@ -94,7 +94,7 @@ func TestParsePrefixIsStable(t *testing.T) {
 		}
 		for n := range frame {
 			p, err := ParsePrefix(frame[:n])
-			if errors.Is(err, ErrShort) && n < 15 {
+			if errors.Is(err, ErrShort) && n < MaxPrefix {
 				continue
 			}
 			if err != nil || p.Kind != final.Kind || !bytes.Equal(p.ID, final.ID) {

@@ -68,7 +68,7 @@ func FuzzParsePrefix(f *testing.F) {
 		if err != nil && p.Kind != 0 || err == nil && p.Kind == 0 {
 			t.Fatalf("kind %v with error %v", p.Kind, err)
 		}
-		if errors.Is(err, ErrShort) && len(b) >= 15 {
+		if errors.Is(err, ErrShort) && len(b) >= MaxPrefix {
 			t.Fatalf("%d bytes were too few", len(b))
 		}
 	})

@@ -196,10 +196,14 @@ func (s *Session) Counter() Counter {
 	return s.seal.Counter()
 }
 
-// SendEvent sends one event. Nothing acknowledges it.
+// SendEvent sends one event. Nothing acknowledges it; the ack of a KeepAlive sent after it shows
+// that the manager has read it.
 func (s *Session) SendEvent(ctx context.Context, e Event) error {
 	return s.send(ctx, AppendEvent(nil, e))
 }
+
+// Send sends a message made before, such as one event many times over.
+func (s *Session) Send(ctx context.Context, msg []byte) error { return s.send(ctx, msg) }
 
 // KeepAlive reports to the manager and waits for its ack.
 func (s *Session) KeepAlive(ctx context.Context) error {
@@ -299,12 +303,13 @@ func (s *Session) send(ctx context.Context, msg []byte) error {
 		return err
 	}
 	s.out = frame
-	deadline := time.Now().Add(writeTimeout)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
-	}
-	_ = s.conn.SetWriteDeadline(deadline)
+	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
 	if _, err := s.conn.Write(frame); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+		}
 		return fmt.Errorf("send: %w", err)
 	}
 	return nil

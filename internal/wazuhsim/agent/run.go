@@ -169,19 +169,28 @@ func (a *Agent) sendEvents(ctx context.Context, s *wazuh.Session) error {
 	if err := s.SendEvent(ctx, started); err != nil {
 		return err
 	}
-	if a.o.Event != "" {
-		for n := range a.o.Count {
-			if n > 0 && a.o.Every > 0 {
-				if err := a.wait(ctx, a.o.Every); err != nil {
-					return err
-				}
-			}
-			if err := s.SendEvent(ctx, wazuh.Event{Queue: wazuh.QueueLocalFile, Location: a.o.Location, Text: a.o.Event}); err != nil {
-				return err
-			}
-			a.report(StepEventSent, "")
-		}
+	if err := a.sendLines(ctx, s); err != nil {
+		return err
 	}
 	a.greeted = true
+	return nil
+}
+
+func (a *Agent) sendLines(ctx context.Context, s *wazuh.Session) error {
+	if a.o.Event == "" {
+		return nil
+	}
+	msg := wazuh.AppendEvent(nil, wazuh.Event{Queue: wazuh.QueueLocalFile, Location: a.o.Location, Text: a.o.Event})
+	for n := range a.o.Count {
+		if n > 0 && a.o.Every > 0 {
+			if err := a.wait(ctx, a.o.Every); err != nil {
+				return err
+			}
+		}
+		if err := s.Send(ctx, msg); err != nil {
+			return err
+		}
+		a.report(StepEventSent, "")
+	}
 	return nil
 }

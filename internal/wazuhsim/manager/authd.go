@@ -80,6 +80,8 @@ func (m *Manager) startAuthd(address string, old *authd) (*authd, error) {
 	return a, nil
 }
 
+// pidFile is where a real daemon writes its process id. Here all daemons are one process, so the id
+// is the simulator's: hanging it up (SIGHUP) restarts authd, any other signal ends everything.
 func pidFile(daemon string) string {
 	return fmt.Sprintf("%s/wazuh-%s-%d.pid", runDir, daemon, os.Getpid())
 }

@@ -13,6 +13,15 @@ import (
 
 // control is the port that tests steer the manager by. It listens on loopback only, and never shows
 // a key or a password.
+//
+//	GET    /state                   addresses, counts, what authd has read, faults that are on
+//	GET    /agents                  the agent database, as the API shows it
+//	GET    /alerts?q=TEXT           alerts whose JSON contains TEXT, in the form of an indexer's search
+//	GET    /faults                  every fault, what it does, whether it is on
+//	POST   /faults/NAME             turn a fault on
+//	DELETE /faults/NAME             turn it off
+//	POST   /restart?daemon=authd    read certificate, password and <auth> again; sessions stay
+//	POST   /restart?daemon=all      the same, and drop every session
 type control struct {
 	server   *http.Server
 	listener net.Listener

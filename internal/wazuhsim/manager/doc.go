@@ -10,6 +10,6 @@
 // Nothing in it waits for time to pass. Every rule about time compares two readings of the clock it
 // was given, so a test moves the clock and asks again. Start with [Start].
 //
-// What it doesn't do: Blowfish, UDP, clusters, RBAC, rules other than the sshd canary's. States of
-// agents (not their keys) are forgotten when the process ends.
+// What it doesn't do: Blowfish, UDP, clusters, RBAC, the JSON keep-alives of 5.x, rules other than
+// the sshd canary's. States of agents (not their keys) are forgotten when the process ends.
 package manager

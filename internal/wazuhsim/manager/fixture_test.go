@@ -100,6 +100,8 @@ func (s *site) enroll(r wazuh.EnrollRequest) (wazuh.Key, string) {
 	if err != nil {
 		s.Fatal(err)
 	}
+	// The database hears of a new agent after the agent has its answer.
+	s.eventually("a row for "+key.ID, func() bool { return s.status(key.ID) != "" })
 	return key, ""
 }
 
