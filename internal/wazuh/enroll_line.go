@@ -109,29 +109,25 @@ func cutPassword(line []byte, password Secret) ([]byte, bool) {
 // ignored, as authd does: it is how a request with G before V escapes the version check.
 func parseOptional(r EnrollRequest, rest []byte) (EnrollRequest, error) {
 	var refusal error
-	field := func(token, unterminated string, into *string) {
-		if refusal != nil {
-			return
-		}
+	field := func(token, unterminated string, into *string) (found bool) {
 		after, ok := bytes.CutPrefix(rest, []byte(token))
-		if !ok {
-			return
+		if !ok || refusal != nil {
+			return false
 		}
 		value, remaining, ok := bytes.Cut(after, []byte("'"))
 		if !ok {
 			refusal = refuse(unterminated)
-			return
+			return false
 		}
 		*into, rest = string(value), remaining
+		return true
 	}
 
 	field(" V:'", ReasonUnterminatedVer, &r.Version)
-	field(" G:'", ReasonUnterminatedGroup, &r.Groups)
-	if refusal == nil && r.Groups != "" {
+	if field(" G:'", ReasonUnterminatedGroup, &r.Groups) {
 		r.Groups, refusal = checkGroups(r.Groups)
 	}
-	field(" IP:'", ReasonUnterminatedIP, &r.IP)
-	if refusal == nil && r.IP != "" && !strings.HasPrefix(r.IP, SourceIP) && !ValidAddress(r.IP) {
+	if field(" IP:'", ReasonUnterminatedIP, &r.IP) && !strings.HasPrefix(r.IP, SourceIP) && !ValidAddress(r.IP) {
 		refusal = refuse(ReasonInvalidIP(r.IP))
 	}
 	field(" K:'", ReasonUnterminatedKey, &r.KeyHash)
@@ -141,6 +137,8 @@ func parseOptional(r EnrollRequest, rest []byte) (EnrollRequest, error) {
 // checkGroups validates the syntax of a group list and drops repetitions.
 func checkGroups(list string) (string, error) {
 	switch {
+	case list == "":
+		return list, refuse(ReasonGroupName("Empty Group"))
 	case len(list) > maxGroups:
 		return list, refuse(ReasonGroupName("multigroup is too large"))
 	case strings.ContainsAny(list, " \t"):

@@ -65,6 +65,8 @@ func TestParseEnrollRequest(t *testing.T) {
 		"OSSEC PASS: pw OSSEC A:'web-01' IP:'a":            {reason: "Unterminated IP field"},
 		"OSSEC PASS: pw OSSEC A:'web-01' IP:'a'":           {reason: "Invalid IP: a"},
 		"OSSEC PASS: pw OSSEC A:'web-01' K:'a":             {reason: "Unterminated key field"},
+		"OSSEC PASS: pw OSSEC A:'web-01' G:''":             {reason: "Invalid group name: Empty Group"},
+		"OSSEC PASS: pw OSSEC A:'web-01' IP:''":            {reason: "Invalid IP: "},
 		"OSSEC PASS: pw OSSEC A:'web-01' G:'a b'":          {reason: "Invalid group name: a b... white spaces are not allowed"},
 		"OSSEC PASS: pw OSSEC A:'web-01' G:'../x'":         {reason: `Invalid group name: ../x... characters '\/:*?"<>|,' are prohibited`},
 	} {

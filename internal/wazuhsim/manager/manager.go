@@ -91,6 +91,9 @@ func Start(o Options) (*Manager, error) {
 	if o.Root == "" {
 		return nil, errors.New("root is empty: want a folder laid out like the container's /")
 	}
+	if err := checkAPIUser(o.APIUser, o.APIPassword); err != nil {
+		return nil, err
+	}
 	m := &Manager{o: o, root: root(o.Root), log: o.Log}
 	m.alerts = &analysis{m: m}
 	for _, f := range o.Faults {

@@ -202,12 +202,16 @@ func TestControlPort(t *testing.T) {
 func TestStartRefuses(t *testing.T) {
 	for what, o := range map[string]Options{
 		"no root":       {},
+		"weak password": {Root: t.TempDir(), APIUser: "probe", APIPassword: wazuh.NewSecret("only-lower-case-1")},
+		"a backslash":   {Root: t.TempDir(), APIUser: "wazuh", APIPassword: wazuh.NewSecret(`Good-0ne\but`)},
 		"unknown fault": {Root: t.TempDir(), Faults: []string{"gremlins"}},
 		"bad address":   {Root: t.TempDir(), Listen: "not-an-ip"},
 	} {
 		if m, err := Start(o); err == nil {
 			_ = m.Close()
 			t.Errorf("%s: started", what)
+		} else if strings.Contains(err.Error(), o.APIPassword.Reveal()) && !o.APIPassword.IsZero() {
+			t.Errorf("%s: the error shows the password", what)
 		}
 	}
 }

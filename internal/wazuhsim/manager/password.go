@@ -5,6 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
@@ -45,4 +48,23 @@ func passwordFrom(content []byte) (wazuh.Secret, error) {
 		return wazuh.Secret{}, nil
 	}
 	return wazuh.NewSecret(string(bytes.TrimSuffix(line, []byte("\n")))), nil
+}
+
+// checkAPIUser refuses what makes the real container end as soon as it has started: for a user name
+// of its own, a password that breaks the API's policy; for any, one that breaks the script's JSON.
+func checkAPIUser(user string, password wazuh.Secret) error {
+	text := password.Reveal()
+	if strings.ContainsAny(text, "\"\\") {
+		return errors.New(`API password contains a quote or a backslash: the image's start script can't pass it on`)
+	}
+	if user == "wazuh" || user == "wazuh-wui" {
+		return nil
+	}
+	is := func(class func(rune) bool) bool { return strings.ContainsFunc(text, class) }
+	special := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	const shortest = 8
+	if len(text) < shortest || !is(unicode.IsLower) || !is(unicode.IsUpper) || !is(unicode.IsDigit) || !is(special) {
+		return fmt.Errorf("password of API user %q: want at least %d characters with lower case, upper case, a digit and a special one", user, shortest)
+	}
+	return nil
 }
