@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/controller"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// cluster is the API server as the user may use it.
+type cluster struct {
+	client.Client
+	config *rest.Config
+	scheme *runtime.Scheme
+}
+
+// connect reads flags and kubeconfig. It does not call the server yet.
+func (s *session) connect() (*cluster, error) {
+	config, err := s.config.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("choose a cluster: %w", err)
+	}
+	scheme, err := controller.Scheme()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("reach the cluster: %w", err)
+	}
+	return &cluster{Client: client.WithFieldOwner(c, naming.Product+"-cli"), config: config, scheme: scheme}, nil
+}
+
+// tenant reads one tenant; a slug nobody has is an error of its own.
+func (c *cluster) tenant(ctx context.Context, slug string) (v1alpha1.Tenant, error) {
+	var tenant v1alpha1.Tenant
+	err := c.Get(ctx, client.ObjectKey{Name: slug}, &tenant)
+	if apierrors.IsNotFound(err) {
+		return tenant, noTenant(slug)
+	}
+	if err != nil {
+		return tenant, fmt.Errorf("get tenant %q: %w", slug, err)
+	}
+	return tenant, nil
+}
+
+func noTenant(slug string) error {
+	return hinted(exitNotFound, fmt.Errorf("no tenant %q", slug), "soctalk-ingress tenant list shows all of them")
+}
+
+func (c *cluster) regions(ctx context.Context) ([]v1alpha1.Region, error) {
+	var regions v1alpha1.RegionList
+	if err := c.List(ctx, &regions); err != nil {
+		return nil, fmt.Errorf("list regions: %w", err)
+	}
+	return regions.Items, nil
+}
+
+// completionPatience bounds what a press of the tab key may take.
+const completionPatience = 3 * time.Second
+
+// completeSlug offers the slugs of the cluster's tenants.
+func (s *session) completeSlug(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	c, err := s.connect()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(command.Context(), completionPatience)
+	defer cancel()
+	var tenants v1alpha1.TenantList
+	if err := c.List(ctx, &tenants); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var slugs []string
+	for _, tenant := range tenants.Items {
+		slugs = append(slugs, cobra.CompletionWithDesc(tenant.Name, tenant.Spec.DisplayName))
+	}
+	return slugs, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRegion offers the names of the cluster's Regions.
+func (s *session) completeRegion(command *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(command.Context(), completionPatience)
+	defer cancel()
+	regions, err := c.regions(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, region := range regions {
+		names = append(names, cobra.CompletionWithDesc(region.Name, region.Spec.Domain))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

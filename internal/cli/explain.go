@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// finding is one thing that is wrong, and what to do about it.
+type finding struct{ message, hint string }
+
+// explain turns an error into what a person can act on. What the planner refuses
+// and what the API server refuses look the same.
+func explain(err error) []finding {
+	var known *failure
+	if errors.As(err, &known) && known.hint != "" {
+		return []finding{{err.Error(), known.hint}}
+	}
+	var problem *plan.Problem
+	if errors.As(err, &problem) {
+		// What was said around the problem, such as the tenant's name, stays.
+		context := strings.TrimSuffix(err.Error(), problem.Error())
+		return []finding{{context + refusal(problem.Field, strconv.Quote(problem.Value)), problem.Remedy}}
+	}
+	if status := invalid(err); status != nil {
+		return refusals(status)
+	}
+	return []finding{{err.Error(), hintFor(err)}}
+}
+
+func refusal(field, value string) string {
+	if value == "" {
+		return field + " is refused"
+	}
+	return fmt.Sprintf("%s: %s is refused", field, value)
+}
+
+// invalid is the API server's own list of faults, if err carries one.
+func invalid(err error) *metav1.Status {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !apierrors.IsInvalid(err) {
+		return nil
+	}
+	if held := status.Status(); held.Details != nil && len(held.Details.Causes) > 0 {
+		return &held
+	}
+	return nil
+}
+
+func refusals(status *metav1.Status) []finding {
+	var out []finding
+	for _, cause := range status.Details.Causes {
+		value, remedy := splitCause(cause.Message)
+		field := cause.Field
+		if field == "" || field == "<nil>" {
+			field = status.Details.Kind + " " + strconv.Quote(status.Details.Name)
+		}
+		out = append(out, finding{refusal(field, value), remedy})
+	}
+	return out
+}
+
+// splitCause takes `Invalid value: "x": what to do` apart. A rule on a whole
+// object gives its type for the value, which tells nobody anything.
+func splitCause(message string) (value, remedy string) {
+	rest, ok := strings.CutPrefix(message, "Invalid value: ")
+	if !ok {
+		return "", message
+	}
+	quoted, err := strconv.QuotedPrefix(rest)
+	if err != nil {
+		// Numbers and objects are not quoted.
+		quoted, _, ok = strings.Cut(rest, ": ")
+		if !ok {
+			return "", rest
+		}
+	}
+	remedy = strings.TrimPrefix(strings.TrimPrefix(rest, quoted), ": ")
+	if quoted == `"object"` || quoted == `"array"` || strings.HasPrefix(quoted, "{") || strings.HasPrefix(quoted, "[") {
+		return "", remedy
+	}
+	return quoted, remedy
+}
+
+// hintFor knows the usual reasons a cluster does not answer as hoped.
+func hintFor(err error) string {
+	var network *net.OpError
+	var status apierrors.APIStatus
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return "no cluster is configured; set KUBECONFIG, or use --kubeconfig and --context"
+	case meta.IsNoMatchError(err):
+		return "the cluster does not know this kind; install the chart soctalk-ingress, which brings it"
+	case apierrors.IsForbidden(err):
+		return "ask the cluster's administrator for the right named here, or use another --context"
+	case apierrors.IsUnauthorized(err):
+		return "the cluster does not accept your credentials; log in again, or use another --context"
+	case errors.As(err, &network) && !errors.As(err, &status):
+		return "the cluster does not answer; check KUBECONFIG, --context and your connection"
+	}
+	return ""
+}

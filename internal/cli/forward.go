@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// forward opens a port on loopback that leads, through the API server, to the
+// API of a tenant's manager.
+func (c *cluster) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, func(), error) {
+	namespace := naming.Namespace(tenant.Name)
+	pod, err := c.managerPod(ctx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	upgrade, err := c.upgrader(namespace, pod)
+	if err != nil {
+		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
+	}
+	forwarding, stop := context.WithCancel(ctx)
+	ready := make(chan struct{})
+	ports := []string{fmt.Sprintf("0:%d", naming.PortNumber(naming.PortAPI))}
+	forwarder, err := portforward.NewOnAddressesWithContext(forwarding, upgrade, []string{"127.0.0.1"}, ports, ready, io.Discard, io.Discard)
+	if err != nil {
+		stop()
+		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- forwarder.ForwardPorts() }()
+	select {
+	case <-ready:
+	case err := <-ended:
+		stop()
+		if upgrade.err != nil {
+			err = upgrade.err
+		}
+		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
+	}
+	closeForward := func() { stop(); <-ended }
+	local, err := forwarder.GetPorts()
+	if err != nil {
+		closeForward()
+		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
+	}
+	return direct(fmt.Sprintf("127.0.0.1:%d", local[0].Local)), closeForward, nil
+}
+
+// upgrader asks the API server for a stream to a pod: over a WebSocket, and with
+// SPDY where server or proxy know no WebSockets.
+func (c *cluster) upgrader(namespace, pod string) (*remembering, error) {
+	target, config, err := c.forwardURL(namespace, pod)
+	if err != nil {
+		return nil, err
+	}
+	transport, upgrader, err := spdy.RoundTripperFor(config)
+	if err != nil {
+		return nil, err
+	}
+	tunnel, err := portforward.NewSPDYOverWebsocketDialer(target, config)
+	if err != nil {
+		return nil, err
+	}
+	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
+	return &remembering{Dialer: portforward.NewFallbackDialer(tunnel, old, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})}, nil
+}
+
+func (c *cluster) forwardURL(namespace, pod string) (*url.URL, *rest.Config, error) {
+	config := rest.CopyConfig(c.config)
+	config.GroupVersion = &schema.GroupVersion{Version: "v1"}
+	config.APIPath = "/api"
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	rc, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	return rc.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL(), config, nil
+}
+
+// remembering keeps the error of its dialer, which the forwarder flattens into
+// text: the kind of the error says that a right is missing.
+type remembering struct {
+	httpstream.Dialer
+	err error
+}
+
+func (r *remembering) Dial(protocols ...string) (httpstream.Connection, string, error) {
+	connection, protocol, err := r.Dialer.Dial(protocols...)
+	r.err = err
+	return connection, protocol, err
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
+)
+
+// apiPatience bounds one request to a manager's API.
+const apiPatience = 20 * time.Second
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// managerAPI opens a way to a tenant's manager: directly to address, or through
+// the API server to a pod of it. Who answers must show the certificate of this
+// tenant's manager in either case.
+func (c *cluster) managerAPI(ctx context.Context, tenant v1alpha1.Tenant, address string) (*wazuh.API, func(), error) {
+	credentials, trust, err := c.managerTrust(ctx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	dial, closeDial := direct(address), func() {}
+	if address == "" {
+		if dial, closeDial, err = c.forward(ctx, tenant); err != nil {
+			return nil, nil, err
+		}
+	}
+	transport := &http.Transport{DialContext: dial, TLSClientConfig: trust}
+	api, err := wazuh.NewAPI(wazuh.APIOptions{
+		URL:      fmt.Sprintf("https://%s:%d", naming.APIHost(tenant.Name), naming.PortNumber(naming.PortAPI)),
+		User:     string(credentials[naming.KeyAPIUsername]),
+		Password: wazuh.NewSecret(string(credentials[naming.KeyAPIPassword])),
+		HTTP:     &http.Client{Timeout: apiPatience, Transport: transport},
+	})
+	if err != nil {
+		closeDial()
+		return nil, nil, err
+	}
+	return api, func() { transport.CloseIdleConnections(); closeDial() }, nil
+}
+
+// direct dials one address, whatever it is asked for.
+func direct(address string) dialer {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
+	}
+}
+
+// managerTrust reads user and authority of the manager's API from the tenant's Secrets.
+func (c *cluster) managerTrust(ctx context.Context, tenant v1alpha1.Tenant) (map[string][]byte, *tls.Config, error) {
+	namespace := naming.Namespace(tenant.Name)
+	attach := tenant.Spec.Manager.Attach
+	credentialsName, authorityName := naming.SecretAPI, naming.SecretAPITLS
+	if attach != nil {
+		credentialsName, authorityName = either(attach.APICredentialsSecret, naming.SecretAPI), attach.APICASecret
+	}
+	credentials, err := c.secret(ctx, namespace, credentialsName)
+	if err != nil {
+		return nil, nil, err
+	}
+	trust := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: naming.APIHost(tenant.Name)}
+	if authorityName == "" {
+		trust.InsecureSkipVerify = attach.InsecureSkipAPIVerify // the spec says so in as many words
+		return credentials, trust, nil
+	}
+	authority, err := c.secret(ctx, namespace, authorityName)
+	if err != nil {
+		return nil, nil, err
+	}
+	trust.RootCAs = x509.NewCertPool()
+	if !trust.RootCAs.AppendCertsFromPEM(authority[naming.KeyTLSCA]) {
+		return nil, nil, fmt.Errorf("secret %s/%s, key %s: no PEM certificate found", namespace, authorityName, naming.KeyTLSCA)
+	}
+	return credentials, trust, nil
+}
+
+// secret reads the data of a Secret.
+func (c *cluster) secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
+	var secret corev1.Secret
+	err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret)
+	if apierrors.IsNotFound(err) {
+		return nil, hinted(exitRefused, fmt.Errorf("secret %s/%s does not exist", namespace, name), "the operator makes it with the tenant; see soctalk-ingress tenant describe")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get secret %s/%s: %w", namespace, name, err)
+	}
+	return secret.Data, nil
+}
+
+// managerPod picks a ready pod of the tenant's manager.
+func (c *cluster) managerPod(ctx context.Context, tenant v1alpha1.Tenant) (string, error) {
+	namespace := naming.Namespace(tenant.Name)
+	labels := client.MatchingLabels{naming.LabelName: naming.PodName, naming.LabelComponent: naming.PodComponent}
+	if attach := tenant.Spec.Manager.Attach; attach != nil {
+		labels = attach.Selector
+	}
+	var pods corev1.PodList
+	if err := c.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
+		return "", fmt.Errorf("list the manager's pods in %s: %w", namespace, err)
+	}
+	for _, pod := range pods.Items {
+		if podReady(pod) {
+			return pod.Name, nil
+		}
+	}
+	return "", hinted(exitRefused, fmt.Errorf("the manager of tenant %q is not ready: 0 of %d pods", tenant.Name, len(pods.Items)),
+		"see kubectl -n %s get pods, and soctalk-ingress tenant describe %s", namespace, tenant.Name)
+}
+
+func podReady(pod corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
+		}
+	}
+	return false
+}
+
+// managerError says what an error of the manager's API means for its tenant.
+func managerError(slug string, err error) error {
+	var problem *wazuh.Problem
+	var unverified *tls.CertificateVerificationError
+	wrapped := fmt.Errorf("ask the manager of tenant %q: %w", slug, err)
+	switch {
+	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
+		return hinted(exitFailed, wrapped, "the user in Secret %s/%s is not the manager's; correct it there", naming.Namespace(slug), naming.SecretAPI)
+	case errors.As(err, &problem) && problem.Code == wazuh.CodeDenied:
+		return hinted(exitFailed, wrapped, "the API user lacks the right to read agents (agent:read)")
+	case errors.As(err, &unverified):
+		return hinted(exitFailed, wrapped, "who answered is not this tenant's manager, or its certificate was not made by the authority in the tenant's Secret")
+	}
+	return wrapped
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/onboard"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// onboardFlags are the flags of onboard.
+type onboardFlags struct {
+	platforms []string
+	version   string
+	group     string
+	caFile    string
+	publicCA  bool
+}
+
+func newOnboardCommand(s *session) *cobra.Command {
+	flags := onboardFlags{}
+	command := &cobra.Command{
+		Use:   "onboard SLUG",
+		Short: "write the sheet a customer's administrator needs to bring agents in",
+		Long: "Write the sheet a customer's administrator needs: hostname, address and ports, what\n" +
+			"the firewall must let out, which authority to trust, checks to run first, and complete\n" +
+			"commands for each platform. It can be sent as it is: the enrollment secret is not in\n" +
+			"it, and has to travel another way.",
+		Example: "  soctalk-ingress onboard acme > acme.txt\n\n" +
+			"  # two platforms only, agents join a group\n" +
+			"  soctalk-ingress onboard acme --platform deb-amd64,windows-msi --group acme\n\n" +
+			"  # for a program\n" +
+			"  soctalk-ingress onboard acme -o json",
+		Args:              oneSlug,
+		ValidArgsFunction: s.completeSlug,
+	}
+	s.addClusterFlags(command)
+	out := addOutput(command, formatText, formatJSON, formatYAML)
+	set := command.Flags()
+	set.StringSliceVar(&flags.platforms, "platform", nil, "only these platforms; empty for all")
+	set.StringVar(&flags.version, "agent-version", "", "version of the agents; empty for the manager's own")
+	set.StringVar(&flags.group, "group", "", "group the agents join")
+	set.StringVar(&flags.caFile, "ca-file", "", "authority to trust, as a PEM file; empty for the one in the tenant's Secret")
+	set.BoolVar(&flags.publicCA, "public-ca", false, "the certificate comes from a public authority")
+	complete := cobra.FixedCompletions(onboard.PlatformIDs(), cobra.ShellCompDirectiveNoFileComp)
+	if err := command.RegisterFlagCompletionFunc("platform", complete); err != nil {
+		panic(err) // the flag stands above
+	}
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if err := out.check(); err != nil {
+			return err
+		}
+		if flags.caFile != "" && flags.publicCA {
+			return usageError("--ca-file and --public-ca exclude each other")
+		}
+		return s.onboard(command.Context(), flags, out, args[0])
+	}
+	return command
+}
+
+func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, slug string) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	tenant, err := c.tenant(ctx, slug)
+	if err != nil {
+		return err
+	}
+	regions, err := c.regions(ctx)
+	if err != nil {
+		return err
+	}
+	place, err := plan.Place(tenant, regions)
+	if err != nil {
+		return fmt.Errorf("tenant %q: %w", slug, err)
+	}
+	authority, err := c.authority(ctx, flags, place)
+	if err != nil {
+		return err
+	}
+	sheet, err := onboard.NewSheet(onboard.Input{
+		Tenant: tenant, Region: regionNamed(regions, place.Region),
+		AuthorityPEM: authority, AgentVersion: flags.version, AgentGroup: flags.group,
+	})
+	if err != nil {
+		return hinted(exitRefused, err, "see soctalk-ingress tenant describe %s", slug)
+	}
+	if len(flags.platforms) > 0 {
+		if sheet, err = sheet.Only(flags.platforms...); err != nil {
+			return usageError("--platform: %w", err)
+		}
+	}
+	if out.format != formatText {
+		return out.printData(s.streams.Out, sheet)
+	}
+	return sheet.WriteText(s.streams.Out)
+}
+
+func regionNamed(regions []v1alpha1.Region, name string) v1alpha1.Region {
+	for _, region := range regions {
+		if region.Name == name {
+			return region
+		}
+	}
+	return v1alpha1.Region{}
+}
+
+// authority is the PEM certificate agents must be told to trust; empty for a
+// public authority.
+func (c *cluster) authority(ctx context.Context, flags onboardFlags, place plan.Placement) (string, error) {
+	switch {
+	case flags.publicCA:
+		return "", nil
+	case flags.caFile != "":
+		text, err := os.ReadFile(flags.caFile)
+		if err != nil {
+			return "", usageError("--ca-file: %w", err)
+		}
+		return string(text), nil
+	case place.Strategy == v1alpha1.CertificateACME:
+		return "", nil
+	}
+	held, err := c.secret(ctx, place.Namespace, place.TLSSecret)
+	if apierrors.IsForbidden(err) {
+		return "", hinted(exitFailed, err, "use --ca-file with the authority's certificate, or --public-ca")
+	}
+	if err != nil {
+		return "", err
+	}
+	if authority := held[naming.KeyTLSCA]; len(authority) > 0 {
+		return string(authority), nil
+	}
+	if place.Strategy == v1alpha1.CertificateWildcard {
+		return "", nil // who brings a certificate of a private authority brings ca.crt too
+	}
+	return "", hinted(exitRefused,
+		fmt.Errorf("secret %s/%s has no %s, the authority agents are to trust", place.Namespace, place.TLSSecret, naming.KeyTLSCA),
+		"wait until soctalk-ingress tenant describe %s shows CertificateReady, or use --ca-file or --public-ca", place.Slug)
+}

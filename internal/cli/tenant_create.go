@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// createFlags are the flags of tenant create.
+type createFlags struct {
+	displayName  string
+	region       string
+	mode         string
+	hostname     string
+	allowedCIDRs []string
+	edgePorts    string
+	version      string
+	wait         bool
+	timeout      time.Duration
+	dryRun       bool
+}
+
+func newTenantCreateCommand(s *session) *cobra.Command {
+	flags := createFlags{}
+	command := &cobra.Command{
+		Use:   "create SLUG",
+		Short: "create a tenant",
+		Long: "Create a tenant. Whatever is left out is the Region's to decide. The specification is\n" +
+			"checked against the cluster's Regions and the names and ports other tenants hold\n" +
+			"before anything is written.",
+		Example: "  # the default Region decides everything; wait until agents can come in\n" +
+			"  soctalk-ingress tenant create acme --display-name 'Acme GmbH' --wait\n\n" +
+			"  # a pair of ports at the Region's edge, for agents from one network\n" +
+			"  soctalk-ingress tenant create beta --mode edge-haproxy --edge-ports 15140/15141 --allowed-cidr 203.0.113.0/24\n\n" +
+			"  # ask the cluster what it thinks of it, write nothing\n" +
+			"  soctalk-ingress tenant create gamma --region eu --dry-run -o yaml",
+		Args:              oneSlug,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	out := addOutput(command, formatText, formatName, formatJSON, formatYAML)
+	set := command.Flags()
+	set.StringVar(&flags.displayName, "display-name", "", "the customer's name as people write it")
+	set.StringVar(&flags.region, "region", "", "Region the agents come in at; empty for the default one")
+	set.StringVar(&flags.mode, "mode", "", "loadbalancer or edge-haproxy; empty for the Region's default")
+	set.StringVar(&flags.hostname, "hostname", "", "name agents are given; empty for SLUG.<domain of the Region>")
+	set.StringArrayVar(&flags.allowedCIDRs, "allowed-cidr", nil, "network agents may come from, such as 203.0.113.0/24; repeat for more")
+	set.StringVar(&flags.edgePorts, "edge-ports", "", "pin the ports at the edge, as EVENTS/ENROLLMENT; empty for a free pair")
+	set.StringVar(&flags.version, "version", "", "version of the Wazuh manager, such as 4.14.7")
+	set.BoolVar(&flags.wait, "wait", false, "wait until agents can enroll and send events")
+	set.DurationVar(&flags.timeout, "timeout", 10*time.Minute, "how long --wait waits")
+	set.BoolVar(&flags.dryRun, "dry-run", false, "let the cluster check it and write nothing")
+	for name, complete := range map[string]cobra.CompletionFunc{
+		"region": s.completeRegion,
+		"mode":   cobra.FixedCompletions([]string{string(v1alpha1.ModeLoadBalancer), string(v1alpha1.ModeEdgeHAProxy)}, cobra.ShellCompDirectiveNoFileComp),
+	} {
+		if err := command.RegisterFlagCompletionFunc(name, complete); err != nil {
+			panic(err) // both flags stand above
+		}
+	}
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if err := out.check(); err != nil {
+			return err
+		}
+		tenant, err := flags.tenant(args[0])
+		if err != nil {
+			return err
+		}
+		return s.createTenant(command.Context(), flags, out, tenant)
+	}
+	return command
+}
+
+// tenant is the object the flags describe.
+func (f createFlags) tenant(slug string) (v1alpha1.Tenant, error) {
+	if f.dryRun && f.wait {
+		return v1alpha1.Tenant{}, usageError("--dry-run and --wait exclude each other: there would be nothing to wait for")
+	}
+	ports, err := parseEdgePorts(f.edgePorts)
+	if err != nil {
+		return v1alpha1.Tenant{}, err
+	}
+	tenant := v1alpha1.Tenant{
+		ObjectMeta: metav1.ObjectMeta{Name: slug},
+		Spec: v1alpha1.TenantSpec{
+			DisplayName: f.displayName,
+			Region:      f.region,
+			WazuhIngress: v1alpha1.WazuhIngress{
+				Mode:         v1alpha1.IngressMode(f.mode),
+				Hostname:     f.hostname,
+				AllowedCIDRs: f.allowedCIDRs,
+				EdgePorts:    ports,
+			},
+		},
+	}
+	if f.version != "" {
+		tenant.Spec.Manager.Deploy = &v1alpha1.ManagerDeploy{Version: f.version}
+	}
+	return tenant, nil
+}
+
+// parseEdgePorts reads EVENTS/ENROLLMENT; an empty text is no pair.
+func parseEdgePorts(text string) (*v1alpha1.EdgePorts, error) {
+	if text == "" {
+		return nil, nil
+	}
+	events, enrollment, ok := strings.Cut(text, "/")
+	first, err1 := strconv.ParseUint(events, 10, 16)
+	second, err2 := strconv.ParseUint(enrollment, 10, 16)
+	if !ok || err1 != nil || err2 != nil {
+		return nil, usageError("--edge-ports: %q: write two ports as EVENTS/ENROLLMENT, such as 15140/15141", text)
+	}
+	return &v1alpha1.EdgePorts{Events: int32(first), Enrollment: int32(second)}, nil
+}
+
+func (s *session) createTenant(ctx context.Context, flags createFlags, out *output, tenant v1alpha1.Tenant) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	if err := c.judge(ctx, tenant); err != nil {
+		return err
+	}
+	var options []client.CreateOption
+	if flags.dryRun {
+		options = append(options, client.DryRunAll)
+	}
+	err = c.Create(ctx, &tenant, options...)
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return hinted(exitRefused, fmt.Errorf("tenant %q exists already", tenant.Name), "look at it with soctalk-ingress tenant describe %s, or choose another slug", tenant.Name)
+	case err != nil:
+		return fmt.Errorf("create tenant %q: %w", tenant.Name, err)
+	}
+	if flags.wait {
+		if tenant, err = s.waitReady(ctx, c, tenant.Name, flags.timeout); err != nil {
+			return err
+		}
+	}
+	if out.format != formatText {
+		return out.printObject(s.streams.Out, c.scheme, &tenant)
+	}
+	s.sayCreated(tenant, flags)
+	return nil
+}
+
+// sayCreated ends with what to do next.
+func (s *session) sayCreated(tenant v1alpha1.Tenant, flags createFlags) {
+	switch {
+	case flags.dryRun:
+		fmt.Fprintf(s.streams.Out, "tenant %q would be created (dry run)\n", tenant.Name)
+	case flags.wait:
+		fmt.Fprintf(s.streams.Out, "tenant %q is ready: %s\n", tenant.Name, wayIn(tenant.Status))
+		s.talk("next: soctalk-ingress onboard %s", tenant.Name)
+	default:
+		fmt.Fprintf(s.streams.Out, "tenant %q created\n", tenant.Name)
+		s.talk("next: soctalk-ingress tenant describe %s, and once it is ready soctalk-ingress onboard %s", tenant.Name, tenant.Name)
+	}
+}
+
+// wayIn is a tenant's way in, in a line.
+func wayIn(status v1alpha1.TenantStatus) string {
+	text := status.Hostname
+	if status.Address != "" {
+		text += " (" + status.Address + ")"
+	}
+	for _, port := range status.Ports {
+		text += fmt.Sprintf(", %s on %d", port.Name, port.Port)
+	}
+	return text
+}
+
+// judge asks the planner what the operator would say of a new tenant, with the
+// claims of the others where the user may read them.
+func (c *cluster) judge(ctx context.Context, tenant v1alpha1.Tenant) error {
+	regions, err := c.regions(ctx)
+	if err != nil {
+		return err
+	}
+	held := map[string]string{}
+	var claims v1alpha1.ClaimList
+	if err := c.List(ctx, &claims); err != nil && !apierrors.IsForbidden(err) {
+		return fmt.Errorf("list claims: %w", err)
+	}
+	for _, claim := range claims.Items {
+		held[claim.Name] = claim.Spec.Tenant
+	}
+	if _, err := plan.Tenant(plan.Input{Tenant: tenant, Regions: regions, Observed: plan.Observed{Claims: held}}); err != nil {
+		return fmt.Errorf("tenant %q: %w", tenant.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// deleteFlags are the flags of tenant delete.
+type deleteFlags struct {
+	yes     bool
+	wait    bool
+	timeout time.Duration
+}
+
+func newTenantDeleteCommand(s *session) *cobra.Command {
+	flags := deleteFlags{}
+	command := &cobra.Command{
+		Use:   "delete SLUG",
+		Short: "remove a tenant: its agents' keys, its manager, its address and its name",
+		Long: "Remove a tenant. Its way in is closed first, then every agent's key is deleted through\n" +
+			"the manager, then manager, data, address, name and namespace go, and at last the\n" +
+			"hostname and ports are free for others. There is no way back but a backup.\n\n" +
+			"To close the way in and keep everything, set spec.suspended instead.",
+		Example: "  soctalk-ingress tenant delete acme --wait\n\n" +
+			"  # from a script\n" +
+			"  soctalk-ingress tenant delete acme --yes --wait --timeout 30m",
+		Args:              oneSlug,
+		ValidArgsFunction: s.completeSlug,
+	}
+	command.Flags().BoolVar(&flags.yes, "yes", false, "do not ask; needed where nobody can answer")
+	command.Flags().BoolVar(&flags.wait, "wait", false, "show the steps as they are done, until the tenant is gone")
+	command.Flags().DurationVar(&flags.timeout, "timeout", 10*time.Minute, "how long --wait waits")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if !flags.yes && !isTerminal(s.streams.In) {
+			return hinted(exitUsage, errors.New("this removes a tenant, and nobody is there to be asked"), "add --yes if that is what you want")
+		}
+		return s.deleteTenant(command.Context(), flags, args[0])
+	}
+	return command
+}
+
+func (s *session) deleteTenant(ctx context.Context, flags deleteFlags, slug string) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	tenant, err := c.tenant(ctx, slug)
+	if err != nil {
+		return err
+	}
+	if tenant.DeletionTimestamp == nil {
+		for _, line := range whatGoes(tenant) {
+			s.talk("%s", line)
+		}
+		if !flags.yes {
+			if err := s.askForSlug(slug); err != nil {
+				return err
+			}
+		}
+		uid := tenant.UID
+		// The one that was looked at is removed, not one created in between.
+		if err := c.Delete(ctx, &tenant, client.Preconditions{UID: &uid}); err != nil {
+			return fmt.Errorf("delete tenant %q: %w", slug, err)
+		}
+	}
+	if !flags.wait {
+		fmt.Fprintf(s.streams.Out, "tenant %q is being removed\n", slug)
+		s.talk("next: soctalk-ingress tenant describe %s shows the steps", slug)
+		return nil
+	}
+	if err := s.waitGone(ctx, c, slug, string(tenant.UID), flags.timeout); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.streams.Out, "tenant %q removed\n", slug)
+	return nil
+}
+
+// whatGoes says what a removal takes away.
+func whatGoes(tenant v1alpha1.Tenant) []string {
+	name := fmt.Sprintf("%q", tenant.Name)
+	if tenant.Spec.DisplayName != "" {
+		name += " (" + tenant.Spec.DisplayName + ")"
+	}
+	lines := []string{"removing tenant " + name + " takes away:"}
+	status := tenant.Status
+	if agents := status.Agents; agents != nil {
+		lines = append(lines, fmt.Sprintf("  the keys of %d registered agents, %d of them connected now", agents.Total, agents.Active))
+	} else {
+		lines = append(lines, "  the keys of its registered agents; their number is not known")
+	}
+	if status.Hostname != "" {
+		lines = append(lines, "  its way in: "+wayIn(status))
+	}
+	if tenant.Spec.Manager.Attach != nil {
+		return append(lines, "  what this product made in namespace "+naming.Namespace(tenant.Name))
+	}
+	return append(lines, "  namespace "+naming.Namespace(tenant.Name)+" with the manager and all its data")
+}
+
+// askForSlug wants the slug typed, because a y is typed before one has read.
+func (s *session) askForSlug(slug string) error {
+	fmt.Fprintf(s.streams.ErrOut, "type %s to go on: ", slug)
+	line, err := bufio.NewReader(s.streams.In).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if strings.TrimSpace(line) != slug {
+		return hinted(exitFailed, errors.New("not confirmed"), "nothing was changed")
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+)
+
+func newTenantListCommand(s *session) *cobra.Command {
+	command := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "list the tenants",
+		Long:    "List the tenants, with the columns their kind defines: kubectl get tenants shows the\nsame ones.",
+		Example: "  soctalk-ingress tenant list\n" +
+			"  soctalk-ingress tenant list -o wide",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	out := addOutput(command, formatTable, formatWide, formatJSON, formatYAML, formatName)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		return s.listTenants(command.Context(), out)
+	}
+	return command
+}
+
+func (s *session) listTenants(ctx context.Context, out *output) error {
+	if err := out.check(); err != nil {
+		return err
+	}
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	if !out.table() {
+		var tenants v1alpha1.TenantList
+		if err := c.List(ctx, &tenants); err != nil {
+			return fmt.Errorf("list tenants: %w", err)
+		}
+		return out.printObject(s.streams.Out, c.scheme, &tenants)
+	}
+	table, err := c.tenantTable(ctx, "")
+	if err != nil {
+		return fmt.Errorf("list tenants: %w", err)
+	}
+	if len(table.Rows) == 0 {
+		s.talk("no tenants yet; create one with: soctalk-ingress tenant create SLUG")
+		return nil
+	}
+	return out.printTable(s.streams.Out, table)
+}
+
+func newTenantGetCommand(s *session) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "get SLUG",
+		Short: "show one tenant in a line, or whole with -o yaml",
+		Long:  "Show one tenant: in a line, or the whole object with -o json and -o yaml. For the\nconditions and what they mean see soctalk-ingress tenant describe.",
+		Example: "  soctalk-ingress tenant get acme\n" +
+			"  soctalk-ingress tenant get acme -o yaml",
+		Args:              oneSlug,
+		ValidArgsFunction: s.completeSlug,
+	}
+	out := addOutput(command, formatTable, formatWide, formatJSON, formatYAML, formatName)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		return s.getTenant(command.Context(), out, args[0])
+	}
+	return command
+}
+
+func (s *session) getTenant(ctx context.Context, out *output, slug string) error {
+	if err := out.check(); err != nil {
+		return err
+	}
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	if !out.table() {
+		tenant, err := c.tenant(ctx, slug)
+		if err != nil {
+			return err
+		}
+		return out.printObject(s.streams.Out, c.scheme, &tenant)
+	}
+	table, err := c.tenantTable(ctx, slug)
+	if apierrors.IsNotFound(err) {
+		return noTenant(slug)
+	}
+	if err != nil {
+		return fmt.Errorf("get tenant %q: %w", slug, err)
+	}
+	return out.printTable(s.streams.Out, table)
+}
