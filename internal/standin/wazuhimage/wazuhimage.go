@@ -151,7 +151,11 @@ func (s *Start) runHooks() error {
 		return err
 	}
 	sort.Strings(scripts)
-	env := []string{"ROOT=" + s.Root, "PATH=" + os.Getenv("PATH"), "HOSTNAME=" + s.Hostname}
+	// The image's user "wazuh" does not exist on this machine; ours plays its part.
+	env := []string{
+		"ROOT=" + s.Root, "PATH=" + os.Getenv("PATH"), "HOSTNAME=" + s.Hostname,
+		fmt.Sprintf("SOCTALK_WAZUH_USER=%d", os.Getuid()), fmt.Sprintf("SOCTALK_WAZUH_GROUP=%d", os.Getgid()),
+	}
 	for name, value := range s.Env {
 		env = append(env, name+"="+value)
 	}
