@@ -163,6 +163,18 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Damage usually shows in the padding or to zlib; the checksum is for what doesn't.
+func TestChecksum(t *testing.T) {
+	inner := appendInner(nil, 1, Counter{1, 1}, []byte("message"))
+	if _, _, err := parseInner(inner); err != nil {
+		t.Fatal(err)
+	}
+	inner[len(inner)-1] ^= 1
+	if _, _, err := parseInner(inner); !errors.Is(err, ErrUndecodable) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A small payload must not become a large allocation.
 func TestInflateIsBounded(t *testing.T) {
 	p := new(Pool)

@@ -144,12 +144,15 @@ func startAuthd(t *testing.T, cert tls.Certificate, writes ...string) fakeAuthd 
 
 func TestEnroll(t *testing.T) {
 	ca := newAuthority(t)
-	cert := ca.issue(t, "", nil, net.IPv4(127, 0, 0, 1))
+	cert := ca.issue(t, "", []string{"manager.example"})
 	raw := strings.Repeat("ab", 32)
 	f := startAuthd(t, cert, "OSSEC K:'007 web-01 any "+raw+"'")
 	var served *x509.Certificate
 	key, err := Enroll(t.Context(), EnrollOptions{
-		Address: f.address, CA: ca.pool(),
+		Address: "manager.example:1515", CA: ca.pool(),
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, f.address)
+		},
 		Request:     EnrollRequest{Password: NewSecret("pw"), Name: "web-01", Version: DefaultVersion},
 		OnConnected: func(cs tls.ConnectionState) { served = cs.PeerCertificates[0] },
 	})

@@ -104,6 +104,7 @@ type Session struct {
 	state     sync.Mutex // guards mergedSum and err
 	mergedSum string
 	err       error
+	readErr   error // what ended the reading goroutine; set before done is closed
 	done      chan struct{}
 }
 
@@ -329,6 +330,7 @@ func (s *Session) read() {
 			err = s.handle(msg)
 		}
 		if err != nil {
+			s.readErr = err
 			s.end(lostBecause(err))
 			_ = s.conn.Close()
 			return

@@ -3,6 +3,7 @@ package wazuh
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -165,6 +166,32 @@ func TestSessionEnds(t *testing.T) {
 		if err := s.SendEvent(t.Context(), Event{Queue: QueueLocalFile, Location: "x", Text: "y"}); err == nil {
 			t.Errorf("%s: sent an event", what)
 		}
+	}
+}
+
+// Shutdown leaves the manager time to read the goodbye: it ends its own side, and waits.
+func TestShutdownHangsUpGently(t *testing.T) {
+	heard := make(chan string, 2)
+	f := startRemoted(t, func(r *remote) {
+		r.read()
+		r.write(AckMessage)
+		heard <- r.read()
+		heard <- r.read()
+		time.Sleep(20 * time.Millisecond)
+		r.write(AckMessage) // still on its way to the agent; must not reset the connection
+	})
+	s, err := f.dial(SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-heard + <-heard; got != ShutdownMessage+"EOF" {
+		t.Errorf("heard %q", got)
+	}
+	if !errors.Is(s.readErr, io.EOF) {
+		t.Errorf("closed before the manager did: %v", s.readErr)
 	}
 }
 
