@@ -81,6 +81,9 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.o.CA, err = readCA(f.ca); err != nil {
 		return err
 	}
+	if f.resolver != "" {
+		f.o.Dial = dialThrough(f.resolver)
+	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	if f.until > 0 { // not a deadline: connections would run into it before agents can say goodbye
