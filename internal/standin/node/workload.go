@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,7 +178,8 @@ func (w *workload) runOnce(loopback netip.Addr) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, mounted.Unmount()) }()
-	if err := wazuhimage.Prepare(wazuhimage.Start{Root: w.root, Folders: mounted.Folders, Hostname: pod.Name, Env: env, LogFile: w.logFile}); err != nil {
+	start := wazuhimage.Start{Root: w.root, Folders: mounted.Folders, Hostname: pod.Name, Env: env, LogFile: w.logFile}
+	if err := w.prepare(start, mounted); err != nil {
 		return err
 	}
 	simulator, control, err := w.startSimulator(pod.Name, env, loopback)
@@ -191,7 +190,26 @@ func (w *workload) runOnce(loopback netip.Addr) (err error) {
 	w.set(func(s *state) {
 		s.running, s.since, s.waiting, s.message, s.control, s.pid = true, time.Now(), "", "", control, simulator.PID()
 	})
-	return w.watch(simulator, mounted, container, control, loopback)
+	renewal := newRenewal(w, start, mounted, control)
+	defer renewal.stop()
+	return w.watch(simulator, renewal, newProbe(container, loopback))
+}
+
+// prepare does the image's part, and meanwhile keeps the volumes up to date: a
+// hook may be waiting for just that.
+func (w *workload) prepare(start wazuhimage.Start, mounted *volumes.Container) error {
+	prepared := make(chan error, 1)
+	go func() { prepared <- wazuhimage.Prepare(w.ctx, start) }()
+	for {
+		select {
+		case err := <-prepared:
+			return err
+		case <-w.woken:
+			if _, err := mounted.Refresh(); err != nil {
+				w.node.Log.Warn("volumes are out of date", "pod", w.key, "error", err)
+			}
+		}
+	}
 }
 
 // startSimulator returns when the simulator has printed its addresses.
@@ -244,8 +262,7 @@ func (f *firstJSON) Write(data []byte) (int, error) {
 }
 
 // watch keeps probing the running manager and follows its volumes.
-func (w *workload) watch(simulator *process.Process, mounted *volumes.Container, container *corev1.Container, control string, loopback netip.Addr) error {
-	probe := newProbe(container, loopback)
+func (w *workload) watch(simulator *process.Process, renewal *renewal, probe *probe) error {
 	defer w.set(func(s *state) { s.running, s.ready, s.control, s.pid = false, false, "", 0 })
 	for {
 		// At once for the first time, then as often as the probe says.
@@ -257,34 +274,9 @@ func (w *workload) watch(simulator *process.Process, mounted *volumes.Container,
 		case <-simulator.Done():
 			return simulator.Err()
 		case <-w.woken:
-			w.refresh(mounted, control)
+			renewal.look()
 		case <-time.After(probe.interval(ready)):
 		}
-	}
-}
-
-// refresh updates the folders of changed objects and then does what the
-// container's own watch script does: restart authd, which reads its certificate
-// and password only when it starts.
-func (w *workload) refresh(mounted *volumes.Container, control string) {
-	changed, err := mounted.Refresh()
-	if err != nil {
-		w.node.Log.Warn("volumes are out of date", "pod", w.key, "error", err)
-	}
-	if len(changed) == 0 {
-		return
-	}
-	w.node.Log.Info("volumes changed, restarting authd", "pod", w.key, "volumes", changed)
-	client := &http.Client{Timeout: 10 * time.Second}
-	defer client.CloseIdleConnections()
-	response, err := client.Post(control+"/restart?"+url.Values{"daemon": {"authd"}}.Encode(), "", nil)
-	if err != nil {
-		w.node.Log.Warn("authd was not restarted", "pod", w.key, "error", err)
-		return
-	}
-	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		w.node.Log.Warn("authd was not restarted", "pod", w.key, "status", response.Status)
 	}
 }
 

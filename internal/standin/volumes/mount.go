@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -23,8 +24,12 @@ type Container struct {
 	live map[string]string
 	// claims maps folders inside the root to where they belong afterwards.
 	claims map[string]string
+	// moves are the folders that were moved to their mount points, in order.
+	moves []move
+	// points are the mount points that hold only what was put there.
+	points []string
 	// Folders are the mount points, as paths inside the container, that are
-	// symlinks to a folder elsewhere because its content outlives the container.
+	// symlinks: their folder is mounted at another place as well.
 	Folders []string
 }
 
@@ -66,6 +71,7 @@ func (c *Container) mount(mount corev1.VolumeMount) error {
 	if !projected {
 		return c.mountFolder(volume, mount, point)
 	}
+	c.points = append(c.points, point)
 	if mount.SubPath != "" {
 		return copySubPath(files, mount.SubPath, point)
 	}
@@ -74,9 +80,9 @@ func (c *Container) mount(mount corev1.VolumeMount) error {
 	return err
 }
 
-// mountFolder points to a folder that outlives the container. The folder stands
-// inside the root, and the link to it is relative: then it leads to the same
-// place for this process and for one that takes the root for its "/".
+// mountFolder moves a folder that outlives the container to its mount point. A
+// link to it would not do: relative links inside, such as one from the manager's
+// configuration to a Secret, would start from the wrong place.
 func (c *Container) mountFolder(volume corev1.Volume, mount corev1.VolumeMount, point string) error {
 	folder := filepath.Join(c.root, hidden, volume.Name)
 	switch {
@@ -90,6 +96,39 @@ func (c *Container) mountFolder(volume corev1.Volume, mount corev1.VolumeMount, 
 	}
 	sub := path.Clean("/" + mount.SubPath) // never above the volume
 	folder = filepath.Join(folder, filepath.FromSlash(sub))
+	if elsewhere, ok := c.movedTo(folder); ok {
+		return c.mountAgain(mount, elsewhere, point)
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	if err := os.Rename(folder, point); err != nil {
+		return err
+	}
+	c.moves = append(c.moves, move{from: folder, to: point})
+	return nil
+}
+
+// move is a folder of a volume that stands at its mount point.
+type move struct{ from, to string }
+
+// movedTo finds a folder that an earlier mount has moved, with what is in it.
+func (c *Container) movedTo(folder string) (string, bool) {
+	for _, m := range c.moves {
+		if folder == m.from {
+			return m.to, true
+		}
+		if rest, ok := strings.CutPrefix(folder, m.from+string(filepath.Separator)); ok {
+			return filepath.Join(m.to, rest), true
+		}
+	}
+	return "", false
+}
+
+// mountAgain shows a folder at a second place. That has to be a link, a relative
+// one: it leads to the same place for this process and for one that takes the
+// root for its "/".
+func (c *Container) mountAgain(mount corev1.VolumeMount, folder, point string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
@@ -98,13 +137,7 @@ func (c *Container) mountFolder(volume corev1.Volume, mount corev1.VolumeMount, 
 		return err
 	}
 	c.Folders = append(c.Folders, path.Clean(mount.MountPath))
-	// A container that starts again finds the link of its predecessor.
-	if existing, err := os.Readlink(point); err == nil && existing == target {
-		return nil
-	}
-	if err := os.RemoveAll(point); err != nil {
-		return err
-	}
+	c.points = append(c.points, point)
 	return os.Symlink(target, point)
 }
 
@@ -114,9 +147,8 @@ func (c *Container) attach(claim, folder string) error {
 	if err != nil {
 		return err
 	}
-	c.claims[folder] = home
-	if _, err := os.Stat(folder); err == nil {
-		return nil // attached by an earlier mount, or an earlier container
+	if c.claims[folder] != "" {
+		return nil // by an earlier mount
 	}
 	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
 		return err
@@ -125,17 +157,26 @@ func (c *Container) attach(claim, folder string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("claim %q is in use by another pod: %w", claim, ErrNotYet)
 	}
+	if err == nil {
+		c.claims[folder] = home
+	}
 	return err
 }
 
-// Unmount gives the claims' folders back. The rest of the root may be removed then.
+// Unmount empties the mount points and gives the claims' folders back. The rest of
+// the root may be removed then, or serve another container of the pod.
 func (c *Container) Unmount() error {
 	var failed []error
-	for folder, home := range c.claims {
-		if err := os.Rename(folder, home); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failed = append(failed, err)
-		}
+	for _, point := range c.points {
+		failed = append(failed, os.RemoveAll(point))
 	}
+	for _, m := range slices.Backward(c.moves) {
+		failed = append(failed, os.Rename(m.to, m.from))
+	}
+	for folder, home := range c.claims {
+		failed = append(failed, os.Rename(folder, home))
+	}
+	c.points, c.moves, c.claims, c.live = nil, nil, map[string]string{}, map[string]string{}
 	return errors.Join(failed...)
 }
 

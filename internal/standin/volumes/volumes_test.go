@@ -70,6 +70,7 @@ spec:
     volumeMounts:
     - {name: data, mountPath: /var/ossec/etc, subPath: etc}
     - {name: data, mountPath: /var/ossec/queue, subPath: queue}
+    - {name: data, mountPath: /var/ossec/queue/again, subPath: etc}
     - {name: tls, mountPath: /certs}
     - {name: auth, mountPath: /secrets}
     - {name: auth, mountPath: /wazuh-config-mount/etc/authd.pass, subPath: authd.pass}
@@ -127,12 +128,15 @@ func TestMount(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "var/ossec/etc/client.keys"), []byte("k"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"/tmp/scratch", "/var/ossec/etc", "/var/ossec/queue"}, mounted.Folders); diff != "" {
-		t.Errorf("folders (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"/var/ossec/queue/again"}, mounted.Folders); diff != "" {
+		t.Errorf("links (-want +got):\n%s", diff)
 	}
-	// A container that starts again finds everything in place.
-	if _, err := volumes.Mount(objects, pod, &pod.Spec.Containers[0], root); err != nil {
-		t.Errorf("mount again: %v", err)
+	// Relative links start from where a process in the container would see them.
+	if err := os.Symlink("../../../certs/tls.crt", filepath.Join(root, "var/ossec/etc/link")); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(filepath.Join(root, "var/ossec/queue/again/link")); err != nil || string(data) != "cert 1" {
+		t.Errorf("through a relative link: %q, %v", data, err)
 	}
 	// Another pod has to wait for the claim until this one has gone.
 	if _, err := volumes.Mount(objects, pod, &pod.Spec.Containers[0], t.TempDir()); !errors.Is(err, volumes.ErrNotYet) {
@@ -143,6 +147,16 @@ func TestMount(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(objects.claims["data-0"], "etc", "client.keys")); err != nil {
 		t.Errorf("the claim did not keep it: %v", err)
+	}
+	if _, err := os.Lstat(filepath.Join(root, "certs")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a Secret is still there after Unmount: %v", err)
+	}
+	// Another container of the pod finds things as the first one left them.
+	if _, err := volumes.Mount(objects, pod, &pod.Spec.Containers[0], root); err != nil {
+		t.Errorf("mount again: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "var/ossec/etc/client.keys")); err != nil {
+		t.Errorf("mounted again: %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@
 package wazuhimage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,7 +20,9 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
 )
@@ -46,8 +49,9 @@ var persistent = []string{"api/configuration", "etc", "logs", "queue"}
 // volatile folders come from the image at each start.
 var volatile = []string{"bin", "var/run", "tmp"}
 
-// Prepare runs the steps in the image's order.
-func Prepare(start Start) error {
+// Prepare runs the steps in the image's order. It may take as long as a hook
+// likes: one that finds its Secret unusable waits for a better one.
+func Prepare(ctx context.Context, start Start) error {
 	for _, folder := range slices.Concat(persistent, volatile) {
 		if err := os.MkdirAll(filepath.Join(start.Root, home, filepath.FromSlash(folder)), 0o750); err != nil {
 			return err
@@ -56,7 +60,7 @@ func Prepare(start Start) error {
 	if err := start.copyConfig("/wazuh-config-mount", "/"+home); err != nil {
 		return fmt.Errorf("copy /wazuh-config-mount: %w", err)
 	}
-	return start.runHooks()
+	return RunHooks(ctx, start)
 }
 
 // copyConfig is "cp -r from/* to/", mount points being folders as they would be
@@ -142,32 +146,45 @@ func (s *Start) follow(inside string) (string, error) {
 	return filepath.Join(s.Root, filepath.FromSlash(done)), nil
 }
 
-// runHooks runs each *.sh with bash, ROOT being what the script has to put in
-// front of its paths. A background loop that a hook leaves is ended with it: the
-// stand-in itself does what such loops are for.
-func (s *Start) runHooks() error {
-	scripts, err := filepath.Glob(filepath.Join(s.Root, "entrypoint-scripts", "*.sh"))
+// watchSuffix marks a hook that starts a loop for the container's whole life. It is
+// left out: the stand-in itself sees changed volumes, runs the other hooks again
+// and has authd restarted.
+const watchSuffix = "-watch.sh"
+
+// hookGrace is how long a hook may take to end when its pod goes.
+const hookGrace = 100 * time.Millisecond
+
+// RunHooks runs each /entrypoint-scripts/*.sh with bash, ROOT being what a script
+// has to put in front of its paths. The image ignores how a hook ends, and so does
+// this; what a hook leaves in the background ends with it.
+func RunHooks(ctx context.Context, start Start) error {
+	scripts, err := filepath.Glob(filepath.Join(start.Root, "entrypoint-scripts", "*.sh"))
 	if err != nil {
 		return err
 	}
 	sort.Strings(scripts)
-	// The image's user "wazuh" does not exist on this machine; ours plays its part.
-	env := []string{
-		"ROOT=" + s.Root, "PATH=" + os.Getenv("PATH"), "HOSTNAME=" + s.Hostname,
-		fmt.Sprintf("SOCTALK_WAZUH_USER=%d", os.Getuid()), fmt.Sprintf("SOCTALK_WAZUH_GROUP=%d", os.Getgid()),
-	}
-	for name, value := range s.Env {
+	env := []string{"PATH=" + os.Getenv("PATH")}
+	for name, value := range start.Env {
 		env = append(env, name+"="+value)
 	}
+	env = append(env, "ROOT="+start.Root, "HOSTNAME="+start.Hostname,
+		// There is no user "wazuh" here, and no patience.
+		"SOCTALK_WAZUH_USER="+strconv.Itoa(os.Getuid()), "SOCTALK_WAZUH_GROUP="+strconv.Itoa(os.Getgid()),
+		"SOCTALK_RETRY_SECONDS=0.2")
 	for _, script := range scripts {
-		name := "/entrypoint-scripts/" + filepath.Base(script)
-		hook, err := process.Start(process.Spec{Name: name, Path: "bash", Args: []string{script}, Env: env, Dir: s.Root, LogFile: s.LogFile})
+		if strings.HasSuffix(script, watchSuffix) {
+			continue
+		}
+		hook, err := process.Start(process.Spec{Name: "/entrypoint-scripts/" + filepath.Base(script), Path: "bash",
+			Args: []string{script}, Env: env, Dir: start.Root, LogFile: start.LogFile})
 		if err != nil {
 			return err
 		}
-		<-hook.Done()
-		if hook.ExitCode() != 0 {
-			return hook.Err()
+		select {
+		case <-hook.Done():
+		case <-ctx.Done():
+			hook.Stop(hookGrace)
+			return context.Cause(ctx)
 		}
 	}
 	return nil

@@ -1,10 +1,12 @@
 package wazuhimage_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/standin/wazuhimage"
 )
@@ -53,7 +55,7 @@ func read(t *testing.T, start wazuhimage.Start, name string) string {
 func TestPrepare(t *testing.T) {
 	start := container(t, `cp "$ROOT/var/ossec/etc/ossec.conf" "$ROOT/seen"; echo "$API_USERNAME $HOSTNAME" > "$ROOT/who"
 while :; do sleep 1; done &`)
-	if err := wazuhimage.Prepare(start); err != nil {
+	if err := wazuhimage.Prepare(t.Context(), start); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
@@ -75,7 +77,7 @@ func TestAbsoluteLinksStayInTheRoot(t *testing.T) {
 	if err := os.Symlink("/secrets/authd.pass", filepath.Join(start.Root, "var/ossec/etc/authd.pass")); err != nil {
 		t.Fatal(err)
 	}
-	if err := wazuhimage.Prepare(start); err != nil {
+	if err := wazuhimage.Prepare(t.Context(), start); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, start, "secrets/authd.pass"); got != "pass" {
@@ -89,7 +91,7 @@ func TestLinksAreCopiedAsLinks(t *testing.T) {
 	if err := os.Symlink("..data/x", filepath.Join(start.Root, "wazuh-config-mount/etc/x")); err != nil {
 		t.Fatal(err)
 	}
-	if err := wazuhimage.Prepare(start); err != nil {
+	if err := wazuhimage.Prepare(t.Context(), start); err != nil {
 		t.Fatal(err)
 	}
 	if link, err := os.Readlink(filepath.Join(start.Root, "var/ossec/etc/x")); err != nil || link != "..data/x" {
@@ -97,9 +99,38 @@ func TestLinksAreCopiedAsLinks(t *testing.T) {
 	}
 }
 
-func TestFailingHook(t *testing.T) {
-	err := wazuhimage.Prepare(container(t, "echo no certificate >&2; exit 4"))
-	if err == nil || !strings.Contains(err.Error(), "10-hook.sh ended: exit status 4") || !strings.Contains(err.Error(), "no certificate") {
-		t.Errorf("error %v, want the hook's name and words", err)
+func TestHooksAreRunAsTheImageRunsThem(t *testing.T) {
+	start := container(t, "exit 4") // ignored
+	write(t, filepath.Join(start.Root, "entrypoint-scripts/15-next.sh"), `touch "$ROOT/next"`)
+	write(t, filepath.Join(start.Root, "entrypoint-scripts/20-authd-watch.sh"), `touch "$ROOT/watch"`)
+	write(t, filepath.Join(start.Root, "entrypoint-scripts/lib.bash"), `touch "$ROOT/lib"`)
+	if err := wazuhimage.Prepare(t.Context(), start); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"next": true, "watch": false, "lib": false} {
+		if _, err := os.Stat(filepath.Join(start.Root, name)); (err == nil) != want {
+			t.Errorf("%s was run: %v, want %v", name, err == nil, want)
+		}
+	}
+}
+
+func TestWaitingHookEndsWithItsPod(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	start := container(t, `touch "$ROOT/waiting"; while :; do sleep 0.1; done`)
+	ended := make(chan error, 1)
+	go func() { ended <- wazuhimage.Prepare(ctx, start) }()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		if _, err := os.Stat(filepath.Join(start.Root, "waiting")); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the hook did not start")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want the context's", err)
 	}
 }
