@@ -115,6 +115,9 @@ func (d description) wayIn(w io.Writer) {
 		rows = append(rows, [2]string{name, network})
 	}
 	pairs(w, "way in", rows...)
+	if status.Hostname == "" {
+		fmt.Fprintln(w, "  not decided yet")
+	}
 }
 
 // conditions come in the order of dependence, the summary first.
@@ -167,7 +170,7 @@ func (d description) offboarding(w io.Writer) {
 		case step == offboarding.Step:
 			fmt.Fprintf(table, "  %s %s\tunder way\t%s\n", d.paint.mark(markWaiting), step, registrationsText(offboarding))
 		default:
-			fmt.Fprintf(table, "    %s\t\t\n", step)
+			fmt.Fprintf(table, "    %s\n", step)
 		}
 	}
 	_ = table.Flush() // a bytes.Buffer accepts every write

@@ -4,7 +4,7 @@ import "fmt"
 
 // checks tell name, firewall and TLS inspection apart before anything is installed.
 func checks(f facts, addresses []string) []Step {
-	want := "it must answer " + orUnknown(addresses)
+	want := "it must answer " + either(addresses, "the tenant's address")
 	return append(shChecks(f, want), powerShellChecks(f, want)...)
 }
 

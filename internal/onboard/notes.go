@@ -28,7 +28,7 @@ func notes(in Input, sheet Sheet, versionNote string) []string {
 		note("no address is assigned yet; the firewall rows below lack it")
 	}
 	if in.Region.Spec.DNS.Mode == v1alpha1.DNSNone {
-		note("nobody publishes the name in DNS here: the customer's own name server, or the endpoint's hosts file, must lead %s to %s", sheet.Hostname, orUnknown(sheet.Addresses))
+		note("nobody publishes the name in DNS here: the customer's own name server, or the endpoint's hosts file, must lead %s to %s", sheet.Hostname, either(sheet.Addresses, "the address"))
 	}
 	if onlyIPv6(sheet.Addresses) {
 		note("the address is IPv6: endpoints need a route to it")
@@ -63,9 +63,10 @@ func onlyIPv6(addresses []string) bool {
 	return len(addresses) > 0
 }
 
-func orUnknown(addresses []string) string {
+// either is the addresses, or other words while there are none.
+func either(addresses []string, otherwise string) string {
 	if len(addresses) == 0 {
-		return "the address (not assigned yet)"
+		return otherwise
 	}
 	return strings.Join(addresses, ", ")
 }

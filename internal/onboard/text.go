@@ -84,7 +84,7 @@ func (p *page) head(s Sheet) {
 	p.line("")
 	table := tabwriter.NewWriter(&p.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "hostname\t%s\n", s.Hostname)
-	fmt.Fprintf(table, "address\t%s\n", orUnknown(s.Addresses))
+	fmt.Fprintf(table, "address\t%s\n", either(s.Addresses, "not assigned yet"))
 	for _, port := range s.Ports {
 		fmt.Fprintf(table, "%s port\t%d\n", port.Name, port.Port)
 	}
