@@ -68,13 +68,13 @@ func Scheme() (*runtime.Scheme, error) {
 // CacheOptions keep memory and rights small: of the kinds the chart renders only
 // objects that carry our tenant label are held, Secrets as metadata only, and a
 // read of anything nobody declared fails instead of starting a cluster-wide watch.
-func CacheOptions() cache.Options {
+func CacheOptions(kinds []schema.GroupVersionKind) cache.Options {
 	ours, err := labels.Parse(naming.LabelTenant)
 	if err != nil {
 		panic(err) // a constant label is always a valid selector
 	}
 	byObject := map[client.Object]cache.ByObject{}
-	for _, gvk := range chart.Kinds() {
+	for _, gvk := range kinds {
 		object := &unstructured.Unstructured{}
 		object.SetGroupVersionKind(gvk)
 		byObject[object] = cache.ByObject{Label: ours}
@@ -82,17 +82,13 @@ func CacheOptions() cache.Options {
 	return cache.Options{ByObject: byObject, ReaderFailOnMissingInformer: true}
 }
 
-// Register adds the controllers to a manager.
-func Register(mgr ctrl.Manager, options Options) error {
+// Register adds the controllers to a manager. The kinds are those of [Kinds].
+func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options) error {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
 	if options.Poll == 0 {
 		options.Poll = 30 * time.Second
-	}
-	kinds, err := installed(mgr.GetRESTMapper(), chart.Kinds())
-	if err != nil {
-		return err
 	}
 	r := &Reconciler{
 		cached:   mgr.GetClient(),
@@ -194,10 +190,11 @@ func (r *Reconciler) tenantsWhere(ctx context.Context, want func(v1alpha1.Tenant
 	return requests
 }
 
-// installed leaves out kinds the cluster does not have, such as cert-manager's.
-func installed(mapper meta.RESTMapper, kinds []schema.GroupVersionKind) ([]schema.GroupVersionKind, error) {
+// Kinds are those the tenant chart may render, without the ones this cluster does
+// not have, such as cert-manager's.
+func Kinds(mapper meta.RESTMapper) ([]schema.GroupVersionKind, error) {
 	var found []schema.GroupVersionKind
-	for _, gvk := range kinds {
+	for _, gvk := range chart.Kinds() {
 		_, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 		switch {
 		case meta.IsNoMatchError(err):

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/netip"
+	"log/slog"
 	"path"
 	"time"
 
@@ -140,23 +140,19 @@ func decode(text []byte) ([]*unstructured.Unstructured, error) {
 }
 
 func (l *Lab) startStandin(ctx context.Context, egress string) (*standin.StandIn, error) {
-	log, err := l.standinLog()
-	if err != nil {
-		return nil, err
-	}
-	addresses := l.options.LoadBalancerRange
-	if !addresses.IsValid() {
-		addresses = netip.MustParsePrefix("127.80.0.0/16")
+	arguments := []string{}
+	if l.options.KeyReload > 0 {
+		arguments = append(arguments, "--key-reload="+l.options.KeyReload.String())
 	}
 	return standin.Start(ctx, standin.Options{
 		Config:            l.Config,
 		Dir:               path.Join(l.options.Dir, "nodes"),
 		SimBinary:         l.options.Simulator,
-		LoadBalancerRange: addresses,
+		SimArgs:           arguments,
+		LoadBalancerRange: l.options.LoadBalancerRange,
 		EgressSocket:      egress,
 		OperatorNamespace: naming.DefaultSystemNamespace,
 		OperatorLabels:    naming.OperatorPodLabels(),
-		KeyReload:         l.options.KeyReload,
-		Log:               log,
+		Log:               slog.New(slog.NewTextHandler(l.logs["standin"], nil)),
 	})
 }

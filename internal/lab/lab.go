@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -65,7 +64,7 @@ type Lab struct {
 
 	options  Options
 	ownDir   bool
-	log      *os.File
+	logs     map[string]*os.File
 	operator *running
 }
 
@@ -91,6 +90,9 @@ func Start(ctx context.Context, options Options) (_ *Lab, err error) {
 		if l.options.Dir, err = os.MkdirTemp("", "soctalk-ingress-"); err != nil {
 			return nil, fmt.Errorf("make a folder for the lab: %w", err)
 		}
+	}
+	if err := l.openLogs(); err != nil {
+		return nil, err
 	}
 	l.say("starting Kubernetes (etcd, kube-apiserver, kube-controller-manager)")
 	egress := filepath.Join(l.options.Dir, "egress.sock")
@@ -136,11 +138,6 @@ func (l *Lab) say(what string) {
 // StartOperator runs the operator as its service account, with the rights the
 // chart gives it and no more, and returns when it works.
 func (l *Lab) StartOperator(ctx context.Context) error {
-	log, err := os.OpenFile(l.OperatorLog(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the operator's log: %w", err)
-	}
-	l.log = log
 	config := rest.CopyConfig(l.Config)
 	config.UserAgent = OperatorUserAgent
 	config.Impersonate = rest.ImpersonationConfig{
@@ -160,7 +157,7 @@ func (l *Lab) StartOperator(ctx context.Context) error {
 				Poll:     l.options.Poll,
 			},
 			HealthAddress: "0", MetricsAddress: "0",
-			Log:          slog.New(slog.NewJSONHandler(log, nil)),
+			Log:          slog.New(slog.NewJSONHandler(l.logs["operator"], nil)),
 			AlreadyNamed: true,
 			Ready:        ready,
 		})
@@ -186,7 +183,7 @@ func (l *Lab) StopOperator() error {
 	l.operator.cancel()
 	err := <-l.operator.done
 	l.operator = nil
-	return errors.Join(err, l.log.Close())
+	return err
 }
 
 // Stop ends everything and removes the files unless they are to be kept.
@@ -200,6 +197,9 @@ func (l *Lab) Stop() {
 	if l.Plane != nil {
 		l.Plane.Stop()
 	}
+	for _, file := range l.logs {
+		_ = file.Close()
+	}
 	if l.ownDir && !l.options.Keep {
 		if err := os.RemoveAll(l.options.Dir); err != nil {
 			l.say("remove " + l.options.Dir + ": " + err.Error())
@@ -207,6 +207,15 @@ func (l *Lab) Stop() {
 	}
 }
 
-func (l *Lab) standinLog() (io.Writer, error) {
-	return os.OpenFile(filepath.Join(l.options.Dir, "standin.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// openLogs opens one file for each part that logs from within this process.
+func (l *Lab) openLogs() error {
+	l.logs = map[string]*os.File{}
+	for _, part := range []string{"operator", "standin"} {
+		file, err := os.OpenFile(filepath.Join(l.options.Dir, part+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("open the log of the %s: %w", part, err)
+		}
+		l.logs[part] = file
+	}
+	return nil
 }

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -42,14 +44,20 @@ type Options struct {
 
 // Run works until the context ends. It returns nil after an orderly end.
 func Run(ctx context.Context, options Options) error {
+	// Libraries that log through controller-runtime's global log find it here.
+	ctrl.SetLogger(logr.FromSlogHandler(options.Log.Handler()))
 	if options.Controller.Operator.Namespace == "" {
 		return errors.New("the operator's namespace is not known; set --namespace, or POD_NAMESPACE in its pod")
 	}
-	mgr, err := newManager(options)
+	kinds, err := installedKinds(options.Config)
 	if err != nil {
 		return err
 	}
-	if err := controller.Register(mgr, options.Controller); err != nil {
+	mgr, err := newManager(options, kinds)
+	if err != nil {
+		return err
+	}
+	if err := controller.Register(mgr, kinds, options.Controller); err != nil {
 		return err
 	}
 	if options.Ready != nil {
@@ -63,7 +71,21 @@ func Run(ctx context.Context, options Options) error {
 	return nil
 }
 
-func newManager(options Options) (ctrl.Manager, error) {
+// installedKinds asks the cluster before the caches are made: a cache for a kind
+// that does not exist never fills.
+func installedKinds(config *rest.Config) ([]schema.GroupVersionKind, error) {
+	http, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("reach the cluster: %w", err)
+	}
+	mapper, err := apiutil.NewDynamicRESTMapper(config, http)
+	if err != nil {
+		return nil, fmt.Errorf("reach the cluster: %w", err)
+	}
+	return controller.Kinds(mapper)
+}
+
+func newManager(options Options, kinds []schema.GroupVersionKind) (ctrl.Manager, error) {
 	scheme, err := controller.Scheme()
 	if err != nil {
 		return nil, err
@@ -71,7 +93,7 @@ func newManager(options Options) (ctrl.Manager, error) {
 	drain := 20 * time.Second
 	mgr, err := ctrl.NewManager(options.Config, ctrl.Options{
 		Scheme: scheme,
-		Cache:  controller.CacheOptions(),
+		Cache:  controller.CacheOptions(kinds),
 		// Rendered objects are unstructured; reading them must come from the cache too.
 		Client:                        client.Options{Cache: &client.CacheOptions{Unstructured: true}},
 		Controller:                    config.Controller{SkipNameValidation: &options.AlreadyNamed},
