@@ -61,6 +61,7 @@ func newSession(p Program) *session {
 	s.config.Namespace = nil
 	s.config.CacheDir = nil
 	s.config.WrapConfigFn = func(config *rest.Config) *rest.Config {
+		config.QPS = -1 // one person's commands; the server protects itself
 		config.UserAgent = "soctalk-ingress/" + s.buildInfo().Version
 		config.WarningHandler = rest.NewWarningWriter(p.Streams.ErrOut, rest.WarningWriterOptions{Deduplicate: true})
 		return config

@@ -57,38 +57,45 @@ func invalid(err error) *metav1.Status {
 }
 
 func refusals(status *metav1.Status) []finding {
+	details := status.Details
+	context := ""
+	if details.Name != "" {
+		context = fmt.Sprintf("%s %q: ", strings.ToLower(details.Kind), details.Name)
+	}
 	var out []finding
-	for _, cause := range status.Details.Causes {
-		value, remedy := splitCause(cause.Message)
-		field := cause.Field
-		if field == "" || field == "<nil>" {
-			field = status.Details.Kind + " " + strconv.Quote(status.Details.Name)
+	for _, cause := range details.Causes {
+		if cause.Field == "" || cause.Field == "<nil>" {
+			continue // that further rules were not looked at
 		}
-		out = append(out, finding{refusal(field, value), remedy})
+		value, remedy := splitCause(cause.Message)
+		remedy = strings.TrimPrefix(remedy, cause.Field+" in body ")
+		out = append(out, finding{context + refusal(cause.Field, value), remedy})
+	}
+	if out == nil {
+		return []finding{{status.Message, ""}}
 	}
 	return out
 }
 
 // splitCause takes `Invalid value: "x": what to do` apart. A rule on a whole
-// object gives its type for the value, which tells nobody anything.
+// object has no value, or its type for one, which tells nobody anything.
 func splitCause(message string) (value, remedy string) {
-	rest, ok := strings.CutPrefix(message, "Invalid value: ")
-	if !ok {
+	kind, rest, ok := strings.Cut(message, ": ")
+	if !ok || kind != "Invalid value" && kind != "Unsupported value" {
 		return "", message
 	}
-	quoted, err := strconv.QuotedPrefix(rest)
+	value, err := strconv.QuotedPrefix(rest)
 	if err != nil {
-		// Numbers and objects are not quoted.
-		quoted, _, ok = strings.Cut(rest, ": ")
-		if !ok {
-			return "", rest
+		value, _, ok = strings.Cut(rest, ": ")
+		if !ok || strings.Contains(value, " ") {
+			return "", rest // no value at all
 		}
 	}
-	remedy = strings.TrimPrefix(strings.TrimPrefix(rest, quoted), ": ")
-	if quoted == `"object"` || quoted == `"array"` || strings.HasPrefix(quoted, "{") || strings.HasPrefix(quoted, "[") {
+	remedy = strings.TrimPrefix(strings.TrimPrefix(rest, value), ": ")
+	if value == `"object"` || value == `"array"` || strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
 		return "", remedy
 	}
-	return quoted, remedy
+	return value, remedy
 }
 
 // hintFor knows the usual reasons a cluster does not answer as hoped.

@@ -36,22 +36,33 @@ func TestPlannerAndAPIServerSoundAlike(t *testing.T) {
 		},
 		"API server, a value": {
 			apierrors.NewInvalid(tenants, "acme", field.ErrorList{field.Invalid(path.Child("hostname"), "Acme: x", "should match '^a$'")}),
-			"error: spec.wazuhIngress.hostname: \"Acme: x\" is refused\nhint: should match '^a$'\n",
+			"error: tenant \"acme\": spec.wazuhIngress.hostname: \"Acme: x\" is refused\nhint: should match '^a$'\n",
 		},
 		"API server, a rule on an object": {
 			apierrors.NewInvalid(tenants, "acme", field.ErrorList{field.Invalid(path, "object", "edgePorts belongs to mode edge-haproxy; remove edgePorts")}),
-			"error: spec.wazuhIngress is refused\nhint: edgePorts belongs to mode edge-haproxy; remove edgePorts\n",
+			"error: tenant \"acme\": spec.wazuhIngress is refused\nhint: edgePorts belongs to mode edge-haproxy; remove edgePorts\n",
 		},
 		"API server, a number": {
 			apierrors.NewInvalid(tenants, "acme", field.ErrorList{field.Invalid(path.Child("edgePorts", "events"), 0, "should be greater than or equal to 1")}),
-			"error: spec.wazuhIngress.edgePorts.events: 0 is refused\nhint: should be greater than or equal to 1\n",
+			"error: tenant \"acme\": spec.wazuhIngress.edgePorts.events: 0 is refused\nhint: should be greater than or equal to 1\n",
 		},
 		"API server, two faults, wrapped": {
 			fmt.Errorf("create tenant: %w", apierrors.NewInvalid(tenants, "acme", field.ErrorList{
 				field.Invalid(path, "object", "first"), field.NotSupported(path.Child("mode"), "x", []string{"loadbalancer"}),
 			})),
-			"error: spec.wazuhIngress is refused\nhint: first\n" +
-				"error: spec.wazuhIngress.mode is refused\nhint: Unsupported value: \"x\": supported values: \"loadbalancer\"\n",
+			"error: tenant \"acme\": spec.wazuhIngress is refused\nhint: first\n" +
+				"error: tenant \"acme\": spec.wazuhIngress.mode: \"x\" is refused\nhint: supported values: \"loadbalancer\"\n",
+		},
+		"API server, a rule whose text has a colon": {
+			apierrors.NewInvalid(tenants, "acme", field.ErrorList{
+				{Type: field.ErrorTypeInvalid, Field: "spec.x", BadValue: field.OmitValueType{}, Detail: "write a network: 10.0.0.0/8"},
+				{Type: field.ErrorTypeInvalid, Field: "<nil>", BadValue: nil, Detail: "some validation rules were not checked"},
+			}),
+			"error: tenant \"acme\": spec.x is refused\nhint: write a network: 10.0.0.0/8\n",
+		},
+		"API server, a pattern": {
+			apierrors.NewInvalid(tenants, "acme", field.ErrorList{field.Invalid(field.NewPath("spec", "v"), "x", "spec.v in body should match '^a$'")}),
+			"error: tenant \"acme\": spec.v: \"x\" is refused\nhint: should match '^a$'\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

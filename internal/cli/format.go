@@ -27,6 +27,8 @@ const (
 	formatYAML  = "yaml"
 	formatName  = "name"
 	formatText  = "text"
+	// formatJSONPath stands for any text that begins as it does.
+	formatJSONPath = "jsonpath=TEMPLATE"
 )
 
 // output is the value of -o.
@@ -48,7 +50,10 @@ func addOutput(command *cobra.Command, formats ...string) *output {
 
 // check refuses a format the command does not have.
 func (o *output) check() error {
-	if slices.Contains(o.known, o.format) {
+	if o.format != formatJSONPath && slices.Contains(o.known, o.format) {
+		return nil
+	}
+	if strings.HasPrefix(o.format, "jsonpath=") && slices.Contains(o.known, formatJSONPath) {
 		return nil
 	}
 	return usageError("--output: %q: use one of %s", o.format, strings.Join(o.known, ", "))
@@ -56,7 +61,7 @@ func (o *output) check() error {
 
 func (o *output) table() bool { return o.format == formatTable || o.format == formatWide }
 
-// printObject prints a Kubernetes object as json, yaml or name.
+// printObject prints a Kubernetes object as json, yaml, name or by a template.
 func (o *output) printObject(w io.Writer, scheme *runtime.Scheme, object runtime.Object) error {
 	flags := genericclioptions.NewPrintFlags("").WithTypeSetter(scheme)
 	flags.OutputFormat = &o.format
@@ -107,7 +112,11 @@ func (c *cluster) tenantTable(ctx context.Context, name string) (*metav1.Table, 
 	if name != "" {
 		request = request.Name(name)
 	}
-	body, err := request.Do(ctx).Raw()
+	result := request.Do(ctx)
+	if err := result.Error(); err != nil { // Raw would leave out what the server says
+		return nil, err
+	}
+	body, err := result.Raw()
 	if err != nil {
 		return nil, err
 	}

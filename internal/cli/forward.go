@@ -6,13 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
@@ -33,7 +34,7 @@ func (c *cluster) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, 
 	forwarding, stop := context.WithCancel(ctx)
 	ready := make(chan struct{})
 	ports := []string{fmt.Sprintf("0:%d", naming.PortNumber(naming.PortAPI))}
-	forwarder, err := portforward.NewOnAddressesWithContext(forwarding, upgrade, []string{"127.0.0.1"}, ports, ready, io.Discard, io.Discard)
+	forwarder, err := portforward.NewOnAddressesForStreamingWithContext(forwarding, upgrade, []string{"127.0.0.1"}, ports, ready, io.Discard, io.Discard)
 	if err != nil {
 		stop()
 		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
@@ -44,10 +45,7 @@ func (c *cluster) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, 
 	case <-ready:
 	case err := <-ended:
 		stop()
-		if upgrade.err != nil {
-			err = upgrade.err
-		}
-		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
+		return nil, nil, forwardError(namespace, pod, err)
 	}
 	closeForward := func() { stop(); <-ended }
 	local, err := forwarder.GetPorts()
@@ -60,7 +58,7 @@ func (c *cluster) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, 
 
 // upgrader asks the API server for a stream to a pod: over a WebSocket, and with
 // SPDY where server or proxy know no WebSockets.
-func (c *cluster) upgrader(namespace, pod string) (*remembering, error) {
+func (c *cluster) upgrader(namespace, pod string) (httpstream.Dialer, error) {
 	target, config, err := c.forwardURL(namespace, pod)
 	if err != nil {
 		return nil, err
@@ -69,14 +67,14 @@ func (c *cluster) upgrader(namespace, pod string) (*remembering, error) {
 	if err != nil {
 		return nil, err
 	}
-	tunnel, err := portforward.NewSPDYOverWebsocketDialer(target, config)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, config)
 	if err != nil {
 		return nil, err
 	}
-	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
-	return &remembering{Dialer: portforward.NewFallbackDialer(tunnel, old, func(err error) bool {
+	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
+	return portforward.NewFallbackDialerForStreaming(tunnel, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})}, nil
+	}), nil
 }
 
 func (c *cluster) forwardURL(namespace, pod string) (*url.URL, *rest.Config, error) {
@@ -91,15 +89,12 @@ func (c *cluster) forwardURL(namespace, pod string) (*url.URL, *rest.Config, err
 	return rc.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL(), config, nil
 }
 
-// remembering keeps the error of its dialer, which the forwarder flattens into
-// text: the kind of the error says that a right is missing.
-type remembering struct {
-	httpstream.Dialer
-	err error
-}
-
-func (r *remembering) Dial(protocols ...string) (httpstream.Connection, string, error) {
-	connection, protocol, err := r.Dialer.Dial(protocols...)
-	r.err = err
-	return connection, protocol, err
+// forwardError names the right that is missing. The forwarder passes on what the
+// API server says as text only.
+func forwardError(namespace, pod string, err error) error {
+	err = fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
+	if strings.Contains(err.Error(), "is forbidden") {
+		return hinted(exitFailed, err, "you need the right to create pods/portforward in namespace %s; or use --api-address", namespace)
+	}
+	return err
 }

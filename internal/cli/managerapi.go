@@ -134,6 +134,7 @@ func podReady(pod corev1.Pod) bool {
 func managerError(slug string, err error) error {
 	var problem *wazuh.Problem
 	var unverified *tls.CertificateVerificationError
+	var network *net.OpError
 	wrapped := fmt.Errorf("ask the manager of tenant %q: %w", slug, err)
 	switch {
 	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
@@ -142,6 +143,8 @@ func managerError(slug string, err error) error {
 		return hinted(exitFailed, wrapped, "the API user lacks the right to read agents (agent:read)")
 	case errors.As(err, &unverified):
 		return hinted(exitFailed, wrapped, "who answered is not this tenant's manager, or its certificate was not made by the authority in the tenant's Secret")
+	case errors.As(err, &network):
+		return hinted(exitFailed, wrapped, "nothing answers at that address; check --api-address, or leave it out")
 	}
 	return wrapped
 }

@@ -21,7 +21,7 @@ func newTenantListCommand(s *session) *cobra.Command {
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	out := addOutput(command, formatTable, formatWide, formatJSON, formatYAML, formatName)
+	out := addOutput(command, formatTable, formatWide, formatJSON, formatYAML, formatName, formatJSONPath)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return s.listTenants(command.Context(), out)
 	}
@@ -64,7 +64,7 @@ func newTenantGetCommand(s *session) *cobra.Command {
 		Args:              oneSlug,
 		ValidArgsFunction: s.completeSlug,
 	}
-	out := addOutput(command, formatTable, formatWide, formatJSON, formatYAML, formatName)
+	out := addOutput(command, formatTable, formatWide, formatJSON, formatYAML, formatName, formatJSONPath)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		return s.getTenant(command.Context(), out, args[0])
 	}

@@ -90,8 +90,8 @@ func (s *session) waitReady(ctx context.Context, c *cluster, slug string, timeou
 // is gone.
 func (s *session) waitGone(ctx context.Context, c *cluster, slug string, uid string, timeout time.Duration) error {
 	paint := s.painter(s.streams.ErrOut)
-	shown := 0
-	var last string
+	shown, begun := 0, false
+	last := "waiting for the operator to begin"
 	err := poll(ctx, timeout, func(ctx context.Context) (bool, error) {
 		tenant, err := c.tenant(ctx, slug)
 		var known *failure
@@ -108,6 +108,7 @@ func (s *session) waitGone(ctx context.Context, c *cluster, slug string, uid str
 		if offboarding == nil {
 			return false, nil
 		}
+		begun = true
 		for ; shown < len(offboarding.Done); shown++ {
 			record := offboarding.Done[shown]
 			s.talk("%s %s: %s", paint.mark(markGood), record.Step, record.Evidence)
@@ -118,6 +119,12 @@ func (s *session) waitGone(ctx context.Context, c *cluster, slug string, uid str
 		}
 		return false, nil
 	})
+	if err == nil && begun {
+		// The last steps end with the tenant itself, which nobody can read any more.
+		for _, step := range v1alpha1.OffboardingSteps()[shown:] {
+			s.talk("%s %s", paint.mark(markGood), step)
+		}
+	}
 	if errors.Is(err, errTimeout) {
 		return hinted(exitTimeout, fmt.Errorf("tenant %q is still being removed after %s: %s", slug, timeout, last), "it goes on without you; see soctalk-ingress tenant describe %s", slug)
 	}
