@@ -25,7 +25,8 @@ var GroupVersion = schema.GroupVersion{Group: "ingress.soctalk.io", Version: "v1
 // AddToScheme registers the kinds with a scheme.
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
-		&Tenant{}, &TenantList{}, &Region{}, &RegionList{}, &Claim{}, &ClaimList{})
+		&Tenant{}, &TenantList{}, &Region{}, &RegionList{}, &Claim{}, &ClaimList{},
+		&Route{}, &RouteList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

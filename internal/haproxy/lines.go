@@ -1,0 +1,142 @@
+package haproxy
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// Entry is one line of a map.
+type Entry struct{ Key, Value string }
+
+// Entries are the route's lines of the route map, enrollment before events: the
+// port an agent needs first exists no later than the one it needs next.
+func (r Route) Entries() []Entry {
+	r = r.WithDefaults()
+	state := "A"
+	if r.Suspended {
+		state = "S"
+	}
+	entries := make([]Entry, 0, len(r.Ports))
+	for _, port := range r.Ports {
+		limits := port.Limits
+		entries = append(entries, Entry{
+			Key: strconv.Itoa(int(port.Public)),
+			Value: fmt.Sprintf("%d/%s/%d/%d/%d/%d/%s/%s", r.Slot, port.Target.Addr(), port.Target.Port(),
+				limits.Sessions, limits.Rate, limits.PerSource, state, port.role()),
+		})
+	}
+	role := func(entry Entry) string { return entry.Value[len(entry.Value)-2:] }
+	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Compare(role(a), role(b)) })
+	return entries
+}
+
+// AllowLines are the route's lines of the allow list. The slot is written into
+// the upper part of an IPv6 address, in groups of decimal digits, so that one
+// list holds the networks of all tenants and the longest prefix wins.
+func (r Route) AllowLines() []string {
+	high, low := r.Slot/1000, r.Slot%1000
+	var lines []string
+	if len(r.Allowed) == 0 {
+		lines = append(lines, fmt.Sprintf("fd00:0:0:0:%d:%d:0:0/96", high, low), fmt.Sprintf("fd01:%d:%d:0:0:0:0:0/48", high, low))
+	}
+	for _, network := range r.Allowed {
+		address := network.Masked().Addr().As16()
+		group := func(i int) uint16 { return uint16(address[2*i])<<8 | uint16(address[2*i+1]) }
+		switch {
+		case network.Addr().Is4():
+			lines = append(lines, fmt.Sprintf("fd00:0:0:0:%d:%d:%x:%x/%d", high, low, group(6), group(7), 96+network.Bits()))
+		case network.Bits() <= 80:
+			lines = append(lines, fmt.Sprintf("fd01:%d:%d:%x:%x:%x:%x:%x/%d", high, low, group(0), group(1), group(2), group(3), group(4), 48+network.Bits()))
+		}
+	}
+	for i, line := range lines {
+		lines[i] = canonical(line)
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+// canonical is the one spelling of a line of the allow list; HAProxy keeps the
+// spelling it was given, so ours must always be the same.
+func canonical(line string) string {
+	if prefix, err := netip.ParsePrefix(line); err == nil {
+		return prefix.String()
+	}
+	return line
+}
+
+// HostLines are the route's lines of the list of single IPv6 hosts.
+func (r Route) HostLines() []string {
+	var lines []string
+	for _, network := range r.Allowed {
+		if network.Addr().Is6() && network.Bits() > 80 {
+			lines = append(lines, fmt.Sprintf("%d-%s", r.Slot, network.Addr()))
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+// Files are the data files that make a restarted HAProxy know every route.
+type Files struct{ Routes, Allow, Hosts []byte }
+
+// DataFiles writes the lines of all routes, in the order of ports.
+func DataFiles(routes []Route) Files {
+	ordered := slices.Clone(routes)
+	slices.SortFunc(ordered, func(a, b Route) int { return cmp.Compare(a.Slot, b.Slot) })
+	var routeMap, allow, hosts bytes.Buffer
+	for _, route := range ordered {
+		for _, entry := range route.Entries() {
+			fmt.Fprintf(&routeMap, "%s %s\n", entry.Key, entry.Value)
+		}
+		for _, line := range route.AllowLines() {
+			fmt.Fprintln(&allow, line)
+		}
+		for _, line := range route.HostLines() {
+			fmt.Fprintln(&hosts, line)
+		}
+	}
+	return Files{Routes: routeMap.Bytes(), Allow: allow.Bytes(), Hosts: hosts.Bytes()}
+}
+
+// Server is one passive server object of a slot.
+type Server struct {
+	Backend, Name string
+	// Options are what `add server` needs besides the address, for servers that
+	// are not in the configuration; empty for those that are.
+	Options string
+}
+
+// Servers are the objects the route's sessions belong to.
+func (r Route) Servers(config Config) []Server {
+	config = config.WithDefaults()
+	group := "more"
+	if int(r.Slot) < config.Slots() {
+		group = strconv.Itoa(int(r.Slot) / SlotsPerBackend)
+	}
+	slot := strconv.Itoa(int(r.Slot))
+	servers := []Server{{Backend: "ev_" + group, Name: "s" + slot}, {Backend: "en_" + group, Name: "e" + slot}}
+	atOnce := fmt.Sprintf("weight 0 maxconn %d", config.EnrollmentsAtOnce)
+	if group == "more" {
+		servers[0].Options, servers[1].Options = "weight 0", atOnce
+	}
+	for _, port := range r.Ports {
+		if port.role() == "ep" {
+			servers = append(servers, Server{Backend: "ep_more", Name: "p" + slot, Options: atOnce + " send-proxy-v2 proxy-v2-options unique-id"})
+		}
+	}
+	return servers
+}
+
+// Keys are the route's rows in [TableTenants].
+func (r Route) Keys() []string {
+	var keys []string
+	for _, port := range r.Ports {
+		keys = append(keys, fmt.Sprintf("%d-%s", r.Slot, port.role()))
+	}
+	return keys
+}

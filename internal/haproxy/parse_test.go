@@ -1,0 +1,76 @@
+package haproxy
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The answers below were given by HAProxy 2.6.12.
+const (
+	mapAnswer    = "0x56068cb33e50 15141 0/127.10.0.1/1515/200/600/60/A/en\n0x56068cb33ed0 15140 0/127.10.0.1/1514/1220/1220/0/A/ev\n\n"
+	aclAnswer    = "0x56068cb39b30 fd00::7f00:0/104\n0x56068ced6250 fd00::5:0:0/96\n\n"
+	tenantAnswer = "# table: st_tenant, type: string, size:204800, used:1\n" +
+		"0x56068ced48a0: key=12-ev use=1 exp=0 conn_cnt=4 conn_rate(10000)=3 conn_cur=1 bytes_in_cnt=127 bytes_out_cnt=144 gpc0=0 gpc1=0 gpc2=0 gpc3=0 gpc4=0 gpc5=9 gpc6=1\n\n"
+	agentAnswer = "# table: st_agent, type: string, size:204800, used:2\n0x56068ced5a58: key=0/001/::1 use=0 exp=86399999 conn_cnt=1 conn_cur=0\n\n"
+	statAnswer  = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,\nen_0,e3,2,2,1,1,,5,100,200,\n\n"
+)
+
+func TestParse(t *testing.T) {
+	entries, err := ParseMap(mapAnswer)
+	check(t, err, entries, []Entry{{"15141", "0/127.10.0.1/1515/200/600/60/A/en"}, {"15140", "0/127.10.0.1/1514/1220/1220/0/A/ev"}})
+	patterns, err := ParseACL(aclAnswer)
+	check(t, err, patterns, []string{"fd00::7f00:0/104", "fd00::5:0:0/96"})
+	rows, err := ParseTenants(tenantAnswer)
+	check(t, err, rows, []TenantRow{{Slot: 12, Port: PortEvents, Counters: Counters{Current: 1, Rate: 3, Total: 4, In: 127, Out: 144, Rejected: [reasons]int64{5: 9, 6: 1}}}})
+	agents, err := ParseAgents(agentAnswer)
+	check(t, err, len(agents), 1)
+	check(t, nil, agents[0].Source, netip.MustParseAddr("::1"))
+	stats, err := ParseStat(statAnswer)
+	check(t, err, stats, []Stat{{Proxy: "en_0", Service: "e3", Queued: 2, Current: 1, Total: 5, Peak: 1, In: 100, Out: 200}})
+	check(t, nil, ParseInfo("Name: HAProxy\nPid: 12\n")["Pid"], "12")
+}
+
+func check[T any](t *testing.T, err error, got, want T) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{mapAnswer, aclAnswer, tenantAnswer, agentAnswer, statAnswer, "15140 x\n", "Pid: 1\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if entries, err := ParseMap(text); err == nil {
+			for _, entry := range entries {
+				if entry.Key == "" || entry.Value == "" {
+					t.Errorf("an entry is half empty: %+v", entry)
+				}
+			}
+		}
+		if rows, err := ParseTenants(text); err == nil {
+			for _, row := range rows {
+				if row.Slot < 0 || row.Slot > MaxSlot || row.Port == "" {
+					t.Errorf("a row nobody has: %+v", row)
+				}
+			}
+		}
+		if rows, err := ParseAgents(text); err == nil {
+			for _, row := range rows {
+				if !row.Source.IsValid() || row.ID == "" {
+					t.Errorf("a row nobody has: %+v", row)
+				}
+			}
+		}
+		_, _ = ParseACL(text)
+		_, _ = ParseStat(text)
+		_, _ = ParseRouteFile(text)
+		ParseInfo(text)
+	})
+}
