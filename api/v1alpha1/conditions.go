@@ -76,6 +76,9 @@ const (
 	// ReasonNamespaceNotOurs: tenant-<slug> exists and belongs to somebody else.
 	ReasonNamespaceNotOurs = "NamespaceNotOurs"
 
+	// ReasonObjectRejected: the API server refuses an object the spec leads to.
+	ReasonObjectRejected = "ObjectRejected"
+
 	// ReasonSecretMissing: the enrollment secret is about to be generated.
 	ReasonSecretMissing = "SecretMissing"
 	// ReasonSecretUnsound: the Secret's content would leave enrollment open, or shut.
@@ -125,7 +128,7 @@ func Reasons() []string {
 		ReasonReady, ReasonOK, ReasonIdle, ReasonProgressing, ReasonSuspended, ReasonOffboarding, ReasonRetrying,
 		ReasonInvalidSpec, ReasonRegionNotFound, ReasonNoDefaultRegion, ReasonMultipleDefaultRegions,
 		ReasonEdgeNotConfigured, ReasonPortOutOfRange, ReasonHostnameTaken, ReasonPortTaken, ReasonPortsExhausted,
-		ReasonNamespaceNotOurs,
+		ReasonNamespaceNotOurs, ReasonObjectRejected,
 		ReasonSecretMissing, ReasonSecretUnsound,
 		ReasonCertificateMissing, ReasonCertificateUnreadable, ReasonCertificateWrongName, ReasonCertificateExpired,
 		ReasonWaitingForAddress, ReasonWaitingForEdge,

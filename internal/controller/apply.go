@@ -87,6 +87,9 @@ func (r *Reconciler) applyOne(ctx context.Context, want *unstructured.Unstructur
 	}
 	written := want.DeepCopy()
 	err = r.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(written), client.FieldOwner(naming.Product), client.ForceOwnership)
+	if apierrors.IsInvalid(err) {
+		return plan.Rejected(want.GetKind()+" "+want.GetName(), err.Error())
+	}
 	if err != nil {
 		return fmt.Errorf("apply %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
 	}

@@ -35,7 +35,7 @@ func (r *Reconciler) ensureSecrets(ctx context.Context, in *plan.Input, desired 
 		return err
 	}
 	if in.Tenant.Spec.Manager.Attach == nil {
-		if err := r.ensureAPISecrets(ctx, place); err != nil {
+		if err := r.ensureAPISecrets(ctx, place, desired.APIUser); err != nil {
 			return err
 		}
 	}
@@ -48,10 +48,10 @@ func (r *Reconciler) ensureSecrets(ctx context.Context, in *plan.Input, desired 
 	return nil
 }
 
-func (r *Reconciler) ensureAPISecrets(ctx context.Context, place plan.Placement) error {
+func (r *Reconciler) ensureAPISecrets(ctx context.Context, place plan.Placement, user string) error {
 	if err := r.ensureOnce(ctx, place, naming.SecretAPI, func() (map[string][]byte, error) {
 		password, err := secret.NewAPIPassword(rand.Reader)
-		return map[string][]byte{naming.KeyAPIUsername: []byte(naming.APIUser), naming.KeyAPIPassword: password}, err
+		return map[string][]byte{naming.KeyAPIUsername: []byte(user), naming.KeyAPIPassword: password}, err
 	}); err != nil {
 		return err
 	}

@@ -39,8 +39,11 @@ const (
 	SecretAPITLS = "wazuh-api-tls"
 )
 
-// APIUser is the user of the manager API the operator works as.
-const APIUser = "soctalk-ingress"
+// Users of the manager API the operator works as.
+const (
+	APIUser       = "soctalk-ingress"
+	APIUserWazuh5 = "wazuh"
+)
 
 // Keys within those Secrets.
 const (

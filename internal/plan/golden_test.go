@@ -17,6 +17,8 @@ type scenario struct {
 	Input `json:",inline"`
 	// Error is what applying failed with, if it did.
 	Error string `json:"error,omitempty"`
+	// Rejected is what the API server said of an object it refused.
+	Rejected string `json:"rejected,omitempty"`
 }
 
 // verdict is the content of a want.yaml.
@@ -66,6 +68,9 @@ func decide(t *testing.T, folder string) verdict {
 	}
 	if given.Error != "" {
 		outcome.Err = errors.New(given.Error)
+	}
+	if given.Rejected != "" {
+		outcome.Err = Rejected("StatefulSet wazuh-manager", given.Rejected)
 	}
 	got.Status = Report(given.Input, outcome)
 	after, err := json.Marshal(given)

@@ -12,10 +12,13 @@
 package plan
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/cert"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
 // Input is everything a decision about one tenant may depend on.
@@ -131,6 +134,8 @@ type Desired struct {
 	Values map[string]any `json:"values"`
 	// Certificate says what the operator itself must put into the TLS Secret.
 	Certificate CertificateDuty `json:"certificate,omitempty"`
+	// APIUser is the user the operator works as in the manager's API.
+	APIUser string `json:"apiUser"`
 }
 
 // Claim is a claim to hold.
@@ -175,7 +180,22 @@ func Tenant(in Input) (Desired, error) {
 		Claims:      claims,
 		Values:      values(in, place),
 		Certificate: certificateDuty(in, place),
+		APIUser:     apiUser(in.Tenant.Spec.Manager, place),
 	}, nil
+}
+
+// apiUser is a user of our own, except that Wazuh 5's image sets a password for
+// its built-in user only.
+func apiUser(spec v1alpha1.ManagerSpec, place Placement) string {
+	version := place.RegionSpec.Manager.Version
+	if spec.Deploy != nil {
+		version = first(spec.Deploy.Version, version)
+	}
+	major, _, _ := strings.Cut(version, ".")
+	if number, err := strconv.Atoi(major); err == nil && number >= 5 {
+		return naming.APIUserWazuh5
+	}
+	return naming.APIUser
 }
 
 // certificateDuty renews a built-in certificate early and replaces one that does

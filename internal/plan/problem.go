@@ -32,3 +32,13 @@ func namespaceNotOurs(place Placement, why string) *Problem {
 		Remedy: fmt.Sprintf("namespace %q exists and %s; label it ingress.soctalk.io/tenant=%s to hand it over, or choose another slug", place.Namespace, why, place.Slug),
 	}
 }
+
+// Rejected is the problem of an object the API server refuses for what is in it,
+// such as a change of a field that cannot change (a StatefulSet's storage, a
+// Service's loadBalancerClass). Trying again would be refused again.
+func Rejected(object, why string) *Problem {
+	return &Problem{
+		Reason: v1alpha1.ReasonObjectRejected, Field: "spec", Value: object,
+		Remedy: "the API server refuses it: " + why + "; take the change back, or remove the object by hand if it may be made anew",
+	}
+}

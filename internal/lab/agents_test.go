@@ -1,0 +1,110 @@
+package lab_test
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/soctalk/soctalk-ingress/internal/lab"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
+)
+
+// key reads one key of a Secret in a tenant's namespace.
+func key(t *testing.T, l *lab.Lab, slug, name, key string) []byte {
+	t.Helper()
+	var held corev1.Secret
+	if err := l.Client.Get(t.Context(), types.NamespacedName{Namespace: naming.Namespace(slug), Name: name}, &held); err != nil {
+		t.Fatal(err)
+	}
+	return held.Data[key]
+}
+
+// enrollmentSecret is the tenant's secret as an agent's authd.pass would give it.
+func enrollmentSecret(t *testing.T, l *lab.Lab, slug string) wazuh.Secret {
+	t.Helper()
+	file := key(t, l, slug, naming.SecretEnrollment, naming.KeyEnrollment)
+	return wazuh.NewSecret(string(file[:len(file)-1]))
+}
+
+// enroll asks for a key at one tenant's address with some secret, verifying the
+// served certificate as an agent does that was told the authority.
+func enroll(t *testing.T, l *lab.Lab, at, name string, secret wazuh.Secret) (wazuh.Key, error) {
+	t.Helper()
+	tenant := get(t, l, at)
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(key(t, l, at, naming.SecretTLS, naming.KeyTLSCA)) {
+		t.Fatal("no authority in the tenant's TLS secret")
+	}
+	return wazuh.Enroll(t.Context(), wazuh.EnrollOptions{
+		Address: fmt.Sprintf("%s:%d", tenant.Status.Hostname, naming.PortNumber(naming.PortEnrollment)),
+		Request: wazuh.EnrollRequest{Password: secret, Name: name},
+		CA:      roots, Timeout: 20 * time.Second,
+		Dial: dialPort(tenant.Status.Address),
+	})
+}
+
+// connect opens an agent's session; a fresh key works once the manager has read it.
+func connect(t *testing.T, l *lab.Lab, at string, key wazuh.Key) *wazuh.Session {
+	t.Helper()
+	address := fmt.Sprintf("%s:%d", get(t, l, at).Status.Address, naming.PortNumber(naming.PortEvents))
+	var session *wazuh.Session
+	eventually(t, "agent "+key.Name+" connects at "+at, func(ctx context.Context) (bool, error) {
+		var err error
+		session, err = wazuh.Dial(ctx, address, wazuh.SessionOptions{Key: key, Handshake: 5 * time.Second})
+		return err == nil, err
+	})
+	t.Cleanup(func() { _ = session.Shutdown(context.Background()) })
+	if err := session.KeepAlive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return session
+}
+
+// control asks the simulated manager's control port.
+func control(ctx context.Context, l *lab.Lab, method, slug, path string, answer any) error {
+	manager, ok := l.Standin.Manager(naming.Namespace(slug))
+	if !ok {
+		return fmt.Errorf("no manager runs for %s", slug)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, manager.Control+path, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s", method, path, response.Status)
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(response.Body).Decode(answer)
+}
+
+// hits counts a text in a tenant's alerts.
+func hits(ctx context.Context, l *lab.Lab, slug, text string) (int, error) {
+	var answer struct {
+		Hits struct {
+			Total struct {
+				Value int `json:"value"`
+			} `json:"total"`
+		} `json:"hits"`
+	}
+	err := control(ctx, l, http.MethodGet, slug, "/alerts?q="+text, &answer)
+	return answer.Hits.Total.Value, err
+}
+
+func canary(marker string) string {
+	return "Dec 29 10:00:01 web-01 sshd[4242]: Failed password for " + marker + " from 203.0.113.9 port 4711 ssh2"
+}
