@@ -58,7 +58,7 @@ func (p *page) block(text string) {
 	}
 }
 
-// steps names each step and who runs it, once for steps in a row of one shell.
+// steps writes each step: its title, what to mind, and what to run.
 func (p *page) steps(steps []Step) {
 	for _, step := range steps {
 		p.line("")
