@@ -22,7 +22,13 @@ import (
 // record in the status is written before the next one starts, so an operator
 // that dies between two steps goes on where it stopped. An error is shown in
 // the status and retried: no step is ever skipped because it failed.
-func (r *Reconciler) offboard(ctx context.Context, tenant *v1alpha1.Tenant) (ctrl.Result, error) {
+func (r *Reconciler) offboard(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	// Not from the cache: the records of finished steps must be the latest, or
+	// writing the next one would take one back.
+	tenant := &v1alpha1.Tenant{}
+	if err := r.direct.Get(ctx, request.NamespacedName, tenant); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
 	if !controllerutil.ContainsFinalizer(tenant, naming.Finalizer) {
 		return ctrl.Result{}, nil
 	}

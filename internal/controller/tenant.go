@@ -33,7 +33,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if tenant.DeletionTimestamp != nil {
-		return r.offboard(ctx, &tenant)
+		return r.offboard(ctx, request)
 	}
 	if err := r.addFinalizer(ctx, &tenant); err != nil {
 		return ctrl.Result{}, err

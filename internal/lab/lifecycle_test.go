@@ -1,0 +1,247 @@
+package lab_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/lab"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
+)
+
+// Idle means idle: over several turns of an unchanged tenant the operator reads
+// and writes nothing at all.
+func TestAnIdleOperatorWritesNothing(t *testing.T) {
+	l := installation(t)
+	create(t, l, "idle", v1alpha1.TenantSpec{})
+	becomesReady(t, l, "idle")
+	// Turns are counted by what each must do: read the enrollment secret.
+	turns := func() (reads, writes int) {
+		for _, event := range audit(t, l) {
+			if event.ObjectRef.Namespace != naming.Namespace("idle") && event.ObjectRef.Name != "idle" {
+				continue
+			}
+			if event.Writes() {
+				writes++
+			}
+			if event.Verb == "get" && event.ObjectRef.Name == naming.SecretEnrollment {
+				reads++
+			}
+		}
+		return reads, writes
+	}
+	// The last write of the way up may still follow the status we saw: let two turns pass first.
+	startReads, _ := turns()
+	eventually(t, "two quiet turns", func(context.Context) (bool, error) {
+		reads, _ := turns()
+		return reads >= startReads+4, nil
+	})
+	beforeReads, beforeWrites := turns()
+	eventually(t, "five more turns", func(context.Context) (bool, error) {
+		reads, _ := turns()
+		return reads >= beforeReads+10, nil
+	})
+	if _, writes := turns(); writes != beforeWrites {
+		t.Errorf("%d writes for a tenant nobody changed", writes-beforeWrites)
+		for _, event := range audit(t, l) {
+			if event.Writes() && (event.ObjectRef.Namespace == naming.Namespace("idle") || event.ObjectRef.Name == "idle") {
+				t.Logf("%s %s", event.Verb, event.RequestURI)
+			}
+		}
+	}
+}
+
+// auditEvent is the part of a recorded request the tests speak of.
+type auditEvent struct {
+	Verb, RequestURI, UserAgent string
+	ObjectRef                   struct{ Resource, Namespace, Name string }
+}
+
+func (e auditEvent) Writes() bool {
+	switch e.Verb {
+	case "create", "update", "patch", "delete", "deletecollection":
+		return e.ObjectRef.Resource != "events"
+	}
+	return false
+}
+
+// audit reads the operator's requests from the API server's audit log.
+func audit(t *testing.T, l *lab.Lab) []auditEvent {
+	t.Helper()
+	text, err := os.ReadFile(l.Plane.AuditLog())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []auditEvent
+	for line := range strings.Lines(string(text)) {
+		var event auditEvent
+		if json.Unmarshal([]byte(line), &event) == nil && strings.HasPrefix(event.UserAgent, lab.OperatorUserAgent) {
+			events = append(events, event)
+		}
+	}
+	return events
+}
+
+// Somebody edits, or deletes, one of our objects: it is put right.
+func TestDriftIsRepaired(t *testing.T) {
+	l := installation(t)
+	create(t, l, "drift", v1alpha1.TenantSpec{})
+	becomesReady(t, l, "drift")
+	namespace := naming.Namespace("drift")
+	var service corev1.Service
+	at := types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}
+	if err := l.Client.Get(t.Context(), at, &service); err != nil {
+		t.Fatal(err)
+	}
+	service.Spec.Selector = map[string]string{"app": "somebody-elses"}
+	if err := l.Client.Update(t.Context(), &service); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the Service's selector is ours again", func(ctx context.Context) (bool, error) {
+		err := l.Client.Get(ctx, at, &service)
+		return service.Spec.Selector[naming.LabelComponent] == naming.PodComponent, err
+	})
+	uid := service.UID
+	if err := l.Client.Delete(t.Context(), &service); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a new Service", func(ctx context.Context) (bool, error) {
+		err := l.Client.Get(ctx, at, &service)
+		return err == nil && service.UID != uid, client.IgnoreNotFound(err)
+	})
+	becomesReady(t, l, "drift")
+}
+
+// A secret is generated once. Neither a restarted operator nor a changed spec
+// makes another one; only its deletion does.
+func TestTheSecretIsGeneratedOnce(t *testing.T) {
+	l := installation(t)
+	create(t, l, "once", v1alpha1.TenantSpec{})
+	becomesReady(t, l, "once")
+	first := enrollmentSecret(t, l, "once")
+	if n := len(first.Reveal()); n != 64 {
+		t.Errorf("the secret has %d characters, want 64", n)
+	}
+	if err := l.StopOperator(); err != nil {
+		t.Fatal(err)
+	}
+	tenant := get(t, l, "once")
+	tenant.Spec.DisplayName = "changed while nobody looked"
+	if err := l.Client.Update(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.StartOperator(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	becomesReady(t, l, "once")
+	if !enrollmentSecret(t, l, "once").Equal(first) {
+		t.Error("the enrollment secret changed")
+	}
+}
+
+// Keys and certificate lie on the volume: a new pod serves the same agents.
+func TestKeysSurviveThePod(t *testing.T) {
+	l := installation(t)
+	create(t, l, "lasting", v1alpha1.TenantSpec{})
+	becomesReady(t, l, "lasting")
+	got, err := enroll(t, l, "lasting", "lasting-web-01", enrollmentSecret(t, l, "lasting"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := connect(t, l, "lasting", got)
+	var pod corev1.Pod
+	at := types.NamespacedName{Namespace: naming.Namespace("lasting"), Name: naming.Manager + "-0"}
+	if err := l.Client.Get(t.Context(), at, &pod); err != nil {
+		t.Fatal(err)
+	}
+	uid := pod.UID
+	if err := l.Client.Delete(t.Context(), &pod); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-session.Done():
+	case <-time.After(patience):
+		t.Fatal("the session outlived its manager's pod")
+	}
+	eventually(t, "a new pod", func(ctx context.Context) (bool, error) {
+		err := l.Client.Get(ctx, at, &pod)
+		return err == nil && pod.UID != uid, client.IgnoreNotFound(err)
+	})
+	connect(t, l, "lasting", got)
+	if _, err := enroll(t, l, "lasting", "lasting-web-02", enrollmentSecret(t, l, "lasting")); err != nil {
+		t.Errorf("enroll at the new pod: %v", err)
+	}
+}
+
+// Suspension closes the way in and keeps everything else.
+func TestSuspendAndResume(t *testing.T) {
+	l := installation(t)
+	create(t, l, "paused", v1alpha1.TenantSpec{})
+	becomesReady(t, l, "paused")
+	got, err := enroll(t, l, "paused", "paused-web-01", enrollmentSecret(t, l, "paused"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := get(t, l, "paused").Status
+	suspend(t, l, "paused", true)
+	becomes(t, l, "paused", v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
+	eventually(t, "the door is shut", func(ctx context.Context) (bool, error) {
+		_, err := wazuh.Dial(ctx, before.Address+":1514", wazuh.SessionOptions{Key: got, Handshake: 2 * time.Second})
+		return err != nil, nil
+	})
+	if _, err := enroll(t, l, "paused", "paused-web-02", enrollmentSecret(t, l, "paused")); err == nil {
+		t.Error("an agent enrolled with a suspended tenant")
+	}
+	suspend(t, l, "paused", false)
+	becomesReady(t, l, "paused")
+	after := get(t, l, "paused").Status
+	if before.Address != after.Address || before.Hostname != after.Hostname || before.Certificate.Serial != after.Certificate.Serial {
+		t.Errorf("address, name or certificate changed: %+v, then %+v", before, after)
+	}
+	connect(t, l, "paused", got)
+}
+
+func suspend(t *testing.T, l *lab.Lab, slug string, suspended bool) {
+	t.Helper()
+	tenant := get(t, l, slug)
+	before := tenant.DeepCopy()
+	tenant.Spec.Suspended = suspended
+	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func gone(t *testing.T, l *lab.Lab, object client.Object, name types.NamespacedName) {
+	t.Helper()
+	eventually(t, name.String()+" is gone", func(ctx context.Context) (bool, error) {
+		err := l.Client.Get(ctx, name, object)
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		return false, err
+	})
+}
+
+// switchFault plants a named fault in a tenant's manager, or removes it.
+func switchFault(t *testing.T, l *lab.Lab, slug, fault string, on bool) {
+	t.Helper()
+	method := http.MethodPost
+	if !on {
+		method = http.MethodDelete
+	}
+	if err := control(t.Context(), l, method, slug, "/faults/"+fault, nil); err != nil {
+		t.Fatal(err)
+	}
+}
