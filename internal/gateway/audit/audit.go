@@ -120,3 +120,10 @@ func (l *Log) After(seq uint64, limit int) Page {
 	}
 	return page
 }
+
+// Last is the number of the newest record.
+func (l *Log) Last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}

@@ -44,8 +44,11 @@ func (p *Policy) Validate() error {
 	if p.Generation < 1 {
 		f.add("generation", "%d: want 1 or more, growing with every change", p.Generation)
 	}
+	if p.Secret == DigestOf(nil) {
+		f.add("secret", "is the digest of nothing; an empty secret would let everybody in")
+	}
 	if p.Previous != nil {
-		if p.Previous.Secret.IsZero() {
+		if p.Previous.Secret.IsZero() || p.Previous.Secret == DigestOf(nil) {
 			f.add("previous.secret", "is missing; leave previous out when there is none")
 		}
 		if p.Previous.Until.IsZero() {
@@ -83,7 +86,7 @@ func (p *Policy) checkTokens(f *faults) {
 			f.add(at+".name", "%q is there twice", t.Name)
 		}
 		names[t.Name] = true
-		if t.Secret.IsZero() {
+		if t.Secret.IsZero() || t.Secret == DigestOf(nil) {
 			f.add(at+".secret", "is missing: want the SHA-256 of the token's secret")
 		} else if other, taken := seen[t.Secret]; taken {
 			f.add(at+".secret", "is the same as %s; each secret must tell who used it", other)

@@ -76,6 +76,8 @@ const (
 	// ReasonManagerSilent: authd was asked and did not answer; whether it made
 	// the agent is unknown.
 	ReasonManagerSilent Reason = "manager-silent"
+	// ReasonAnswerLost: the manager made the agent, but the peer was gone.
+	ReasonAnswerLost Reason = "answer-lost"
 	// ReasonQueueFull and ReasonQueueTimeout: too many wait for the manager.
 	ReasonQueueFull    Reason = "queue-full"
 	ReasonQueueTimeout Reason = "queue-timeout"

@@ -97,25 +97,28 @@ func (a Answer) Bytes() []byte { return a.bytes }
 type Wait struct {
 	Behind   int
 	Patience time.Duration
-	// OnTurn, when set, is told how long it was.
-	OnTurn func(time.Duration)
 }
 
 // Waiting is how many requests wait for their turn.
 func (c *Client) Waiting() int { return int(c.queue.waiting.Load()) }
 
-// Enroll asks for an agent. The request's password is replaced by authd's own.
-func (c *Client) Enroll(ctx context.Context, r wazuh.EnrollRequest, wait Wait) (Answer, error) {
-	begin := time.Now()
+// Compose makes the request when its turn has come; an error gives the turn up.
+// The password is left to the client.
+type Compose func() (wazuh.EnrollRequest, error)
+
+// Enroll asks for an agent.
+func (c *Client) Enroll(ctx context.Context, wait Wait, compose Compose) (Answer, error) {
 	if err := c.queue.take(ctx, wait.Behind, wait.Patience); err != nil {
 		return Answer{}, err
 	}
-	if wait.OnTurn != nil {
-		wait.OnTurn(time.Since(begin))
+	r, err := compose()
+	if err != nil {
+		c.queue.give()
+		return Answer{}, err
 	}
+	r.Password = c.o.Password()
 	// Whoever asked may be gone in the middle; authd must not be left half asked.
 	ctx = context.WithoutCancel(ctx)
-	r.Password = c.o.Password()
 	conn, answer, err := c.ask(ctx, r)
 	if errors.Is(err, ErrDown) {
 		time.Sleep(c.o.RetryPause) // an authd that restarts is away for about a second
@@ -137,7 +140,9 @@ func (c *Client) Enroll(ctx context.Context, r wazuh.EnrollRequest, wait Wait) (
 // nothing is created.
 func (c *Client) Check(ctx context.Context, wait Wait) error {
 	const impossible = "x"
-	answer, err := c.Enroll(ctx, wazuh.EnrollRequest{Name: impossible}, wait)
+	answer, err := c.Enroll(ctx, wait, func() (wazuh.EnrollRequest, error) {
+		return wazuh.EnrollRequest{Name: impossible}, nil
+	})
 	switch {
 	case err != nil:
 		return err

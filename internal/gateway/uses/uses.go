@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/soctalk/soctalk-ingress/internal/gateway/disk"
 )
 
 const (
@@ -131,49 +133,23 @@ func (l *Ledger) change(key string, n int, sync bool) error {
 	return nil
 }
 
-// compact replaces the journal by its totals: a new file, synced, then renamed.
-func (l *Ledger) compact() (err error) {
-	var text strings.Builder
+// compact replaces the journal by its totals.
+func (l *Ledger) compact() error {
+	var text []byte
 	for _, key := range slices.Sorted(maps.Keys(l.counts)) {
-		fmt.Fprintf(&text, "%s %+d\n", key, l.counts[key])
+		text = fmt.Appendf(text, "%s %+d\n", key, l.counts[key])
 	}
-	file, err := replace(l.path, text.String())
+	err := disk.Replace(l.path, text)
+	if err != nil {
+		return fmt.Errorf("write token uses: %w", err)
+	}
+	file, err := os.OpenFile(l.path, os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("write token uses: %w", err)
 	}
 	if l.file != nil {
 		_ = l.file.Close()
 	}
-	l.file, l.size, l.lines = file, int64(text.Len()), 0
+	l.file, l.size, l.lines = file, int64(len(text)), 0
 	return nil
-}
-
-// replace returns the new file, open for writing.
-func replace(path, text string) (*os.File, error) {
-	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	_, err = file.WriteString(text)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
