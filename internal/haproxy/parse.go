@@ -251,3 +251,52 @@ func clip(text string) string {
 	}
 	return text
 }
+
+// Session is one session of a worker.
+type Session struct{ ID, Backend, Server string }
+
+// ParseSessions reads the answer to `show sess all`. Sessions that have no
+// server yet are left out.
+func ParseSessions(text string) []Session {
+	var sessions []Session
+	var current Session
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "0x") {
+			id, _, _ := strings.Cut(line, ":")
+			current = Session{ID: strings.TrimSpace(id)}
+			continue
+		}
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "backend="); ok {
+			current.Backend, _, _ = strings.Cut(name, " ")
+		}
+		if name, ok := strings.CutPrefix(line, "server="); ok {
+			current.Server, _, _ = strings.Cut(name, " ")
+			if current.ID != "" && current.Backend != "" && !strings.HasPrefix(current.Server, "<") {
+				sessions = append(sessions, current)
+			}
+		}
+	}
+	return sessions
+}
+
+// ParseOldWorkers reads, from the master's answer to `show proc`, the pids of
+// workers of before a reload.
+func ParseOldWorkers(text string) []string {
+	_, old, found := strings.Cut(text, "# old workers")
+	if !found {
+		return nil
+	}
+	old, _, _ = strings.Cut(old, "# programs")
+	var pids []string
+	for line := range strings.Lines(old) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[1] != "worker" {
+			continue
+		}
+		if _, err := strconv.ParseUint(fields[0], 10, 32); err == nil {
+			pids = append(pids, fields[0])
+		}
+	}
+	return pids
+}

@@ -72,5 +72,11 @@ func FuzzParse(f *testing.F) {
 		_, _ = ParseStat(text)
 		_, _ = ParseRouteFile(text)
 		ParseInfo(text)
+		ParseOldWorkers(text)
+		for _, session := range ParseSessions(text) {
+			if session.ID == "" {
+				t.Error("a session without an id")
+			}
+		}
 	})
 }

@@ -1,0 +1,230 @@
+package edge
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+)
+
+// Apply makes the routes those in force: files first, the running process
+// second, the line of the route map last. A route that must not be served is
+// refused, and what the tenant had before goes on.
+func (e *Edge) Apply(ctx context.Context, update Update) error {
+	e.acting.Lock()
+	defer e.acting.Unlock()
+	before := e.inForce
+	wanted := slices.Clone(update.Routes)
+	good, refused := haproxy.CheckAll(wanted, before, e.config, e.self)
+	for slug, err := range update.Refused {
+		refused[slug] = err
+	}
+	for slug := range refused {
+		if old, served := before[slug]; served {
+			good = append(good, old)
+		}
+	}
+	if again, clash := haproxy.CheckAll(good, before, e.config, e.self); len(clash) > 0 {
+		good = again // a newcomer took what the refused one still holds
+		for slug, err := range clash {
+			refused[slug] = err
+		}
+	}
+	after := make(map[string]haproxy.Route, len(good))
+	for _, route := range good {
+		after[route.Tenant] = route
+	}
+	changes := compare(e.config, before, after)
+	if changes.count == 0 {
+		e.update(func() { e.refused = refused })
+		return nil
+	}
+	if _, err := e.files.save(good); err != nil {
+		return err // nothing has changed yet; the next update tries again
+	}
+	e.set(good, refused)
+	e.update(func() { e.counts.Changes += int64(changes.count) })
+	if err := e.carryOut(ctx, changes); err != nil {
+		// The files are right and the process is not: the comparison repairs it now,
+		// and if HAProxy is away, once it is back.
+		e.log.Warn("a change did not go through and is repaired", "tenants", changes.count, "error", err.Error())
+		return e.check(ctx)
+	}
+	e.log.Info("routes changed", "tenants", changes.count, "all", len(good), "refused", len(refused))
+	return nil
+}
+
+// carryOut changes the running process.
+func (e *Edge) carryOut(ctx context.Context, c changes) error {
+	steps := difference(e.config, c.have, c.want)
+	if err := e.runtime.addServers(ctx, c.servers); err != nil {
+		return err
+	}
+	commands := append(slices.Clone(steps.before), steps.route...)
+	for _, route := range c.cut {
+		commands = append(commands, cutCommands(e.config, route)...)
+	}
+	commands = append(commands, steps.after...)
+	for _, key := range c.forget {
+		commands = append(commands, "clear table "+haproxy.TableTenants+" key "+key)
+	}
+	if err := e.runtime.do(ctx, commands); err != nil {
+		return err
+	}
+	e.cutInOldWorkers(ctx, c.cut)
+	e.cutAgain(ctx, c.cut)
+	return nil
+}
+
+// cutAgain catches connections that had passed the map when it changed. By then
+// the slot may be somebody else's, whose sessions are left alone.
+func (e *Edge) cutAgain(ctx context.Context, routes []haproxy.Route) {
+	if len(routes) == 0 {
+		return
+	}
+	time.AfterFunc(e.options.Second, func() {
+		if ctx.Err() != nil {
+			return
+		}
+		var commands []string
+		for _, route := range routes {
+			if e.slotServes(route.Slot) {
+				continue
+			}
+			commands = append(commands, cutCommands(e.config, route)...)
+		}
+		if err := e.runtime.do(ctx, commands); err != nil {
+			e.log.Warn("sessions of ended tenants could not be cut a second time", "error", err.Error())
+		}
+	})
+}
+
+// slotServes is true when a tenant that is not suspended holds the slot.
+func (e *Edge) slotServes(slot int32) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, route := range e.inForce {
+		if route.Slot == slot {
+			return !route.Suspended
+		}
+	}
+	return false
+}
+
+// Check compares files and process with the routes in force, and repairs what
+// differs: line by line when little does, as a whole when much does.
+func (e *Edge) Check(ctx context.Context) error {
+	e.acting.Lock()
+	defer e.acting.Unlock()
+	return e.check(ctx)
+}
+
+func (e *Edge) check(ctx context.Context) error {
+	routes := e.routes()
+	drifted, err := e.checkFiles(routes)
+	if err != nil {
+		return err
+	}
+	info, err := e.runtime.info(ctx)
+	if err != nil {
+		return err
+	}
+	have, doubled, err := e.runtime.read(ctx, e.config)
+	if err != nil {
+		return err
+	}
+	want := tablesOf(routes)
+	if err := e.addSlots(ctx, routes, info["Pid"]); err != nil {
+		return err
+	}
+	steps := difference(e.config, have, want)
+	if !steps.empty() || doubled || drifted {
+		e.update(func() { e.counts.Drift++ })
+		e.log.Warn("haproxy or its files were not as they should be, and are repaired",
+			"files", drifted, "doubled", doubled, "lines", len(steps.before)+len(steps.route)+len(steps.after))
+	}
+	if err := e.repair(ctx, routes, want, steps, doubled); err != nil {
+		return err
+	}
+	e.update(func() { e.inStep, e.worker = true, info["Pid"] })
+	return nil
+}
+
+// checkFiles writes every file that is not as it should be.
+func (e *Edge) checkFiles(routes []haproxy.Route) (drifted bool, err error) {
+	config, err := e.files.write(haproxy.FileConfig, e.static)
+	if err != nil {
+		return false, err
+	}
+	self, err := e.files.write(haproxy.FileSelf, haproxy.SelfList(e.self))
+	if err != nil {
+		return false, err
+	}
+	data, err := e.files.save(routes)
+	return config || self || data, err
+}
+
+// addSlots gives a worker that is new to us the slots no configuration holds.
+func (e *Edge) addSlots(ctx context.Context, routes []haproxy.Route, worker string) error {
+	if e.slotsOf == worker {
+		return nil
+	}
+	var servers []haproxy.Server
+	for _, route := range routes {
+		servers = append(servers, added(e.config, route)...)
+	}
+	if err := e.runtime.addServers(ctx, servers); err != nil {
+		return err
+	}
+	e.slotsOf = worker
+	return nil
+}
+
+// few is up to how many lines are repaired one by one.
+const few = 500
+
+func (e *Edge) repair(ctx context.Context, routes []haproxy.Route, want tables, steps steps, doubled bool) error {
+	if !doubled && len(steps.before)+len(steps.route)+len(steps.after) <= few {
+		return e.runtime.do(ctx, slices.Concat(steps.before, steps.route, steps.after))
+	}
+	e.update(func() { e.counts.Resyncs++ })
+	return e.resync(ctx, routes)
+}
+
+// resync replaces lists and map as a whole, the map last.
+func (e *Edge) resync(ctx context.Context, routes []haproxy.Route) error {
+	var routeMap, allow, hosts []string
+	for _, route := range routes {
+		for _, entry := range route.Entries() {
+			routeMap = append(routeMap, entry.Key+" "+entry.Value)
+		}
+		allow = append(allow, route.AllowLines()...)
+		hosts = append(hosts, route.HostLines()...)
+	}
+	if err := e.runtime.replace(ctx, "acl", e.config.File(haproxy.FileAllow), allow); err != nil {
+		return err
+	}
+	if err := e.runtime.replace(ctx, "acl", e.config.File(haproxy.FileHosts), hosts); err != nil {
+		return err
+	}
+	return e.runtime.replace(ctx, "map", e.config.File(haproxy.FileRoutes), routeMap)
+}
+
+// selfAddresses are all addresses under which the edge could meet itself.
+func selfAddresses(config haproxy.Config, more []netip.Addr) ([]netip.Addr, error) {
+	all := append(slices.Clone(config.Addresses), more...)
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	for _, address := range interfaces {
+		if network, err := netip.ParsePrefix(address.String()); err == nil {
+			all = append(all, network.Addr().Unmap().WithZone(""))
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all), nil
+}

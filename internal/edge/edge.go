@@ -1,0 +1,282 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+)
+
+// Options of an edge. Name, Config and Source must be set.
+type Options struct {
+	// Name tells the edges of a Region apart; usually the host's.
+	Name   string
+	Config haproxy.Config
+	Source Source
+	// Program is HAProxy's; empty means haproxy on the PATH.
+	Program string
+	// External leaves starting HAProxy to systemd.
+	External bool
+	// Self are addresses that lead to this edge from elsewhere, besides those of
+	// the machine's own interfaces: a NAT's, say. No route may lead to one.
+	Self []netip.Addr
+	// Check is the time between two comparisons with the running process; 0 means 30 s.
+	Check time.Duration
+	// Second is when sessions of a tenant that ends are cut once more, for
+	// connections that were on their way; 0 means 1 s.
+	Second time.Duration
+	Log    *slog.Logger
+}
+
+// Edge is one HAProxy and what it should carry.
+type Edge struct {
+	options Options
+	config  haproxy.Config
+	self    []netip.Addr
+	files   store
+	process *process
+	runtime runtime
+	static  []byte // the rendered configuration
+	log     *slog.Logger
+
+	news    chan struct{} // there is something to report
+	acting  sync.Mutex    // one change or comparison at a time
+	looking sync.Mutex    // one look at HAProxy's counters at a time
+
+	// Below is owned by Run's goroutine; others read it under the lock.
+	mu      sync.RWMutex
+	inForce map[string]haproxy.Route
+	refused map[string]error
+	inStep  bool
+	lastErr error
+	counts  Counts
+	ledger  *ledger
+	worker  string
+	slotsOf string // the worker that has the slots its configuration does not hold
+	agents  []Agent
+	hashes  map[string]string // of the specs last given, by tenant
+}
+
+// Counts are what happened since this edge started.
+type Counts struct {
+	Changes int64 `json:"changes"` // tenants added, changed, suspended, removed
+	Drift   int64 `json:"drift"`   // comparisons that found HAProxy or a file other than it should be
+	Resyncs int64 `json:"resyncs"` // maps replaced as a whole
+	Starts  int64 `json:"starts"`  // of HAProxy, or reloads
+	Errors  int64 `json:"errors"`
+}
+
+// New checks the options and prepares the folder. HAProxy is not touched yet.
+func New(options Options) (*Edge, error) {
+	if options.Name == "" {
+		return nil, errors.New("name: give the edge a name, such as its host's")
+	}
+	if options.Source == nil {
+		return nil, errors.New("source: say where the routes come from")
+	}
+	if options.Program == "" {
+		options.Program = "haproxy"
+	}
+	if options.Check == 0 {
+		options.Check = 30 * time.Second
+	}
+	if options.Second == 0 {
+		options.Second = time.Second
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	config := options.Config.WithDefaults()
+	static, err := haproxy.Render(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(config.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	self, err := selfAddresses(config, options.Self)
+	if err != nil {
+		return nil, err
+	}
+	process := &process{program: options.Program, config: config, external: options.External, log: options.Log}
+	e := &Edge{
+		options: options, config: config, self: self, files: store{dir: config.Dir}, process: process, runtime: process.runtime(),
+		static: static, log: options.Log, inForce: map[string]haproxy.Route{}, refused: map[string]error{}, ledger: newLedger(), news: make(chan struct{}, 1),
+	}
+	_, err = e.files.write(haproxy.FileConfig, static)
+	return e, err
+}
+
+// Run serves until the context ends. HAProxy goes on serving after it.
+func (e *Edge) Run(ctx context.Context) error {
+	if err := e.begin(ctx); err != nil {
+		return err
+	}
+	stop, err := e.serveStatus()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	updates := make(chan Update)
+	source := make(chan error, 1)
+	go func() { source <- e.options.Source.Watch(ctx, updates) }()
+	go e.report(ctx)
+	check, watch := time.NewTicker(e.options.Check), time.NewTicker(time.Second)
+	defer check.Stop()
+	defer watch.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return e.end()
+		case err := <-source:
+			if ctx.Err() != nil {
+				return e.end()
+			}
+			return fmt.Errorf("source of the routes: %w", err)
+		case update := <-updates:
+			e.note("apply the routes", e.Apply(ctx, update))
+			e.update(func() { e.hashes = update.Hashes })
+			e.tell()
+		case <-e.process.exited:
+			e.note("start haproxy again", e.revive(ctx))
+		case <-watch.C:
+			if !e.serving(ctx) {
+				e.note("start haproxy again", e.revive(ctx))
+			}
+		case <-check.C:
+			e.note("compare with haproxy", e.Check(ctx))
+			e.note("count", e.count(ctx))
+			e.tell()
+		}
+	}
+}
+
+// begin serves from disk: the source is not asked, it may be away.
+func (e *Edge) begin(ctx context.Context) error {
+	routes, err := e.files.load()
+	if err != nil {
+		// Serving what HAProxy has is better than serving nothing.
+		e.note("read the routes from disk", err)
+	}
+	good, refused := haproxy.CheckAll(routes, nil, e.config, e.self)
+	e.set(good, refused)
+	e.ledger.load(e.files)
+	if err == nil {
+		if _, err := e.files.save(good); err != nil {
+			return err
+		}
+	}
+	if _, err := e.files.write(haproxy.FileSelf, haproxy.SelfList(e.self)); err != nil {
+		return err
+	}
+	if err := e.serve(ctx); err != nil {
+		return err
+	}
+	return e.Check(ctx)
+}
+
+// serve makes HAProxy run with our configuration.
+func (e *Edge) serve(ctx context.Context) error {
+	fresh, err := e.process.ensure(ctx, haproxy.Description(e.static))
+	if err != nil {
+		return err
+	}
+	if fresh {
+		e.update(func() { e.counts.Starts++ })
+	}
+	return nil
+}
+
+// revive brings HAProxy back after it ended: every file is written anew first,
+// because nobody knows what ended it.
+func (e *Edge) revive(ctx context.Context) error {
+	e.process.exited = nil
+	e.update(func() { e.inStep = false })
+	if _, err := e.checkFiles(e.routes()); err != nil {
+		return err
+	}
+	if err := e.serve(ctx); err != nil {
+		select { // a HAProxy that cannot start is not tried a hundred times a second
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+		return err
+	}
+	return e.Check(ctx)
+}
+
+// serving is true while master and worker answer.
+func (e *Edge) serving(ctx context.Context) bool {
+	if !e.process.external && !e.process.alive() {
+		return false
+	}
+	info, err := e.runtime.info(ctx)
+	if err != nil {
+		return false
+	}
+	if info["Pid"] != e.worker { // restarted or reloaded behind our back
+		e.worker = info["Pid"]
+		e.note("compare with haproxy", e.Check(ctx))
+	}
+	return true
+}
+
+// Reload hands the sockets over to a new worker, for a new version of HAProxy.
+func (e *Edge) Reload(ctx context.Context) error {
+	return e.process.reload(ctx, haproxy.Description(e.static))
+}
+
+// end keeps the counters; HAProxy stays.
+func (e *Edge) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), runtimeTimeout)
+	defer cancel()
+	return e.count(ctx)
+}
+
+// routes are those in force, by tenant.
+func (e *Edge) routes() []haproxy.Route {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	routes := make([]haproxy.Route, 0, len(e.inForce))
+	for _, slug := range slices.Sorted(maps.Keys(e.inForce)) {
+		routes = append(routes, e.inForce[slug])
+	}
+	return routes
+}
+
+func (e *Edge) set(routes []haproxy.Route, refused map[string]error) {
+	inForce := make(map[string]haproxy.Route, len(routes))
+	for _, route := range routes {
+		inForce[route.Tenant] = route
+	}
+	e.update(func() { e.inForce, e.refused = inForce, refused })
+}
+
+// update changes what others read.
+func (e *Edge) update(change func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change()
+}
+
+// note keeps an error for the status, and logs it once.
+func (e *Edge) note(doing string, err error) {
+	e.update(func() {
+		if err != nil {
+			e.counts.Errors++
+			e.inStep = false
+		}
+		e.lastErr = err
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		e.log.Error("could not "+doing, "error", err.Error())
+	}
+}

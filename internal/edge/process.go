@@ -1,0 +1,145 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+)
+
+// startPatience is how long a new process may take to answer; at 5,000 tenants
+// it takes less than a second.
+const startPatience = 30 * time.Second
+
+// process is HAProxy: a master that holds the listening sockets, and a worker
+// that carries the traffic. It outlives us on purpose: a restarted edge finds it
+// serving, and takes it over.
+type process struct {
+	program string
+	config  haproxy.Config
+	// external means that somebody else, such as systemd, starts and restarts it.
+	external bool
+	log      *slog.Logger
+	// exited is closed when the process we started ends; nil for one we found.
+	exited chan struct{}
+}
+
+func (p *process) runtime() runtime { return runtime{socket: p.config.File(haproxy.FileSocket)} }
+
+// ensure makes a process serve with the configuration of that description:
+// adopts it, reloads it, or starts it. It tells whether the maps were read anew.
+func (p *process) ensure(ctx context.Context, description string) (fresh bool, err error) {
+	info, err := p.runtime().info(ctx)
+	switch {
+	case err == nil && info["description"] == description:
+		return false, nil
+	case err == nil:
+		p.log.Info("haproxy runs with another configuration and is reloaded", "have", info["description"], "want", description)
+		return true, p.reload(ctx, description)
+	case p.external:
+		return true, p.await(ctx, description, "")
+	}
+	return true, p.start(ctx, description)
+}
+
+// start runs HAProxy in a process group of its own, so that what ends us does not end it.
+func (p *process) start(ctx context.Context, description string) error {
+	file := p.config.File(haproxy.FileConfig)
+	check := exec.CommandContext(ctx, p.program, "-c", "-q", "-f", file)
+	if out, err := check.CombinedOutput(); err != nil {
+		return fmt.Errorf("haproxy refuses %s: %w: %s", file, err, strings.TrimSpace(string(out)))
+	}
+	log, err := os.OpenFile(filepath.Join(p.config.Dir, fileLog), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	command := exec.Command(p.program, "-W", "-S", p.config.File(haproxy.FileMaster), "-p", p.config.File(haproxy.FilePID), "-f", file)
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := command.Start(); err != nil {
+		return fmt.Errorf("start haproxy: %w", err)
+	}
+	exited := make(chan struct{})
+	p.exited = exited
+	go func() {
+		_ = command.Wait() // however it ended, it is started again
+		close(exited)
+	}()
+	p.log.Info("haproxy started", "pid", command.Process.Pid)
+	return p.await(ctx, description, "")
+}
+
+// reload has the master start a new worker that takes the listening sockets
+// over; the old one serves its sessions to their end. It is needed for another
+// version of HAProxy or another range of ports, never for a tenant.
+func (p *process) reload(ctx context.Context, description string) error {
+	before := ""
+	if info, err := p.runtime().info(ctx); err == nil {
+		before = info["Pid"]
+	}
+	master := runtime{socket: p.config.File(haproxy.FileMaster)}
+	if _, err := master.ask(ctx, "reload"); err != nil && !strings.Contains(err.Error(), "reset") {
+		return fmt.Errorf("reload: %w", err)
+	}
+	return p.await(ctx, description, before)
+}
+
+// await returns once a worker other than that of pid not answers to description.
+func (p *process) await(ctx context.Context, description, not string) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	last := "it does not answer"
+	for {
+		if info, err := p.runtime().info(ctx); err == nil {
+			if info["description"] == description && info["Pid"] != not {
+				return nil
+			}
+			last = fmt.Sprintf("it still answers as %q, pid %s", info["description"], info["Pid"])
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for haproxy to serve as %q: %s; see %s", description, last, filepath.Join(p.config.Dir, fileLog))
+		case <-p.exited:
+			text, _ := os.ReadFile(filepath.Join(p.config.Dir, fileLog))
+			return fmt.Errorf("haproxy ended at its start: %s", strings.TrimSpace(string(text)))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// alive looks for the master without disturbing it.
+func (p *process) alive() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+	}
+	pid, err := p.masterPID()
+	return err == nil && syscall.Kill(pid, 0) == nil
+}
+
+func (p *process) masterPID() (int, error) {
+	text, err := os.ReadFile(p.config.File(haproxy.FilePID))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(strings.SplitN(string(text), "\n", 2)[0]))
+}
+
+// stop ends HAProxy and every session it carries.
+func (p *process) stop() error {
+	pid, err := p.masterPID()
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGTERM)
+}

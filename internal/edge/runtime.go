@@ -1,0 +1,131 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+)
+
+// batchSize keeps a line of commands well within HAProxy's buffer of 16 kB,
+// beyond which it closes the connection without a word.
+const batchSize = 12_000
+
+// runtimeTimeout bounds one exchange with a process that may be hung.
+const runtimeTimeout = 10 * time.Second
+
+// runtime speaks to the admin socket of the running process.
+type runtime struct{ socket string }
+
+// ask sends one line and returns everything HAProxy says before it hangs up.
+func (r runtime) ask(ctx context.Context, line string) (string, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", r.socket)
+	if err != nil {
+		return "", fmt.Errorf("haproxy's socket: %w", err)
+	}
+	defer conn.Close()
+	deadline := time.Now().Add(runtimeTimeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
+		deadline = sooner
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(conn, line+"\n"); err != nil {
+		return "", fmt.Errorf("haproxy's socket: %w", err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		return "", fmt.Errorf("haproxy's socket: %w", err)
+	}
+	return string(answer), nil
+}
+
+// do runs commands in order, many per line. Commands that succeed say nothing,
+// so every word is a complaint.
+func (r runtime) do(ctx context.Context, commands []string) error {
+	for len(commands) > 0 {
+		length, n := 0, 0
+		for n < len(commands) && (n == 0 || length+len(commands[n])+2 < batchSize) {
+			length += len(commands[n]) + 2
+			n++
+		}
+		answer, err := r.ask(ctx, strings.Join(commands[:n], "; "))
+		if err != nil {
+			return err
+		}
+		if text := strings.TrimSpace(answer); text != "" {
+			return &complaint{text: text}
+		}
+		commands = commands[n:]
+	}
+	return nil
+}
+
+// complaint is HAProxy refusing a command. What it then has is not what we
+// believe, so everything is compared again.
+type complaint struct{ text string }
+
+func (c *complaint) Error() string { return fmt.Sprintf("haproxy refuses a command: %q", c.text) }
+
+// addServers makes slots that are not in the configuration. One that is there
+// already is what was wanted.
+func (r runtime) addServers(ctx context.Context, servers []haproxy.Server) error {
+	for _, server := range servers {
+		name := server.Backend + "/" + server.Name
+		answer, err := r.ask(ctx, fmt.Sprintf("add server %s 0.0.0.0 %s; enable server %s", name, server.Options, name))
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(answer, "New server registered") && !strings.Contains(answer, "Already exists") {
+			return &complaint{text: strings.TrimSpace(answer)}
+		}
+	}
+	return nil
+}
+
+// replace exchanges a whole map or list at once: a new version is filled beside
+// the one in force, and the commit is one step.
+func (r runtime) replace(ctx context.Context, kind, file string, lines []string) error {
+	answer, err := r.ask(ctx, "prepare "+kind+" "+file)
+	if err != nil {
+		return err
+	}
+	_, version, ok := strings.Cut(strings.TrimSpace(answer), "New version created: ")
+	if !ok {
+		return &complaint{text: strings.TrimSpace(answer)}
+	}
+	for len(lines) > 0 {
+		var payload strings.Builder
+		n := 0
+		for n < len(lines) && payload.Len()+len(lines[n])+1 < batchSize {
+			payload.WriteString(lines[n])
+			payload.WriteByte('\n')
+			n++
+		}
+		answer, err := r.ask(ctx, "add "+kind+" @"+version+" "+file+" <<\n"+payload.String())
+		if err != nil {
+			return err
+		}
+		if text := strings.TrimSpace(answer); text != "" {
+			_, _ = r.ask(ctx, "clear "+kind+" @"+version+" "+file) // leaves no half version behind
+			return &complaint{text: text}
+		}
+		lines = lines[n:]
+	}
+	return r.do(ctx, []string{"commit " + kind + " @" + version + " " + file})
+}
+
+// info asks the process who it is.
+func (r runtime) info(ctx context.Context) (map[string]string, error) {
+	answer, err := r.ask(ctx, "show info")
+	if err != nil {
+		return nil, err
+	}
+	return haproxy.ParseInfo(answer), nil
+}

@@ -1,0 +1,193 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+)
+
+// tables are the lines HAProxy decides by, as they should be or as they are.
+type tables struct {
+	routes map[string]string
+	allow  map[string]bool
+	hosts  map[string]bool
+}
+
+func newTables() tables {
+	return tables{routes: map[string]string{}, allow: map[string]bool{}, hosts: map[string]bool{}}
+}
+
+// add puts the lines of one route in.
+func (t tables) add(route haproxy.Route) {
+	for _, entry := range route.Entries() {
+		t.routes[entry.Key] = entry.Value
+	}
+	for _, line := range route.AllowLines() {
+		t.allow[line] = true
+	}
+	for _, line := range route.HostLines() {
+		t.hosts[line] = true
+	}
+}
+
+// tablesOf are the lines of all routes.
+func tablesOf(routes []haproxy.Route) tables {
+	t := newTables()
+	for _, route := range routes {
+		t.add(route)
+	}
+	return t
+}
+
+// read asks the running process for its lines. A line that is there twice is
+// told: `del` and `set` act on all of them, `add` does not look.
+func (r runtime) read(ctx context.Context, config haproxy.Config) (t tables, doubled bool, err error) {
+	t = newTables()
+	answer, err := r.ask(ctx, "show map "+config.File(haproxy.FileRoutes))
+	if err != nil {
+		return t, false, err
+	}
+	entries, err := haproxy.ParseMap(answer)
+	if err != nil {
+		return t, false, err
+	}
+	for _, entry := range entries {
+		_, twice := t.routes[entry.Key]
+		doubled = doubled || twice
+		t.routes[entry.Key] = entry.Value
+	}
+	for name, set := range map[string]map[string]bool{haproxy.FileAllow: t.allow, haproxy.FileHosts: t.hosts} {
+		answer, err := r.ask(ctx, "show acl "+config.File(name))
+		if err != nil {
+			return t, false, err
+		}
+		patterns, err := haproxy.ParseACL(answer)
+		if err != nil {
+			return t, false, err
+		}
+		for _, pattern := range patterns {
+			doubled = doubled || set[pattern]
+			set[pattern] = true
+		}
+	}
+	return t, doubled, nil
+}
+
+// steps are commands in the order in which they are safe: who may come is known
+// before the port leads anywhere, and forgotten after it no longer does.
+type steps struct {
+	before []string // allow what is new
+	route  []string // the commit point
+	after  []string // forget what is gone
+}
+
+func (s steps) empty() bool { return len(s.before)+len(s.route)+len(s.after) == 0 }
+
+// difference is the least that makes have into want.
+func difference(config haproxy.Config, have, want tables) steps {
+	var out steps
+	file := config.File(haproxy.FileRoutes)
+	for _, key := range slices.Sorted(maps.Keys(have.routes)) {
+		if _, wanted := want.routes[key]; !wanted {
+			out.route = append(out.route, "del map "+file+" "+key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(want.routes)) {
+		value := want.routes[key]
+		old, there := have.routes[key]
+		switch {
+		case !there:
+			out.route = append(out.route, fmt.Sprintf("add map %s %s %s", file, key, value))
+		case old != value:
+			out.route = append(out.route, fmt.Sprintf("set map %s %s %s", file, key, value))
+		}
+	}
+	for _, list := range []struct {
+		name       string
+		have, want map[string]bool
+	}{{haproxy.FileAllow, have.allow, want.allow}, {haproxy.FileHosts, have.hosts, want.hosts}} {
+		file := config.File(list.name)
+		for _, line := range slices.Sorted(maps.Keys(list.want)) {
+			if !list.have[line] {
+				out.before = append(out.before, "add acl "+file+" "+line)
+			}
+		}
+		for _, line := range slices.Sorted(maps.Keys(list.have)) {
+			if !list.want[line] {
+				out.after = append(out.after, "del acl "+file+" "+line)
+			}
+		}
+	}
+	return out
+}
+
+// changes is what differs between two sets of routes, tenant by tenant.
+type changes struct {
+	have, want tables           // lines of the tenants that differ, and of no other
+	servers    []haproxy.Server // slots to be made in the running process
+	cut        []haproxy.Route  // tenants whose live sessions end
+	forget     []string         // rows of the tenants' table that belong to nobody any more
+	count      int
+}
+
+// compare finds the tenants that differ. Unchanged tenants cost a comparison
+// and produce no command.
+func compare(config haproxy.Config, before, after map[string]haproxy.Route) changes {
+	c := changes{have: newTables(), want: newTables()}
+	for _, slug := range slices.Sorted(maps.Keys(before)) {
+		old := before[slug]
+		route, stays := after[slug]
+		if stays && equal(old, route) {
+			continue
+		}
+		c.count++
+		c.have.add(old)
+		switch {
+		case !stays:
+			c.cut = append(c.cut, old)
+			c.forget = append(c.forget, old.Keys()...)
+		case route.Suspended && !old.Suspended, route.Slot != old.Slot:
+			// Sessions of a slot the tenant has left could not be cut later.
+			c.cut = append(c.cut, old)
+		}
+	}
+	for _, slug := range slices.Sorted(maps.Keys(after)) {
+		route := after[slug]
+		if old, there := before[slug]; there && equal(old, route) {
+			continue
+		} else if !there {
+			c.count++
+		}
+		c.want.add(route)
+		c.servers = append(c.servers, added(config, route)...)
+	}
+	return c
+}
+
+// added are the route's servers that no configuration holds.
+func added(config haproxy.Config, route haproxy.Route) []haproxy.Server {
+	var servers []haproxy.Server
+	for _, server := range route.Servers(config) {
+		if server.Options != "" {
+			servers = append(servers, server)
+		}
+	}
+	return servers
+}
+
+func equal(a, b haproxy.Route) bool {
+	return a.Tenant == b.Tenant && a.Slot == b.Slot && a.Suspended == b.Suspended &&
+		slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Allowed, b.Allowed)
+}
+
+// cutCommands end the live sessions of a route.
+func cutCommands(config haproxy.Config, route haproxy.Route) []string {
+	var commands []string
+	for _, server := range route.Servers(config) {
+		commands = append(commands, "shutdown sessions server "+server.Backend+"/"+server.Name)
+	}
+	return commands
+}
