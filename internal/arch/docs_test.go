@@ -1,10 +1,12 @@
 package arch
 
 import (
+	"go/ast"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,5 +69,44 @@ func TestLinksLeadSomewhere(t *testing.T) {
 				t.Errorf("%s links to %s, which does not exist", page, target)
 			}
 		}
+	}
+}
+
+// The coverage page names tests; a test that was renamed or removed proves nothing.
+func TestCoveragePageNamesRealTests(t *testing.T) {
+	page, err := os.ReadFile("../../docs/spec-coverage.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := Read(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defined := map[string]string{}
+	for _, source := range sources {
+		for _, declaration := range source.File.Decls {
+			if function, ok := declaration.(*ast.FuncDecl); ok && source.Test {
+				defined[function.Name.Name] += " " + source.Package
+			}
+		}
+	}
+	rows := regexp.MustCompile(`(?m)^\| R(\d+) \|.*\|(.*)\|$`).FindAllStringSubmatch(string(page), -1)
+	if len(rows) != 38 {
+		t.Fatalf("%d rows found, want R1 to R38", len(rows))
+	}
+	named := 0
+	for i, row := range rows {
+		if row[1] != strconv.Itoa(i+1) {
+			t.Errorf("row R%s stands where R%d should", row[1], i+1)
+		}
+		for _, match := range regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(row[2], -1) {
+			named++
+			if defined[match[1]] == "" {
+				t.Errorf("R%s names %s, which does not exist", row[1], match[1])
+			}
+		}
+	}
+	if named < 20 {
+		t.Errorf("only %d tests are named", named)
 	}
 }

@@ -1,0 +1,128 @@
+package charts_test
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	"helm.sh/helm/v4/pkg/chart/loader/archive"
+	"helm.sh/helm/v4/pkg/chart/v2/lint/rules"
+	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	"helm.sh/helm/v4/pkg/engine"
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/soctalk/soctalk-ingress/charts"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// render renders the operator's chart as `helm install` would.
+func render(t *testing.T, values map[string]any) (map[string]string, error) {
+	t.Helper()
+	var files []*archive.BufferedFile
+	err := fs.WalkDir(charts.Operator, "soctalk-ingress", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(charts.Operator, path)
+		files = append(files, &archive.BufferedFile{Name: strings.TrimPrefix(path, "soctalk-ingress/"), Data: data})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart, err := loader.LoadFiles(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := common.ReleaseOptions{Name: "soctalk-ingress", Namespace: "soctalk-system", Revision: 1, IsInstall: true}
+	all, err := util.ToRenderValues(chart, values, release, common.DefaultCapabilities)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Render(chart, all)
+}
+
+func TestTheOperatorsChart(t *testing.T) {
+	rendered, err := render(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var deployment appsv1.Deployment
+	if err := yaml.UnmarshalStrict([]byte(rendered["soctalk-ingress/templates/deployment.yaml"]), &deployment); err != nil {
+		t.Fatal(err)
+	}
+	labels := deployment.Spec.Template.Labels
+	for key, value := range naming.OperatorPodLabels() {
+		// Tenants' network policies let in pods with exactly these labels.
+		if labels[key] != value || deployment.Spec.Selector.MatchLabels[key] != value {
+			t.Errorf("the pods carry %s=%q, and the tenants' policies let in %q", key, labels[key], value)
+		}
+	}
+	security := deployment.Spec.Template.Spec.Containers[0].SecurityContext
+	if security == nil || !*security.ReadOnlyRootFilesystem || *security.AllowPrivilegeEscalation {
+		t.Error("the operator's container may do more than it needs")
+	}
+	crds := rendered["soctalk-ingress/templates/crds.yaml"]
+	for _, kind := range []string{"tenants.ingress.soctalk.io", "regions.ingress.soctalk.io", "claims.ingress.soctalk.io"} {
+		if !strings.Contains(crds, "name: "+kind) {
+			t.Errorf("kind %s is not installed", kind)
+		}
+	}
+	if !strings.Contains(crds, "helm.sh/resource-policy: keep") {
+		t.Error("removing the release would remove every Tenant")
+	}
+}
+
+// The operator's rights are few, and none is a wildcard.
+func TestTheOperatorsRights(t *testing.T) {
+	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var role rbacv1.ClusterRole
+	if err := yaml.UnmarshalStrict(text, &role); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range role.Rules {
+		for _, word := range append(append(rule.Verbs, rule.Resources...), rule.APIGroups...) {
+			if word == "*" {
+				t.Errorf("a wildcard in %+v", rule)
+			}
+		}
+		for _, verb := range rule.Verbs {
+			switch verb {
+			case "escalate", "bind", "impersonate", "deletecollection":
+				t.Errorf("%s on %v is more than the operator needs", verb, rule.Resources)
+			}
+		}
+	}
+}
+
+func TestTheOperatorsValuesAreChecked(t *testing.T) {
+	for name, values := range map[string]map[string]any{
+		"a misspelt value":       {"replica": 2},
+		"too many copies":        {"replicas": 50},
+		"a poll that is no time": {"poll": "often"},
+	} {
+		if _, err := render(t, values); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+func TestTheOperatorsChartPassesHelmLint(t *testing.T) {
+	linter := support.Linter{ChartDir: "soctalk-ingress"}
+	rules.Chartfile(&linter)
+	rules.ValuesWithOverrides(&linter, nil, false)
+	rules.Dependencies(&linter)
+	for _, message := range linter.Messages {
+		if message.Severity >= support.WarningSev {
+			t.Error(message)
+		}
+	}
+}
