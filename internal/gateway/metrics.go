@@ -13,6 +13,7 @@ type metrics struct {
 	queued      prometheus.Histogram
 	manager     prometheus.Histogram
 	unconfirmed prometheus.Counter
+	lost        prometheus.Counter
 	reloads     *prometheus.CounterVec
 }
 
@@ -35,6 +36,9 @@ func newMetrics(g *Gateway) *metrics {
 		unconfirmed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: prefix + "unconfirmed_total", Help: "enrollments the manager's database did not confirm",
 		}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: prefix + "answers_lost_total", Help: "enrolled agents whose host was gone before its key came",
+		}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: prefix + "reload_failures_total", Help: "changed files that could not be used, by file",
 		}, []string{"file"}),
@@ -43,7 +47,7 @@ func newMetrics(g *Gateway) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, value)
 	}
 	m.registry.MustRegister(
-		m.attempts, m.handshake, m.queued, m.manager, m.unconfirmed, m.reloads,
+		m.attempts, m.handshake, m.queued, m.manager, m.unconfirmed, m.lost, m.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("connections", "open connections to the enrollment port", func() float64 { return float64(g.door.Open()) }),
 		gauge("queue_length", "requests that wait for their turn at the manager", func() float64 { return float64(g.upstream.Waiting()) }),

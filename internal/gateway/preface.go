@@ -103,6 +103,8 @@ type ending struct {
 	detail  string
 	// mistake is counted against the source.
 	mistake bool
+	// quiet keeps it out of the audit: a flood must not wash everything else out.
+	quiet bool
 	// answer is sent to the agent; nil closes without one.
 	answer []byte
 	id     string

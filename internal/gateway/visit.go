@@ -50,14 +50,16 @@ func (g *Gateway) receive(ctx context.Context, tcp *net.TCPConn) {
 	defer tcp.Close()
 
 	end := v.proceed(ctx)
-	v.answer(end)
 	if v.pass != nil {
+		defer v.pass.Leave()
 		if end.mistake {
 			v.pass.Failed()
 		}
-		v.pass.Leave()
 	}
+	// The audit comes before the answer: who has a key is in the log.
+	v.g.metrics.attempts.WithLabelValues(end.outcome, string(end.reason)).Inc()
 	v.writeDown(end)
+	v.answer(end)
 }
 
 func (v *visit) proceed(ctx context.Context) *ending {
@@ -93,18 +95,12 @@ func (v *visit) enter(ctx context.Context) *ending {
 		return nil
 	}
 	end := drop(refusal.Reason)
-	if !refusal.Report {
-		end.outcome = unreported
-	}
+	end.quiet = !refusal.Report
 	if refusal.Suppressed > 0 {
 		end.detail = fmt.Sprintf("and %d more since the last line about this source", refusal.Suppressed)
 	}
 	return end
 }
-
-// unreported is the outcome of a visit that is counted, but not written into the
-// audit: a flood must not wash everything else out of it.
-const unreported = ""
 
 func (v *visit) handshake(ctx context.Context) *ending {
 	begin := time.Now()
@@ -190,10 +186,8 @@ func (v *visit) answer(end *ending) {
 	if err == nil {
 		err = v.tls.CloseWrite()
 	}
-	if err != nil && end.outcome == audit.Enrolled {
-		end.outcome, end.reason = audit.Failed, policy.ReasonAnswerLost
-	}
 	if err != nil {
+		v.lost(end)
 		return
 	}
 	_ = v.tcp.CloseWrite()
@@ -201,14 +195,18 @@ func (v *visit) answer(end *ending) {
 	_, _ = io.CopyN(io.Discard, v.in, int64(v.limits.Line))
 }
 
-func (v *visit) writeDown(end *ending) {
-	outcome := end.outcome
-	if outcome == unreported {
-		outcome = audit.Dropped
+// lost writes down that an agent exists whose host doesn't know it.
+func (v *visit) lost(end *ending) {
+	if end.outcome != audit.Enrolled {
+		return
 	}
-	v.g.metrics.attempts.WithLabelValues(outcome, string(end.reason)).Inc()
+	v.g.metrics.lost.Inc()
+	v.writeDown(&ending{outcome: audit.Failed, reason: policy.ReasonAnswerLost, id: end.id})
+}
+
+func (v *visit) writeDown(end *ending) {
 	// A connection that says nothing and goes is a health check, every few seconds.
-	if end.outcome == unreported || end.reason == policy.ReasonGone && !end.mistake {
+	if end.quiet || end.reason == policy.ReasonGone && !end.mistake {
 		return
 	}
 	r := v.record

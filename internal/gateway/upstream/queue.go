@@ -23,7 +23,12 @@ func newQueue() *queue { return &queue{turn: make(chan struct{}, 1)} }
 
 // take waits for the turn, at most so long and behind at most so many others.
 func (q *queue) take(ctx context.Context, most int, patience time.Duration) error {
-	if q.waiting.Add(1) > int64(most)+1 { // the one who has the turn next does not wait
+	select {
+	case q.turn <- struct{}{}: // overtakes nobody: the turn is handed to whoever waits
+		return nil
+	default:
+	}
+	if q.waiting.Add(1) > int64(most) {
 		q.waiting.Add(-1)
 		return ErrQueueFull
 	}
