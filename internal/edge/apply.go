@@ -46,13 +46,14 @@ func (e *Edge) Apply(ctx context.Context, update Update) error {
 		return err // nothing has changed yet; the next update tries again
 	}
 	e.set(good, refused)
-	e.update(func() { e.counts.Changes += int64(changes.count) })
+	e.update(func() { e.inStep, e.counts.Changes = false, e.counts.Changes+int64(changes.count) })
 	if err := e.carryOut(ctx, changes); err != nil {
 		// The files are right and the process is not: the comparison repairs it now,
 		// and if HAProxy is away, once it is back.
 		e.log.Warn("a change did not go through and is repaired", "tenants", changes.count, "error", err.Error())
 		return e.check(ctx)
 	}
+	e.update(func() { e.inStep = true })
 	e.log.Info("routes changed", "tenants", changes.count, "all", len(good), "refused", len(refused))
 	return nil
 }

@@ -15,7 +15,7 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 	if len(routes) == 0 {
 		return
 	}
-	master := runtime{socket: e.config.File(haproxy.FileMaster)}
+	master := e.process.master()
 	answer, err := master.ask(ctx, "show proc")
 	if err != nil {
 		return // started by somebody without a master socket: there are no old workers we know of

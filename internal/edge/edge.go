@@ -170,7 +170,7 @@ func (e *Edge) begin(ctx context.Context) error {
 	e.set(good, refused)
 	e.ledger.load(e.files)
 	if err == nil {
-		if _, err := e.files.save(good); err != nil {
+		if _, err := e.files.save(e.routes()); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,6 +34,10 @@ type process struct {
 }
 
 func (p *process) runtime() runtime { return runtime{socket: p.config.File(haproxy.FileSocket)} }
+
+func (p *process) master() runtime {
+	return runtime{socket: p.config.File(haproxy.FileMaster), hangUp: true}
+}
 
 // ensure makes a process serve with the configuration of that description:
 // adopts it, reloads it, or starts it. It tells whether the maps were read anew.
@@ -86,9 +91,17 @@ func (p *process) reload(ctx context.Context, description string) error {
 	if info, err := p.runtime().info(ctx); err == nil {
 		before = info["Pid"]
 	}
-	master := runtime{socket: p.config.File(haproxy.FileMaster)}
-	if _, err := master.ask(ctx, "reload"); err != nil && !strings.Contains(err.Error(), "reset") {
-		return fmt.Errorf("reload: %w", err)
+	// A master that has just started, or is starting a worker, does not listen yet.
+	deadline := time.Now().Add(startPatience)
+	for {
+		_, err := p.master().ask(ctx, "reload")
+		if err == nil || errors.Is(err, syscall.ECONNRESET) {
+			break // up to 2.6 the master hangs up as it starts itself anew
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			return fmt.Errorf("reload: %w", err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	return p.await(ctx, description, before)
 }

@@ -18,8 +18,13 @@ const batchSize = 12_000
 // runtimeTimeout bounds one exchange with a process that may be hung.
 const runtimeTimeout = 10 * time.Second
 
-// runtime speaks to the admin socket of the running process.
-type runtime struct{ socket string }
+// runtime speaks to the admin socket of the running process, or its master's.
+type runtime struct {
+	socket string
+	// hangUp closes our half after the question: a master waits for it before it
+	// closes its own.
+	hangUp bool
+}
 
 // ask sends one line and returns everything HAProxy says before it hangs up.
 func (r runtime) ask(ctx context.Context, line string) (string, error) {
@@ -38,6 +43,11 @@ func (r runtime) ask(ctx context.Context, line string) (string, error) {
 	}
 	if _, err := io.WriteString(conn, line+"\n"); err != nil {
 		return "", fmt.Errorf("haproxy's socket: %w", err)
+	}
+	if half, ok := conn.(*net.UnixConn); ok && r.hangUp {
+		if err := half.CloseWrite(); err != nil {
+			return "", fmt.Errorf("haproxy's socket: %w", err)
+		}
 	}
 	answer, err := io.ReadAll(conn)
 	if err != nil {
@@ -99,6 +109,16 @@ func (r runtime) replace(ctx context.Context, kind, file string, lines []string)
 	_, version, ok := strings.Cut(strings.TrimSpace(answer), "New version created: ")
 	if !ok {
 		return &complaint{text: strings.TrimSpace(answer)}
+	}
+	if kind == "acl" { // lists take no payload, so each line is a command
+		commands := make([]string, len(lines))
+		for i, line := range lines {
+			commands[i] = "add acl @" + version + " " + file + " " + line
+		}
+		if err := r.do(ctx, commands); err != nil {
+			return err
+		}
+		lines = nil
 	}
 	for len(lines) > 0 {
 		var payload strings.Builder
