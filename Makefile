@@ -5,7 +5,7 @@ LDFLAGS   = -s -w -X main.version=$(VERSION)
 TOOL      = go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check generate check-generate lint fuzz bench clean
+.PHONY: help build demo test check generate check-generate lint fuzz bench bench-gateway clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ fuzz: ## fuzz every parser for FUZZTIME each (10s)
 
 bench: ## benchmarks of the hot paths, as ratios against the plain alternative
 	@go test -run '^$$' -bench . -benchmem ./internal/wazuh/...
+
+bench-gateway: ## enrollments through the gateway against the bare manager, about 40 s
+	@go test -run '^$$' -bench Enrollment -benchtime 1x ./internal/gateway
 
 clean: ## remove what was built here (the control plane's cache stays: see README)
 	@rm -rf bin
