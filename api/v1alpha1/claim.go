@@ -11,6 +11,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:resource:scope=Cluster,shortName=clm,categories={soctalk}
 // +kubebuilder:printcolumn:name="Tenant",type=string,JSONPath=`.spec.tenant`
 // +kubebuilder:printcolumn:name="Kind",type=string,JSONPath=`.spec.kind`
+// +kubebuilder:printcolumn:name="Quarantined Until",type=string,JSONPath=`.spec.quarantinedUntil`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Claim struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -20,7 +21,7 @@ type Claim struct {
 }
 
 // ClaimKind is what is claimed.
-// +kubebuilder:validation:Enum=Hostname;EdgePort
+// +kubebuilder:validation:Enum=Hostname;EdgePort;EdgeSlot
 type ClaimKind string
 
 const (
@@ -28,16 +29,23 @@ const (
 	ClaimHostname ClaimKind = "Hostname"
 	// ClaimEdgePort is a claim on a port of a Region's edge.
 	ClaimEdgePort ClaimKind = "EdgePort"
+	// ClaimEdgeSlot is a claim on a tenant's number at a Region's edges.
+	ClaimEdgeSlot ClaimKind = "EdgeSlot"
 )
 
 // ClaimSpec says who holds what.
-// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a claim does not change hands: delete it, and let the other tenant claim it"
+// +kubebuilder:validation:XValidation:rule="self.tenant == oldSelf.tenant && self.kind == oldSelf.kind",message="a claim does not change hands: delete it, and let the other tenant claim it"
 type ClaimSpec struct {
 	// Tenant that holds the claim.
 	// +kubebuilder:validation:MinLength=1
 	Tenant string `json:"tenant"`
 	// Kind of thing claimed.
 	Kind ClaimKind `json:"kind"`
+	// QuarantinedUntil is set when the tenant gave the thing up: until then nobody
+	// else may have it, because agents that were left behind still knock there.
+	// The tenant itself may take it back at any time.
+	// +optional
+	QuarantinedUntil *metav1.Time `json:"quarantinedUntil,omitempty"`
 }
 
 // ClaimList is a list of Claims.

@@ -53,6 +53,11 @@ type RegionSpec struct {
 	// +kubebuilder:default={}
 	// +optional
 	DNS DNSSpec `json:"dns,omitempty"`
+	// Quarantine is how long a hostname or edge port rests after its tenant gave it
+	// up, before another tenant may have it; 0s switches it off.
+	// +kubebuilder:default="168h"
+	// +optional
+	Quarantine *metav1.Duration `json:"quarantine,omitempty"`
 	// Manager are defaults for managers the operator deploys.
 	// +optional
 	Manager ManagerDeploy `json:"manager,omitempty"`
@@ -88,6 +93,14 @@ type EdgeSpec struct {
 	// +kubebuilder:validation:items:MaxLength=45
 	// +kubebuilder:validation:XValidation:rule="self.all(a, isIP(a))",message="every entry of edge.addresses must be an IP address, such as 198.51.100.10 or 2001:db8::10"
 	Addresses []string `json:"addresses"`
+	// SourceCIDRs are the addresses edges connect to the managers from, where the
+	// tenants' network policies cannot know them by their pods: edges on the host's
+	// network, or outside the cluster.
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c))",message="every entry of edge.sourceCIDRs must be a network in CIDR form, such as 198.51.100.10/32"
+	// +optional
+	SourceCIDRs []string `json:"sourceCIDRs,omitempty"`
 	// Ports is the range pairs are taken from, lowest first.
 	// +kubebuilder:default={first:15140,last:25139}
 	// +optional

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 // maxManifest bounds a file; a thousand tenants are half a MiB.
@@ -25,14 +26,14 @@ const maxManifest = 16 << 20
 type manifests struct {
 	regions []v1alpha1.Region
 	tenants []v1alpha1.Tenant
-	// held maps the names of claims to the tenants that hold them.
-	held map[string]string
+	// held maps the names of claims to their holders.
+	held map[string]plan.Holder
 }
 
 // add reads the documents of one file.
 func (m *manifests) add(file string, text []byte) error {
 	if m.held == nil {
-		m.held = map[string]string{}
+		m.held = map[string]plan.Holder{}
 	}
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
 	for n := 1; ; n++ {
@@ -80,7 +81,7 @@ func (m *manifests) addDocument(where string, document []byte) error {
 	case "Claim":
 		var claims []v1alpha1.Claim
 		if err = decode(kind, content, &claims); err == nil {
-			m.held[claims[0].Name] = claims[0].Spec.Tenant
+			m.held[claims[0].Name] = plan.HolderOf(claims[0])
 		}
 	}
 	if err != nil {

@@ -99,7 +99,7 @@ func renderTenant(tenant v1alpha1.Tenant, manifests *manifests, flags renderFlag
 		return nil, err
 	}
 	for _, claim := range desired.Claims {
-		manifests.held[claim.Name] = tenant.Name
+		manifests.held[claim.Name] = plan.Holder{Tenant: tenant.Name}
 	}
 	rendered, err := chart.Render(desired.Values, chart.Options{})
 	if err != nil {

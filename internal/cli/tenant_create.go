@@ -186,15 +186,12 @@ func (c *cluster) judge(ctx context.Context, tenant v1alpha1.Tenant) error {
 	if err != nil {
 		return err
 	}
-	held := map[string]string{}
 	var claims v1alpha1.ClaimList
 	if err := c.List(ctx, &claims); err != nil && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("list claims: %w", err)
 	}
-	for _, claim := range claims.Items {
-		held[claim.Name] = claim.Spec.Tenant
-	}
-	if _, err := plan.Tenant(plan.Input{Tenant: tenant, Regions: regions, Observed: plan.Observed{Claims: held}}); err != nil {
+	in := plan.Input{Tenant: tenant, Regions: regions, Observed: plan.Observed{Claims: plan.Holders(claims.Items)}, Now: time.Now()}
+	if _, err := plan.Tenant(in); err != nil {
 		return fmt.Errorf("tenant %q: %w", tenant.Name, err)
 	}
 	return nil

@@ -42,6 +42,9 @@ func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Des
 	if err := r.prune(ctx, desired.Placement, objects); err != nil {
 		return err
 	}
+	if err := r.applyRoute(ctx, in, desired); err != nil {
+		return err
+	}
 	_, err = r.release(ctx, desired.Placement.Slug, desired.Claims)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,84 +19,120 @@ import (
 // errConflict asks for another turn: what we read was not the latest.
 var errConflict = errors.New("read something that has changed since")
 
-// +kubebuilder:rbac:groups=ingress.soctalk.io,resources=claims,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=ingress.soctalk.io,resources=claims,verbs=get;list;watch;create;patch;delete
 
-// claims maps every claim to the tenant that holds it.
-func (r *Reconciler) claims(ctx context.Context) (map[string]string, error) {
+// claims maps every claim to its holder.
+func (r *Reconciler) claims(ctx context.Context) (map[string]plan.Holder, error) {
 	var list v1alpha1.ClaimList
 	if err := r.cached.List(ctx, &list); err != nil {
 		return nil, fmt.Errorf("list claims: %w", err)
 	}
-	held := make(map[string]string, len(list.Items))
-	for _, claim := range list.Items {
-		held[claim.Name] = claim.Spec.Tenant
-	}
-	return held, nil
+	return plan.Holders(list.Items), nil
 }
 
 // claim takes what the tenant needs and records in the input who holds what.
 // lost is true when another tenant was faster; then the plan must be made anew.
-func (r *Reconciler) claim(ctx context.Context, in *plan.Input, wanted []plan.Claim) (lost bool, err error) {
+func (r *Reconciler) claim(ctx context.Context, in *plan.Input, region string, wanted []plan.Claim) (lost bool, err error) {
 	for _, want := range wanted {
-		if in.Observed.Claims[want.Name] == in.Tenant.Name {
+		if in.Observed.Claims[want.Name] == (plan.Holder{Tenant: in.Tenant.Name}) {
 			continue
 		}
-		holder, err := r.take(ctx, in.Tenant.Name, want)
+		holder, err := r.take(ctx, in.Tenant.Name, region, want)
 		if err != nil {
 			return false, err
 		}
 		in.Observed.Claims[want.Name] = holder
-		lost = lost || holder != in.Tenant.Name
+		lost = lost || holder.Tenant != in.Tenant.Name
 	}
 	return lost, nil
 }
 
 // take creates the claim; the API server stores a name once, so of two tenants
-// that race exactly one succeeds and the other learns the holder.
-func (r *Reconciler) take(ctx context.Context, slug string, want plan.Claim) (holder string, err error) {
+// that race exactly one succeeds and the other learns the holder. A claim whose
+// quarantine is over, or is the tenant's own, is made anew.
+func (r *Reconciler) take(ctx context.Context, slug, region string, want plan.Claim) (plan.Holder, error) {
 	claim := &v1alpha1.Claim{
 		ObjectMeta: metav1.ObjectMeta{Name: want.Name, Labels: map[string]string{
-			naming.LabelTenant: slug, naming.LabelManagedBy: naming.Product,
+			naming.LabelTenant: slug, naming.LabelRegion: region, naming.LabelManagedBy: naming.Product,
 		}},
 		Spec: v1alpha1.ClaimSpec{Tenant: slug, Kind: want.Kind},
 	}
-	err = r.writer.Create(ctx, claim)
+	err := r.writer.Create(ctx, claim)
 	if err == nil {
-		return slug, nil
+		return plan.Holder{Tenant: slug}, nil
 	}
 	if !apierrors.IsAlreadyExists(err) {
-		return "", fmt.Errorf("claim %s for tenant %q: %w", want.Name, slug, err)
+		return plan.Holder{}, fmt.Errorf("claim %s for tenant %q: %w", want.Name, slug, err)
 	}
 	var held v1alpha1.Claim
 	err = r.direct.Get(ctx, types.NamespacedName{Name: want.Name}, &held)
 	if apierrors.IsNotFound(err) {
-		return "", errConflict // freed in between
+		return plan.Holder{}, errConflict // freed in between
 	}
 	if err != nil {
-		return "", fmt.Errorf("read claim %s: %w", want.Name, err)
+		return plan.Holder{}, fmt.Errorf("read claim %s: %w", want.Name, err)
 	}
-	return held.Spec.Tenant, nil
+	holder := plan.HolderOf(held)
+	if given := !holder.QuarantinedUntil.IsZero(); !given || holder.Tenant != slug && !holder.Expired(r.options.Now()) {
+		return holder, nil
+	}
+	if err := r.deleteOurs(ctx, &held); err != nil {
+		return plan.Holder{}, err
+	}
+	return plan.Holder{}, errConflict // the next turn creates it, or learns who did
 }
 
-// release gives up the tenant's claims that are not to be kept.
-func (r *Reconciler) release(ctx context.Context, slug string, keep []plan.Claim) (released int, err error) {
+// release gives up the tenant's claims that are not to be kept. Those that agents
+// know from outside go into quarantine first.
+func (r *Reconciler) release(ctx context.Context, slug string, keep []plan.Claim) (released []string, err error) {
 	wanted := map[string]bool{}
 	for _, claim := range keep {
 		wanted[claim.Name] = true
 	}
 	var list v1alpha1.ClaimList
 	if err := r.cached.List(ctx, &list, client.MatchingLabels{naming.LabelTenant: slug}); err != nil {
-		return 0, fmt.Errorf("list claims of tenant %q: %w", slug, err)
+		return nil, fmt.Errorf("list claims of tenant %q: %w", slug, err)
 	}
 	for i, claim := range list.Items {
-		if wanted[claim.Name] || claim.Spec.Tenant != slug {
+		if wanted[claim.Name] || claim.Spec.Tenant != slug || claim.Spec.QuarantinedUntil != nil {
 			continue
 		}
-		err := r.writer.Delete(ctx, &list.Items[i], client.Preconditions{UID: &claim.UID})
-		if client.IgnoreNotFound(err) != nil {
-			return released, fmt.Errorf("release claim %s of tenant %q: %w", claim.Name, slug, err)
+		if err := r.giveUp(ctx, &list.Items[i]); err != nil {
+			return released, err
 		}
-		released++
+		released = append(released, claim.Name)
 	}
 	return released, nil
+}
+
+func (r *Reconciler) giveUp(ctx context.Context, claim *v1alpha1.Claim) error {
+	rest, err := r.quarantine(ctx, claim)
+	if err != nil {
+		return err
+	}
+	if rest <= 0 {
+		return r.deleteOurs(ctx, claim)
+	}
+	before := claim.DeepCopy()
+	until := metav1.NewTime(r.options.Now().Add(rest))
+	claim.Spec.QuarantinedUntil = &until
+	err = r.writer.Patch(ctx, claim, client.MergeFrom(before))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("release claim %s: %w", claim.Name, err)
+	}
+	return nil
+}
+
+// quarantine asks the Region the claim belongs to: by its label, so that it is
+// known also when the tenant's spec has moved on.
+func (r *Reconciler) quarantine(ctx context.Context, claim *v1alpha1.Claim) (time.Duration, error) {
+	var region v1alpha1.Region
+	err := r.cached.Get(ctx, types.NamespacedName{Name: claim.Labels[naming.LabelRegion]}, &region)
+	if apierrors.IsNotFound(err) {
+		return plan.Quarantine(v1alpha1.RegionSpec{}, claim.Spec.Kind), nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read region %q: %w", claim.Labels[naming.LabelRegion], err)
+	}
+	return plan.Quarantine(region.Spec, claim.Spec.Kind), nil
 }

@@ -24,7 +24,7 @@ import (
 
 // observe looks at everything outside the spec that a decision depends on. It
 // never writes.
-func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place plan.Placement, claims map[string]string) (plan.Observed, error) {
+func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place plan.Placement, claims map[string]plan.Holder) (plan.Observed, error) {
 	seen := plan.Observed{Claims: claims}
 	var err error
 	if seen.Namespace, err = r.observeNamespace(ctx, place); err != nil {
@@ -43,6 +43,9 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 		seen.CertificateIssue = r.observeIssuing(ctx, place)
 	}
 	if seen.Service, err = r.observeService(ctx, place.Namespace); err != nil {
+		return seen, err
+	}
+	if seen.Route, err = r.observeRoute(ctx, place.Slug); err != nil {
 		return seen, err
 	}
 	if seen.Manager, err = r.observeManager(ctx, tenant, place.Namespace); err != nil {
@@ -150,7 +153,7 @@ func (r *Reconciler) observeService(ctx context.Context, namespace string) (plan
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service); err != nil {
 		return plan.ServiceState{}, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
 	}
-	state := plan.ServiceState{Exists: true, Published: service.Annotations[naming.AnnotationDNSHostname] != ""}
+	state := plan.ServiceState{Exists: true, ClusterIP: service.Spec.ClusterIP, Published: service.Annotations[naming.AnnotationDNSHostname] != ""}
 	for _, ingress := range service.Status.LoadBalancer.Ingress {
 		if ingress.IP != "" {
 			state.Addresses = append(state.Addresses, ingress.IP)

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -82,7 +83,7 @@ func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step 
 	switch step {
 	case v1alpha1.StepReleaseClaims:
 		released, err := r.release(ctx, tenant.Name, nil)
-		return fmt.Sprintf("%d claims released", released), err == nil, err
+		return fmt.Sprintf("released: %s", strings.Join(released, ", ")), err == nil, err
 	}
 	var namespace corev1.Namespace
 	err = r.direct.Get(ctx, types.NamespacedName{Name: naming.Namespace(tenant.Name)}, &namespace)
@@ -98,7 +99,7 @@ func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step 
 	}
 	switch step {
 	case v1alpha1.StepStopRouting:
-		return r.stopRouting(ctx, namespace.Name)
+		return r.stopRouting(ctx, tenant.Name, namespace.Name)
 	case v1alpha1.StepDeleteRegistrations:
 		return r.deleteRegistrations(ctx, tenant, progress)
 	case v1alpha1.StepRemoveObjects:
@@ -107,11 +108,19 @@ func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step 
 	return "", false, fmt.Errorf("unknown offboarding step %q", step)
 }
 
-// stopRouting removes the agents' Service, and with it address and DNS record.
-func (r *Reconciler) stopRouting(ctx context.Context, namespace string) (string, bool, error) {
+// stopRouting removes the route at the edges, which cuts its sessions, and the
+// agents' Service, and with it address and DNS record.
+func (r *Reconciler) stopRouting(ctx context.Context, slug, namespace string) (string, bool, error) {
+	route, err := r.observeRoute(ctx, slug)
+	if err != nil {
+		return "", false, err
+	}
+	if route != nil {
+		return "", false, r.deleteOurs(ctx, route)
+	}
 	service := &unstructured.Unstructured{}
 	service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
-	err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, service)
+	err = r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, service)
 	if apierrors.IsNotFound(err) {
 		return fmt.Sprintf("service %s is gone, and with it address and name", naming.ServiceAgents), true, nil
 	}

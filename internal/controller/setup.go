@@ -104,7 +104,11 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		return err
 	}
 	regions := &RegionReconciler{cached: mgr.GetClient(), writer: mgr.GetClient()}
-	return regions.watch(mgr)
+	if err := regions.watch(mgr); err != nil {
+		return err
+	}
+	claims := &ClaimReconciler{cached: mgr.GetClient(), writer: mgr.GetClient(), now: options.Now}
+	return claims.watch(mgr)
 }
 
 // writer is the part of a client that writes.
@@ -134,6 +138,7 @@ func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionK
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.allTenants), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Route{}, handler.EnqueueRequestsFromMapFunc(tenantOf)).
 		Watches(&v1alpha1.Claim{}, handler.EnqueueRequestsFromMapFunc(r.tenantsWaitingForClaim), builder.WithPredicates(deletions())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 8})
 	for _, gvk := range kinds {

@@ -72,7 +72,7 @@ func (r *Reconciler) decide(ctx context.Context, in *plan.Input) (plan.Desired, 
 		if err != nil {
 			return plan.Desired{}, err
 		}
-		lost, err := r.claim(ctx, in, desired.Claims)
+		lost, err := r.claim(ctx, in, desired.Placement.Region, desired.Claims)
 		if err != nil {
 			return plan.Desired{}, err
 		}

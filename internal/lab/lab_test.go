@@ -74,6 +74,7 @@ func installation(t *testing.T) *lab.Lab {
 				Domain: domain, Default: true, DefaultMode: v1alpha1.ModeLoadBalancer,
 				Certificates: v1alpha1.CertificatesSpec{Strategy: v1alpha1.CertificateBuiltInCA},
 				DNS:          v1alpha1.DNSSpec{Mode: v1alpha1.DNSExternalDNS, Server: shared.Standin.DNSAddress(), TTL: 60},
+				Quarantine:   &metav1.Duration{},
 				Edge:         &v1alpha1.EdgeSpec{Addresses: []string{"198.51.100.10"}, Ports: v1alpha1.PortRange{First: 15140, Last: 15145}},
 			},
 		})

@@ -8,6 +8,7 @@ package naming
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -124,6 +125,16 @@ func HostClaim(hostname string) string { return "host." + strings.ToLower(hostna
 // PortClaim is the name of the claim that makes one port of a Region's edge
 // belong to one tenant.
 func PortClaim(region string, port int32) string { return fmt.Sprintf("port.%s.%d", region, port) }
+
+// SlotClaim is the name of the claim on a tenant's number at a Region's edges.
+func SlotClaim(region string, slot int32) string { return fmt.Sprintf("slot.%s.%d", region, slot) }
+
+// SlotOf is the inverse of [SlotClaim] for one Region.
+func SlotOf(claim, region string) (slot int32, ok bool) {
+	number, ok := strings.CutPrefix(claim, "slot."+region+".")
+	parsed, err := strconv.ParseInt(number, 10, 32)
+	return int32(parsed), ok && err == nil
+}
 
 // APIHost is the in-cluster name of a tenant's manager API, without port.
 func APIHost(slug string) string { return ServiceAPI + "." + Namespace(slug) + ".svc" }

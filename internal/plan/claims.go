@@ -2,10 +2,47 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
+
+// Holder is who holds a claim.
+type Holder struct {
+	// Tenant that holds it, or held it.
+	Tenant string `json:"tenant"`
+	// QuarantinedUntil is set once the tenant gave it up.
+	QuarantinedUntil time.Time `json:"quarantinedUntil,omitzero"`
+}
+
+// HolderOf reads a claim object.
+func HolderOf(claim v1alpha1.Claim) Holder {
+	holder := Holder{Tenant: claim.Spec.Tenant}
+	if claim.Spec.QuarantinedUntil != nil {
+		holder.QuarantinedUntil = claim.Spec.QuarantinedUntil.Time
+	}
+	return holder
+}
+
+// Holders reads claim objects, by name.
+func Holders(claims []v1alpha1.Claim) map[string]Holder {
+	held := make(map[string]Holder, len(claims))
+	for _, claim := range claims {
+		held[claim.Name] = HolderOf(claim)
+	}
+	return held
+}
+
+// Resting is true while a claim its tenant gave up keeps others away.
+func (h Holder) Resting(now time.Time) bool {
+	return !h.QuarantinedUntil.IsZero() && now.Before(h.QuarantinedUntil)
+}
+
+// Expired is true for a claim whose tenant gave it up long enough ago.
+func (h Holder) Expired(now time.Time) bool {
+	return !h.QuarantinedUntil.IsZero() && !now.Before(h.QuarantinedUntil)
+}
 
 // wantedClaims lists what must belong to the tenant alone.
 func wantedClaims(place Placement) []Claim {
@@ -15,7 +52,19 @@ func wantedClaims(place Placement) []Claim {
 			claims = append(claims, Claim{Name: naming.PortClaim(place.Region, port), Kind: v1alpha1.ClaimEdgePort})
 		}
 	}
+	if place.Slot != nil {
+		claims = append(claims, Claim{Name: naming.SlotClaim(place.Region, *place.Slot), Kind: v1alpha1.ClaimEdgeSlot})
+	}
 	return claims
+}
+
+// Quarantine is how long a claim of this kind rests after its tenant gave it up.
+// A slot is known to nobody outside, so it needs no rest.
+func Quarantine(region v1alpha1.RegionSpec, kind v1alpha1.ClaimKind) time.Duration {
+	if kind == v1alpha1.ClaimEdgeSlot || region.Quarantine == nil {
+		return 0
+	}
+	return region.Quarantine.Duration
 }
 
 // checkHolders refuses what is seen to belong to another tenant. The API server
@@ -23,72 +72,37 @@ func wantedClaims(place Placement) []Claim {
 // object, and the loser comes back here with the winner as holder.
 func checkHolders(in Input, place Placement, claims []Claim) error {
 	for _, claim := range claims {
-		holder, held := in.Observed.Claims[claim.Name]
-		if !held || holder == place.Slug {
+		holder := holder(in, claim.Name)
+		if holder.Tenant == "" || holder.Tenant == place.Slug {
 			continue
 		}
 		if claim.Kind == v1alpha1.ClaimHostname {
 			return &Problem{
 				Reason: v1alpha1.ReasonHostnameTaken, Field: "spec.wazuhIngress.hostname", Value: place.Hostname,
-				Remedy: fmt.Sprintf("the name belongs to tenant %q; set another hostname, or remove it there first", holder),
+				Remedy: whose("the name", holder) + "; set another hostname, or remove it there first",
 			}
 		}
 		pair := place.EdgePorts
 		return &Problem{
 			Reason: v1alpha1.ReasonPortTaken, Field: "spec.wazuhIngress.edgePorts", Value: fmt.Sprintf("%d/%d", pair.Events, pair.Enrollment),
-			Remedy: fmt.Sprintf("%s belongs to tenant %q; pin a free pair, or leave edgePorts out and one is chosen", claim.Name, holder),
+			Remedy: whose(claim.Name, holder) + "; pin a free pair, or leave edgePorts out and one is chosen",
 		}
 	}
 	return nil
 }
 
-// assignPorts keeps a pair that is pinned or held and otherwise takes the lowest
-// free one. A pair starts at an even distance from the range's first port, so
-// that pairs never overlap by one.
-func assignPorts(in Input, place Placement) (*v1alpha1.EdgePorts, error) {
-	if place.Mode != v1alpha1.ModeEdgeHAProxy {
-		return nil, nil
+func whose(thing string, holder Holder) string {
+	if holder.QuarantinedUntil.IsZero() {
+		return fmt.Sprintf("%s belongs to tenant %q", thing, holder.Tenant)
 	}
-	ports := place.RegionSpec.Edge.Ports
-	if pinned := in.Tenant.Spec.WazuhIngress.EdgePorts; pinned != nil {
-		for _, port := range []int32{pinned.Events, pinned.Enrollment} {
-			if port < ports.First || port > ports.Last {
-				return nil, &Problem{
-					Reason: v1alpha1.ReasonPortOutOfRange, Field: "spec.wazuhIngress.edgePorts", Value: fmt.Sprintf("%d/%d", pinned.Events, pinned.Enrollment),
-					Remedy: fmt.Sprintf("port %d is outside the range %d-%d of Region %q; choose ports inside, or leave edgePorts out and a pair is chosen", port, ports.First, ports.Last, place.Region),
-				}
-			}
-		}
-		return pinned, nil
-	}
-	if held := in.Tenant.Status.EdgePorts; held != nil && in.Tenant.Status.Region == place.Region {
-		return held, nil
-	}
-	// A status can be lost (a restore from backup); the claims still say which
-	// pair is the tenant's own, so they are asked before a new one is given.
-	if own := pairWhere(ports, func(port int32) bool { return holder(in, place, port) == place.Slug }); own != nil {
-		return own, nil
-	}
-	if free := pairWhere(ports, func(port int32) bool { return holder(in, place, port) == "" }); free != nil {
-		return free, nil
-	}
-	taken := (ports.Last - ports.First + 1) / 2
-	return nil, &Problem{
-		Reason: v1alpha1.ReasonPortsExhausted, Field: "spec.wazuhIngress.mode", Value: string(place.Mode),
-		Remedy: fmt.Sprintf("all %d pairs of %d-%d in Region %q are taken; widen spec.edge.ports there, or offboard a tenant", taken, ports.First, ports.Last, place.Region),
-	}
+	return fmt.Sprintf("%s belonged to tenant %q and rests until %s, because agents left behind still use it", thing, holder.Tenant, holder.QuarantinedUntil.UTC().Format(time.RFC3339))
 }
 
-// pairWhere finds the lowest pair of which both ports satisfy a test.
-func pairWhere(ports v1alpha1.PortRange, test func(port int32) bool) *v1alpha1.EdgePorts {
-	for port := ports.First; port < ports.Last; port += 2 {
-		if test(port) && test(port+1) {
-			return &v1alpha1.EdgePorts{Events: port, Enrollment: port + 1}
-		}
+// holder is who keeps a claim from others; its zero value means nobody.
+func holder(in Input, claim string) Holder {
+	held := in.Observed.Claims[claim]
+	if held.Expired(in.Now) {
+		return Holder{}
 	}
-	return nil
-}
-
-func holder(in Input, place Placement, port int32) string {
-	return in.Observed.Claims[naming.PortClaim(place.Region, port)]
+	return held
 }

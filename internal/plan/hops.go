@@ -50,7 +50,7 @@ func hopsBeforeDNS(in Input, place Placement) []hop {
 
 func claimsHop(in Input, place Placement) hop {
 	for _, claim := range wantedClaims(place) {
-		if in.Observed.Claims[claim.Name] != place.Slug {
+		if held := in.Observed.Claims[claim.Name]; held.Tenant != place.Slug || !held.QuarantinedUntil.IsZero() {
 			return no(v1alpha1.ConditionClaimsHeld, v1alpha1.ReasonProgressing, fmt.Sprintf("claiming %s", claim.Name))
 		}
 	}
@@ -96,9 +96,7 @@ func certificateHop(in Input, place Placement) hop {
 func addressHop(in Input, place Placement) hop {
 	condition := v1alpha1.ConditionAddressAssigned
 	if place.Mode == v1alpha1.ModeEdgeHAProxy {
-		// The edge reports what it routes; until one does, agents have nowhere to go.
-		return no(condition, v1alpha1.ReasonWaitingForEdge,
-			fmt.Sprintf("ports %d/%d on %s are held for this tenant; no edge reports that it routes them", place.EdgePorts.Events, place.EdgePorts.Enrollment, place.RegionSpec.Edge.Addresses[0]))
+		return edgeHop(in, place)
 	}
 	service := in.Observed.Service
 	if len(service.Addresses) == 0 {
@@ -150,6 +148,9 @@ func dnsHop(in Input, place Placement) hop {
 	case len(dns.Addresses) > 0:
 		return no(condition, v1alpha1.ReasonRecordWrong,
 			fmt.Sprintf("%s resolves to %s; wanted: %s", place.Hostname, strings.Join(sorted(dns.Addresses), ", "), record))
+	case place.Mode == v1alpha1.ModeEdgeHAProxy:
+		return no(condition, v1alpha1.ReasonRecordMissing, fmt.Sprintf("create this record, once for all tenants at the edge: %s; or for this one: %s",
+			recordText("*."+place.RegionSpec.Domain, dns.Expected), record))
 	case mode == v1alpha1.DNSExternalDNS && !in.Observed.Service.Published:
 		return no(condition, v1alpha1.ReasonWaitingForReadiness, "the record is published once the rest of the tenant is ready")
 	case mode == v1alpha1.DNSExternalDNS:

@@ -26,6 +26,8 @@ type Placement struct {
 	Hostname string `json:"hostname"`
 	// EdgePorts held, in mode edge-haproxy.
 	EdgePorts *v1alpha1.EdgePorts `json:"edgePorts,omitempty"`
+	// Slot is the tenant's number at the Region's edges, in mode edge-haproxy.
+	Slot *int32 `json:"slot,omitempty"`
 	// TLSSecret is the Secret with the certificate for 1515.
 	TLSSecret string `json:"tlsSecret"`
 	// Strategy by which that certificate comes about, and the issuer to ask.

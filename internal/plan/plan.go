@@ -48,8 +48,8 @@ type Operator struct {
 type Observed struct {
 	// Namespace tenant-<slug>.
 	Namespace NamespaceState `json:"namespace"`
-	// Claims maps every claim's name to the tenant that holds it.
-	Claims map[string]string `json:"claims,omitempty"`
+	// Claims are all there are, by name.
+	Claims map[string]Holder `json:"claims,omitempty"`
 	// Secret is the enrollment secret's state, never its content.
 	Secret SecretState `json:"secret"`
 	// Certificate in the tenant's TLS Secret; nil when there is none.
@@ -58,6 +58,8 @@ type Observed struct {
 	CertificateIssue string `json:"certificateIssue,omitempty"`
 	// Service that agents connect to.
 	Service ServiceState `json:"service"`
+	// Route at the Region's edges, as stored; nil when there is none.
+	Route *v1alpha1.Route `json:"route,omitempty"`
 	// Manager and its API.
 	Manager ManagerState `json:"manager"`
 	// DNS answer for the hostname.
@@ -90,6 +92,8 @@ type ServiceState struct {
 	Addresses []string `json:"addresses,omitempty"`
 	// Published is true once the Service asks for a DNS record; it stays asked for.
 	Published bool `json:"published,omitempty"`
+	// ClusterIP of the Service, where edges in the cluster lead to.
+	ClusterIP string `json:"clusterIP,omitempty"`
 	// Event is the load balancer's own last word, such as "no available IPs".
 	Event string `json:"event,omitempty"`
 }
@@ -130,6 +134,9 @@ type Desired struct {
 	Placement Placement `json:"placement"`
 	// Claims the tenant must hold before anything else is written.
 	Claims []Claim `json:"claims"`
+	// Route for the Region's edges; nil in mode loadbalancer, and while there is
+	// nothing to lead to.
+	Route *v1alpha1.RouteSpec `json:"route,omitempty"`
 	// Values for the tenant chart, which describes every object.
 	Values map[string]any `json:"values"`
 	// Certificate says what the operator itself must put into the TLS Secret.
@@ -171,6 +178,10 @@ func Tenant(in Input) (Desired, error) {
 	if err != nil {
 		return Desired{}, err
 	}
+	place.Slot, err = assignSlot(in, place)
+	if err != nil {
+		return Desired{}, err
+	}
 	claims := wantedClaims(place)
 	if err := checkHolders(in, place, claims); err != nil {
 		return Desired{}, err
@@ -178,6 +189,7 @@ func Tenant(in Input) (Desired, error) {
 	return Desired{
 		Placement:   place,
 		Claims:      claims,
+		Route:       route(in, place),
 		Values:      values(in, place),
 		Certificate: certificateDuty(in, place),
 		APIUser:     apiUser(in.Tenant.Spec.Manager, place),

@@ -20,7 +20,7 @@ func TestPortsOverAnyHistory(t *testing.T) {
 			Edge: &v1alpha1.EdgeSpec{Addresses: []string{"198.51.100.10"}, Ports: v1alpha1.PortRange{First: 15140, Last: 15147}}},
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		claims := map[string]string{}
+		claims := map[string]Holder{}
 		tenants := map[string]*v1alpha1.Tenant{}
 		for range rapid.IntRange(1, 40).Draw(t, "events") {
 			slug := fmt.Sprintf("t%d", rapid.IntRange(0, 6).Draw(t, "tenant"))
@@ -50,10 +50,10 @@ func TestPortsOverAnyHistory(t *testing.T) {
 				t.Fatalf("an error that is no problem: %v", err)
 			}
 			for _, claim := range desired.Claims {
-				if holder := claims[claim.Name]; holder != "" && holder != slug {
+				if holder := claims[claim.Name]; holder.Tenant != "" && holder.Tenant != slug {
 					t.Fatalf("%s was given %s, which %s holds", slug, claim.Name, holder)
 				}
-				claims[claim.Name] = slug
+				claims[claim.Name] = Holder{Tenant: slug}
 			}
 			release(claims, slug, desired.Claims)
 			tenant.Status.EdgePorts, tenant.Status.Region = desired.Placement.EdgePorts, "eu"
@@ -73,23 +73,23 @@ func TestPortsOverAnyHistory(t *testing.T) {
 	})
 }
 
-func release(claims map[string]string, slug string, keep []Claim) {
+func release(claims map[string]Holder, slug string, keep []Claim) {
 	kept := map[string]bool{}
 	for _, claim := range keep {
 		kept[claim.Name] = true
 	}
 	for name, holder := range claims {
-		if holder == slug && !kept[name] {
+		if holder.Tenant == slug && !kept[name] {
 			delete(claims, name)
 		}
 	}
 }
 
 // heldPair is the pair of a tenant that holds one of the range's own pairs.
-func heldPair(claims map[string]string, slug string) *v1alpha1.EdgePorts {
+func heldPair(claims map[string]Holder, slug string) *v1alpha1.EdgePorts {
 	for port := int32(15140); port < 15147; port += 2 {
 		pair := v1alpha1.EdgePorts{Events: port, Enrollment: port + 1}
-		if claims[fmt.Sprintf("port.eu.%d", pair.Events)] == slug && claims[fmt.Sprintf("port.eu.%d", pair.Enrollment)] == slug {
+		if claims[fmt.Sprintf("port.eu.%d", pair.Events)].Tenant == slug && claims[fmt.Sprintf("port.eu.%d", pair.Enrollment)].Tenant == slug {
 			return &pair
 		}
 	}

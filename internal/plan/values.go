@@ -27,6 +27,7 @@ func values(in Input, place Placement) map[string]any {
 		"api":          map[string]any{"create": false, "credentialsSecret": apiCredentials(spec.Manager), "tlsSecret": apiTLS(spec.Manager)},
 		"dns":          map[string]any{"publish": publish(in, place), "ttl": int64(place.RegionSpec.DNS.TTL)},
 		"manager":      managerValues(spec.Manager, place.RegionSpec.Manager),
+		"edge":         edgeValues(place),
 		"operator":     map[string]any{"namespace": in.Operator.Namespace, "podLabels": labels(in.Operator.PodLabels)},
 	})
 }
@@ -72,6 +73,18 @@ func loadBalancerValues(place Placement) map[string]any {
 		"annotations":           labels(lb.Annotations),
 		"externalTrafficPolicy": lb.ExternalTrafficPolicy,
 	}
+}
+
+// edgeValues let the Region's edges in where the policies cannot know their pods.
+func edgeValues(place Placement) map[string]any {
+	if place.Mode != v1alpha1.ModeEdgeHAProxy || len(place.RegionSpec.Edge.SourceCIDRs) == 0 {
+		return nil
+	}
+	cidrs := make([]any, len(place.RegionSpec.Edge.SourceCIDRs))
+	for i, cidr := range place.RegionSpec.Edge.SourceCIDRs {
+		cidrs[i] = cidr
+	}
+	return map[string]any{"cidrs": cidrs}
 }
 
 // certificateValues ask cert-manager only where it is the one to sign.

@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// route is what the Region's edges carry for the tenant: both ports or none.
+func route(in Input, place Placement) *v1alpha1.RouteSpec {
+	target := in.Observed.Service.ClusterIP
+	if place.Mode != v1alpha1.ModeEdgeHAProxy || place.Slot == nil || target == "" || target == "None" {
+		return nil
+	}
+	spec := &v1alpha1.RouteSpec{
+		Region:       place.Region,
+		Slot:         *place.Slot,
+		AllowedCIDRs: in.Tenant.Spec.WazuhIngress.AllowedCIDRs,
+		Suspended:    in.Tenant.Spec.Suspended,
+	}
+	for _, port := range place.Ports() {
+		spec.Ports = append(spec.Ports, v1alpha1.RoutePort{
+			Name: port.Name, Port: port.Port,
+			Target: v1alpha1.RouteTarget{IP: target, Port: naming.PortNumber(port.Name)},
+		})
+	}
+	return spec
+}
+
+// edgeHop is true once an edge says that it carries the route as it is now.
+func edgeHop(in Input, place Placement) hop {
+	condition := v1alpha1.ConditionAddressAssigned
+	pair := fmt.Sprintf("%d/%d", place.EdgePorts.Events, place.EdgePorts.Enrollment)
+	at := strings.Join(place.RegionSpec.Edge.Addresses, ", ")
+	wait := func(why string) hop {
+		return no(condition, v1alpha1.ReasonWaitingForEdge, fmt.Sprintf("ports %s on %s are held for this tenant; %s", pair, at, why))
+	}
+	if in.Observed.Route == nil {
+		return wait("the route is not written yet")
+	}
+	carried, behind := in.Observed.Route.CarriedBy()
+	switch {
+	case len(carried) == 0 && len(behind) == 0:
+		return wait("no edge of the Region has reported")
+	case len(carried) == 0:
+		return wait("no edge carries them yet: " + edgeWords(behind))
+	case len(behind) > 0:
+		return ok(condition, fmt.Sprintf("agents connect to %s, ports %s; carried by %s, not yet by %s", at, pair, edgeNames(carried), edgeWords(behind)))
+	}
+	return ok(condition, fmt.Sprintf("agents connect to %s, ports %s; carried by %s", at, pair, edgeNames(carried)))
+}
+
+func edgeNames(edges []v1alpha1.RouteEdge) string {
+	var names []string
+	for _, edge := range edges {
+		names = append(names, edge.Name)
+	}
+	return strings.Join(sorted(names), ", ")
+}
+
+func edgeWords(edges []v1alpha1.RouteEdge) string {
+	var words []string
+	for _, edge := range edges {
+		word := edge.Name
+		if edge.Message != "" {
+			word += " (" + edge.Message + ")"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(sorted(words), ", ")
+}
