@@ -33,7 +33,9 @@ type Options struct {
 	// Second is when sessions of a tenant that ends are cut once more, for
 	// connections that were on their way; 0 means 1 s.
 	Second time.Duration
-	Log    *slog.Logger
+	// Metrics is where /metrics and /healthz are served; empty means nowhere.
+	Metrics string
+	Log     *slog.Logger
 }
 
 // Edge is one HAProxy and what it should carry.
@@ -227,11 +229,6 @@ func (e *Edge) serving(ctx context.Context) bool {
 		e.note("compare with haproxy", e.Check(ctx))
 	}
 	return true
-}
-
-// Reload hands the sockets over to a new worker, for a new version of HAProxy.
-func (e *Edge) Reload(ctx context.Context) error {
-	return e.process.reload(ctx, haproxy.Description(e.static))
 }
 
 // end keeps the counters; HAProxy stays.

@@ -156,3 +156,14 @@ func (p *process) stop() error {
 	}
 	return syscall.Kill(pid, syscall.SIGTERM)
 }
+
+// Reload hands the sockets of the edge in a folder over to a new worker of the
+// program that is there now. The edge that runs beside it notices by itself.
+func Reload(ctx context.Context, dir string) error {
+	config, err := os.ReadFile(filepath.Join(dir, haproxy.FileConfig))
+	if err != nil {
+		return fmt.Errorf("%w; is --dir the folder of the edge?", err)
+	}
+	p := &process{config: haproxy.Config{Dir: dir}}
+	return p.reload(ctx, haproxy.Description(config))
+}

@@ -61,9 +61,18 @@ func (e *Edge) serveStatus() (stop func(), err error) {
 	if err := os.Chmod(file, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	server := &http.Server{Handler: e.Handler(true), ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = server.Serve(listener) }() // ends with Close
-	return func() { _ = server.Close() }, nil
+	own := &http.Server{Handler: e.Handler(true), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = own.Serve(listener) }() // ends with Close
+	if e.options.Metrics == "" {
+		return func() { _ = own.Close() }, nil
+	}
+	open, err := net.Listen("tcp", e.options.Metrics)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("serve metrics: %w", err), own.Close())
+	}
+	metrics := &http.Server{Handler: e.Handler(false), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = metrics.Serve(open) }() // ends with Close
+	return func() { _ = errors.Join(own.Close(), metrics.Close()) }, nil
 }
 
 // Ask reads /status or /agents of the edge whose folder this is.
