@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,9 @@ type Options struct {
 	// EgressSocket is where the stand-in listens for what the API server dials
 	// inside the cluster. It need not exist yet.
 	EgressSocket string
+	// ServiceRange is where cluster IPs come from, such as 127.100.0.0/16 for a
+	// stand-in that listens at them; default 10.96.0.0/16, which nobody dials.
+	ServiceRange netip.Prefix
 	// Audit records every request's metadata; see [ControlPlane.AuditLog].
 	Audit bool
 	// Controllers changes the controller-manager's list: "name" adds one, "-name"

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,7 +10,7 @@ import (
 
 // Addresses nobody ever dials: the API refuses loopback for them.
 const (
-	serviceRange        = "10.96.0.0/16"
+	defaultServiceRange = "10.96.0.0/16"
 	kubernetesServiceIP = "10.96.0.1"
 	advertisedAddress   = "192.0.2.1" // TEST-NET-1
 )
@@ -42,7 +43,7 @@ func (l *layout) apiserverArguments(port int, options Options) []string {
 		"--advertise-address", advertisedAddress,
 		// The Endpoints of the Service "kubernetes" could only be a loopback address.
 		"--endpoint-reconciler-type", "none",
-		"--service-cluster-ip-range", serviceRange,
+		"--service-cluster-ip-range", options.serviceRange().String(),
 		"--tls-cert-file", l.pki.path("apiserver.crt"),
 		"--tls-private-key-file", l.pki.path("apiserver.key"),
 		"--client-ca-file", l.pki.path("ca.crt"),
@@ -151,4 +152,11 @@ func (l *layout) writeConfiguration(token string, options Options) error {
 		}
 	}
 	return nil
+}
+
+func (o Options) serviceRange() netip.Prefix {
+	if o.ServiceRange.IsValid() {
+		return o.ServiceRange
+	}
+	return netip.MustParsePrefix(defaultServiceRange)
 }

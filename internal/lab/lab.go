@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -65,6 +66,7 @@ type Lab struct {
 	options  Options
 	ownDir   bool
 	logs     map[string]*os.File
+	services io.Closer // marks the range of cluster IPs as taken
 	operator *running
 }
 
@@ -95,10 +97,15 @@ func Start(ctx context.Context, options Options) (_ *Lab, err error) {
 		return nil, err
 	}
 	l.say("starting Kubernetes (etcd, kube-apiserver, kube-controller-manager)")
+	services, mark, err := claimServiceRange()
+	if err != nil {
+		return nil, err
+	}
+	l.services = mark
 	egress := filepath.Join(l.options.Dir, "egress.sock")
 	l.Plane, err = controlplane.Start(ctx, controlplane.Options{
 		Binary: options.Binary, Dir: filepath.Join(l.options.Dir, "plane"), Keep: options.Keep,
-		EgressSocket: egress, Audit: options.Audit,
+		EgressSocket: egress, Audit: options.Audit, ServiceRange: services,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the control plane: %w", err)
@@ -196,6 +203,9 @@ func (l *Lab) Stop() {
 	}
 	if l.Plane != nil {
 		l.Plane.Stop()
+	}
+	if l.services != nil {
+		_ = l.services.Close()
 	}
 	for _, file := range l.logs {
 		_ = file.Close()

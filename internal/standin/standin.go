@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/standin/clusterip"
 	"github.com/soctalk/soctalk-ingress/internal/standin/egress"
 	"github.com/soctalk/soctalk-ingress/internal/standin/kubelet"
 	"github.com/soctalk/soctalk-ingress/internal/standin/loadbalancer"
@@ -62,6 +63,7 @@ type StandIn struct {
 	network  *network.Network
 	node     *node.Node
 	balancer *loadbalancer.Balancer
+	inside   *clusterip.Proxy
 	names    *names.Server
 	kubelet  *kubelet.Kubelet
 	egress   *egress.Proxy
@@ -158,11 +160,14 @@ func (s *StandIn) assemble(client kubernetes.Interface) ([]job, error) {
 		Changed: func(key string) { pods.Add(key) }})
 	pods = loop.New("pods", log, s.node.Reconcile)
 	services := loop.New("services", log, s.balancer.Reconcile)
+	s.inside = clusterip.New(core.Services().Lister(), s.network, log)
+	inside := loop.New("cluster IPs", log, s.inside.Reconcile)
 	claims := loop.New("claims", log, s.node.ReconcileClaim)
 	persistent := loop.New("volumes", log, s.node.ReconcileVolume)
-	return []job{{pods, 8}, {services, 2}, {claims, 2}, {persistent, 1}}, errors.Join(
+	return []job{{pods, 8}, {services, 2}, {inside, 2}, {claims, 2}, {persistent, 1}}, errors.Join(
 		pods.Watch(core.Pods().Informer(), nil),
 		services.Watch(core.Services().Informer(), nil),
+		inside.Watch(core.Services().Informer(), nil),
 		claims.Watch(core.PersistentVolumeClaims().Informer(), nil),
 		persistent.Watch(core.PersistentVolumes().Informer(), nil),
 		// What a pod's volumes show may have changed.
@@ -219,6 +224,9 @@ func (s *StandIn) Stop() {
 	}
 	if s.balancer != nil {
 		s.balancer.Close()
+	}
+	if s.inside != nil {
+		s.inside.Stop()
 	}
 	if s.node != nil {
 		s.node.Stop()

@@ -1,0 +1,30 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+)
+
+// Several labs may run on one machine, so each takes a part of 127.0.0.0/8 for
+// its cluster IPs, which a listening socket marks as taken: the kernel drops the
+// mark with the process.
+const (
+	firstServiceRange = 100
+	lastServiceRange  = 129
+	serviceMarkPort   = 10259
+)
+
+func claimServiceRange() (netip.Prefix, io.Closer, error) {
+	var failed error
+	for n := firstServiceRange; n <= lastServiceRange; n++ {
+		mark, err := net.Listen("tcp", fmt.Sprintf("127.%d.255.254:%d", n, serviceMarkPort))
+		if err == nil {
+			return netip.MustParsePrefix(fmt.Sprintf("127.%d.0.0/16", n)), mark, nil
+		}
+		failed = err
+	}
+	return netip.Prefix{}, nil, errors.Join(errors.New("no part of 127.0.0.0/8 is free for cluster IPs"), failed)
+}
