@@ -148,3 +148,39 @@ func TestANamespaceThatWasNotOursStays(t *testing.T) {
 	gone(t, l, &corev1.Service{}, types.NamespacedName{Namespace: namespace.Name, Name: naming.ServiceAgents})
 	gone(t, l, &corev1.Secret{}, types.NamespacedName{Namespace: namespace.Name, Name: naming.SecretEnrollment})
 }
+
+// What a tenant gave up rests: another tenant is told until when, the tenant
+// itself may have it back.
+func TestAHostnameRests(t *testing.T) {
+	l := installation(t)
+	region := &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "resting"}, Spec: v1alpha1.RegionSpec{
+		Domain: "resting.example.com", DefaultMode: v1alpha1.ModeLoadBalancer,
+		Quarantine: &metav1.Duration{Duration: time.Hour}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone},
+	}}
+	if err := l.Client.Create(t.Context(), region); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), region) })
+	const name = "contract-17.resting.example.com"
+	spec := v1alpha1.TenantSpec{Region: "resting", WazuhIngress: v1alpha1.WazuhIngress{Hostname: name}}
+	create(t, l, "former", spec)
+	becomesReady(t, l, "former")
+	if err := l.Client.Delete(t.Context(), get(t, l, "former")); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, l, &v1alpha1.Tenant{}, types.NamespacedName{Name: "former"})
+	create(t, l, "successor", spec)
+	told := becomes(t, l, "successor", v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonHostnameTaken)
+	if !strings.Contains(told.Message, `belonged to tenant "former" and rests until`) {
+		t.Errorf("the message does not say why: %s", told.Message)
+	}
+	create(t, l, "former", spec)
+	becomesReady(t, l, "former")
+	claim := &v1alpha1.Claim{}
+	if err := l.Client.Get(t.Context(), types.NamespacedName{Name: naming.HostClaim(name)}, claim); err != nil {
+		t.Fatal(err)
+	}
+	if claim.Spec.Tenant != "former" || claim.Spec.QuarantinedUntil != nil {
+		t.Errorf("the claim is %+v", claim.Spec)
+	}
+}

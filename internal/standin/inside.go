@@ -68,6 +68,10 @@ func (s *StandIn) Forward(ctx context.Context, namespace string, podLabels map[s
 // DNSAddress is where the name server answers, over UDP and TCP.
 func (s *StandIn) DNSAddress() string { return s.names.Address() }
 
+// CreateRecord makes a record at the name server as a person would; "*.domain"
+// answers for any one label.
+func (s *StandIn) CreateRecord(name string, address netip.Addr) { s.names.Create(name, address) }
+
 // ManagerInfo is what a test may want of a running manager.
 type ManagerInfo struct {
 	Pod     string // namespace/name

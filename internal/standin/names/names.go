@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -39,6 +40,32 @@ type Server struct {
 	services corelisters.ServiceLister
 	udp, tcp *dns.Server
 	address  string
+
+	mu     sync.RWMutex
+	byHand map[string]netip.Addr // records a person made; "*.domain" for any one label
+}
+
+// Create makes a record as a person would at the zone's own server. A name that
+// begins with "*." answers for every label in front of the rest.
+func (s *Server) Create(name string, address netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byHand == nil {
+		s.byHand = map[string]netip.Addr{}
+	}
+	s.byHand[canonical(name)] = address
+}
+
+// made finds a record made by hand; an exact name hides a wildcard.
+func (s *Server) made(name string) (netip.Addr, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if address, ok := s.byHand[name]; ok {
+		return address, true
+	}
+	_, parent, _ := strings.Cut(name, ".")
+	address, ok := s.byHand["*."+parent]
+	return address, ok
 }
 
 // attempts is how often a port free for UDP, but not for TCP, is given up.
@@ -156,6 +183,9 @@ func (s *Server) lookup(name string) (addresses []netip.Addr, ttl uint32, known 
 			}
 		}
 		ttl = timeToLive(service, ttl)
+	}
+	if address, ok := s.made(name); ok && !known {
+		return []netip.Addr{address}, ttl, true
 	}
 	slices.SortFunc(addresses, netip.Addr.Compare)
 	return slices.Compact(addresses), ttl, known
