@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/soctalk/soctalk-ingress/internal/chart"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
@@ -25,9 +24,9 @@ import (
 // secrets its pods mount, then every object the chart renders; at last it
 // removes what is no longer rendered and gives up claims no longer needed.
 func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired) error {
-	objects, err := chart.Render(desired.Values, chart.Options{})
+	objects, err := r.renderings.of(desired.Placement.Slug, desired.Values)
 	if err != nil {
-		return fmt.Errorf("render the tenant chart for %q: %w", desired.Placement.Slug, err)
+		return err
 	}
 	namespaces, rest := split(objects)
 	if err := r.applyAll(ctx, namespaces); err != nil {

@@ -201,6 +201,7 @@ func (r *Reconciler) managerExists(ctx context.Context, tenant *v1alpha1.Tenant)
 // person made stays, without our objects.
 func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *corev1.Namespace) (string, bool, error) {
 	r.managers.forget(slug)
+	r.renderings.forget(slug)
 	if namespace.Annotations[naming.AnnotationCreatedBy] == naming.Product {
 		if namespace.DeletionTimestamp != nil {
 			return "", false, nil

@@ -91,14 +91,15 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		options.Poll = 30 * time.Second
 	}
 	r := &Reconciler{
-		cached:   mgr.GetClient(),
-		direct:   mgr.GetAPIReader(),
-		writer:   mgr.GetClient(),
-		events:   mgr.GetEventRecorder(naming.Product),
-		kinds:    kinds,
-		options:  options,
-		applied:  newApplied(),
-		managers: newManagers(options.Dial),
+		cached:     mgr.GetClient(),
+		direct:     mgr.GetAPIReader(),
+		writer:     mgr.GetClient(),
+		events:     mgr.GetEventRecorder(naming.Product),
+		kinds:      kinds,
+		options:    options,
+		renderings: newRenderings(),
+		applied:    newApplied(),
+		managers:   newManagers(options.Dial),
 	}
 	if err := r.watchTenants(mgr, kinds); err != nil {
 		return err
@@ -127,9 +128,10 @@ type Reconciler struct {
 	events events.EventRecorder
 	kinds  []schema.GroupVersionKind
 
-	options  Options
-	applied  *applied
-	managers *managers
+	options    Options
+	renderings *renderings
+	applied    *applied
+	managers   *managers
 }
 
 func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionKind) error {

@@ -1,0 +1,50 @@
+package controller
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/soctalk/soctalk-ingress/internal/chart"
+)
+
+// renderings keeps what was last rendered for each tenant. Rendering costs some
+// milliseconds and megabytes, and the values of a tenant nobody changed are the
+// same at every look. The objects are shared: whoever writes one copies it.
+type renderings struct {
+	mu   sync.Mutex
+	last map[string]rendering
+}
+
+type rendering struct {
+	values  [sha256.Size]byte
+	objects []*unstructured.Unstructured
+}
+
+func newRenderings() *renderings { return &renderings{last: map[string]rendering{}} }
+
+func (r *renderings) of(slug string, values map[string]any) ([]*unstructured.Unstructured, error) {
+	now := digest(values)
+	r.mu.Lock()
+	held, ok := r.last[slug]
+	r.mu.Unlock()
+	if ok && held.values == now {
+		return held.objects, nil
+	}
+	objects, err := chart.Render(values, chart.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("render the tenant chart for %q: %w", slug, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last[slug] = rendering{values: now, objects: objects}
+	return objects, nil
+}
+
+func (r *renderings) forget(slug string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.last, slug)
+}
