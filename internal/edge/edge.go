@@ -170,7 +170,7 @@ func (e *Edge) begin(ctx context.Context) error {
 	}
 	good, refused := haproxy.CheckAll(routes, nil, e.config, e.self)
 	e.set(good, refused)
-	e.ledger.load(e.files)
+	e.update(func() { e.ledger.load(e.files) })
 	if err == nil {
 		if _, err := e.files.save(e.routes()); err != nil {
 			return err
@@ -224,8 +224,10 @@ func (e *Edge) serving(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	if info["Pid"] != e.worker { // restarted or reloaded behind our back
-		e.worker = info["Pid"]
+	e.mu.RLock()
+	known := e.worker
+	e.mu.RUnlock()
+	if info["Pid"] != known { // restarted or reloaded behind our back
 		e.note("compare with haproxy", e.Check(ctx))
 	}
 	return true
