@@ -5,6 +5,11 @@ LDFLAGS   = -s -w -X main.version=$(VERSION)
 TOOL      = go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
+# needs haproxy: hack/install-peers.sh
+.PHONY: bench-edge
+bench-edge: ## the edge against a per-port configuration that is reloaded; writes bin/bench-edge.json, about a minute
+	@bash -o pipefail -c "SOCTALK_BENCH_EDGE=$(CURDIR)/bin/bench-edge.json go test -count=1 -timeout 180s -run '^TestBenchEdge\$$' -v ./internal/edge | grep -vE '^(=== |    world_test|    --- )'"
+
 .PHONY: help build demo test check generate check-generate lint fuzz bench bench-gateway clean
 
 help: ## show this help

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -27,18 +28,17 @@ func (e *Edge) Apply(ctx context.Context, update Update) error {
 			good = append(good, old)
 		}
 	}
-	if again, clash := haproxy.CheckAll(good, before, e.config, e.self); len(clash) > 0 {
-		good = again // a newcomer took what the refused one still holds
-		for slug, err := range clash {
-			refused[slug] = err
-		}
+	if len(refused) > 0 {
+		again, clash := haproxy.CheckAll(good, before, e.config, e.self)
+		good = again // without the newcomer that took what a refused one still holds
+		maps.Copy(refused, clash)
 	}
 	after := make(map[string]haproxy.Route, len(good))
 	for _, route := range good {
 		after[route.Tenant] = route
 	}
 	changes := compare(e.config, before, after)
-	if changes.count == 0 {
+	if changes.count == 0 && !e.unknown {
 		e.update(func() { e.refused = refused })
 		return nil
 	}
@@ -47,6 +47,10 @@ func (e *Edge) Apply(ctx context.Context, update Update) error {
 	}
 	e.set(good, refused)
 	e.update(func() { e.inStep, e.counts.Changes = false, e.counts.Changes+int64(changes.count) })
+	if e.unknown { // what HAProxy has is not what we had
+		e.unknown = false
+		return e.check(ctx)
+	}
 	if err := e.carryOut(ctx, changes); err != nil {
 		// The files are right and the process is not: the comparison repairs it now,
 		// and if HAProxy is away, once it is back.
@@ -124,6 +128,9 @@ func (e *Edge) Check(ctx context.Context) error {
 }
 
 func (e *Edge) check(ctx context.Context) error {
+	if e.unknown {
+		return nil
+	}
 	routes := e.routes()
 	drifted, err := e.checkFiles(routes)
 	if err != nil {

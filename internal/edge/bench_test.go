@@ -171,6 +171,7 @@ type reference struct {
 	dir, address string
 	routes       []haproxy.Route
 	config       haproxy.Config
+	pid          int // of the master, which stays the same
 }
 
 func newReference(t *testing.T, tenants int, manager *echo) *reference {
@@ -190,6 +191,7 @@ func newReference(t *testing.T, tenants int, manager *echo) *reference {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	r.pid = command.Process.Pid
 	t.Cleanup(func() {
 		_ = command.Process.Signal(syscall.SIGTERM)
 		_ = command.Wait()
@@ -222,13 +224,7 @@ func (r *reference) port(n int) string {
 	return net.JoinHostPort(r.address, strconv.Itoa(firstPort+2*n))
 }
 
-func (r *reference) master() int {
-	pid, err := strconv.Atoi(strings.TrimSpace(read(r.T, r.dir, haproxy.FilePID)))
-	if err != nil {
-		r.Fatal(err)
-	}
-	return pid
-}
+func (r *reference) master() int { return r.pid }
 
 // add is what an operator of that configuration does: write, reload, wait for the port.
 func (r *reference) add(n int, manager *echo) {

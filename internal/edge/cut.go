@@ -15,10 +15,12 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 	if len(routes) == 0 {
 		return
 	}
-	master := e.process.master()
-	answer, err := master.ask(ctx, "show proc")
+	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
+	defer cancel()
+	answer, err := e.process.askMaster(ctx, "show proc")
 	if err != nil {
-		return // started by somebody without a master socket: there are no old workers we know of
+		e.log.Warn("sessions in old workers, if there are any, were not cut", "error", err.Error())
+		return
 	}
 	var servers []string
 	for _, route := range routes {
@@ -27,7 +29,7 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 		}
 	}
 	for _, pid := range haproxy.ParseOldWorkers(answer) {
-		answer, err := master.ask(ctx, "@!"+pid+" show sess all")
+		answer, err := e.process.askMaster(ctx, "@!"+pid+" show sess all")
 		if err != nil {
 			continue // it may just have ended
 		}
@@ -35,7 +37,7 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 			if !slices.Contains(servers, session.Backend+"/"+session.Server) {
 				continue
 			}
-			if answer, err := master.ask(ctx, "@!"+pid+" shutdown session "+session.ID); err != nil || strings.TrimSpace(answer) != "" {
+			if answer, err := e.process.askMaster(ctx, "@!"+pid+" shutdown session "+session.ID); err != nil || strings.TrimSpace(answer) != "" {
 				e.log.Warn("a session in an old worker could not be cut", "worker", pid, "answer", clip(strings.TrimSpace(answer), 80))
 			}
 		}

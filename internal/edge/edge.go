@@ -43,7 +43,7 @@ type Edge struct {
 	options Options
 	config  haproxy.Config
 	self    []netip.Addr
-	files   store
+	files   *store
 	process *process
 	runtime runtime
 	static  []byte // the rendered configuration
@@ -52,6 +52,9 @@ type Edge struct {
 	news    chan struct{} // there is something to report
 	acting  sync.Mutex    // one change or comparison at a time
 	looking sync.Mutex    // one look at HAProxy's counters at a time
+
+	// unknown is true until somebody has said what the routes are.
+	unknown bool
 
 	// Below is owned by Run's goroutine; others read it under the lock.
 	mu      sync.RWMutex
@@ -110,7 +113,7 @@ func New(options Options) (*Edge, error) {
 	}
 	process := &process{program: options.Program, config: config, external: options.External, log: options.Log}
 	e := &Edge{
-		options: options, config: config, self: self, files: store{dir: config.Dir}, process: process, runtime: process.runtime(),
+		options: options, config: config, self: self, files: newStore(config.Dir), process: process, runtime: process.runtime(),
 		static: static, log: options.Log, inForce: map[string]haproxy.Route{}, refused: map[string]error{}, ledger: newLedger(), news: make(chan struct{}, 1),
 	}
 	_, err = e.files.write(haproxy.FileConfig, static)
@@ -165,8 +168,10 @@ func (e *Edge) Run(ctx context.Context) error {
 func (e *Edge) begin(ctx context.Context) error {
 	routes, err := e.files.load()
 	if err != nil {
-		// Serving what HAProxy has is better than serving nothing.
+		// Serving what HAProxy has is better than serving nothing, so nothing is
+		// compared until the source has told.
 		e.note("read the routes from disk", err)
+		e.unknown = true
 	}
 	good, refused := haproxy.CheckAll(routes, nil, e.config, e.self)
 	e.set(good, refused)
@@ -202,7 +207,7 @@ func (e *Edge) serve(ctx context.Context) error {
 func (e *Edge) revive(ctx context.Context) error {
 	e.process.exited = nil
 	e.update(func() { e.inStep = false })
-	if _, err := e.checkFiles(e.routes()); err != nil {
+	if err := e.rewrite(); err != nil {
 		return err
 	}
 	if err := e.serve(ctx); err != nil {
@@ -213,6 +218,17 @@ func (e *Edge) revive(ctx context.Context) error {
 		return err
 	}
 	return e.Check(ctx)
+}
+
+// rewrite makes every file as it should be.
+func (e *Edge) rewrite() error {
+	e.acting.Lock()
+	defer e.acting.Unlock()
+	if e.unknown {
+		return nil
+	}
+	_, err := e.checkFiles(e.routes())
+	return err
 }
 
 // serving is true while master and worker answer.

@@ -2,12 +2,14 @@ package edge
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
@@ -21,11 +23,51 @@ const (
 )
 
 // store is the folder a restarted HAProxy, and a restarted edge, know everything from.
-type store struct{ dir string }
+type store struct {
+	dir string
+	// written keeps the text of each route, so that one change does not cost
+	// writing out thousands.
+	written map[string]written
+}
+
+// written is one route as it stands in the files.
+type written struct {
+	route haproxy.Route
+	model []byte
+	files haproxy.Files
+}
+
+func newStore(dir string) *store { return &store{dir: dir, written: map[string]written{}} }
+
+// texts are the contents of all files, by slot.
+func (s *store) texts(routes []haproxy.Route) (model []byte, files haproxy.Files, err error) {
+	ordered := slices.Clone(routes)
+	slices.SortFunc(ordered, func(a, b haproxy.Route) int { return cmp.Compare(a.Slot, b.Slot) })
+	kept := make(map[string]written, len(routes))
+	model = []byte(`{"routes":[`)
+	for i, route := range ordered {
+		text, there := s.written[route.Tenant]
+		if !there || !text.route.Equal(route) {
+			line, err := json.Marshal(route)
+			if err != nil {
+				return nil, files, err
+			}
+			text = written{route: route, model: line, files: route.Files()}
+		}
+		kept[route.Tenant] = text
+		if i > 0 {
+			model = append(model, ',')
+		}
+		model = append(append(model, '\n'), text.model...)
+		files.Append(text.files)
+	}
+	s.written = kept
+	return append(model, "\n]}\n"...), files, nil
+}
 
 // write replaces a file so that a reader, or a power cut, finds the old or the
 // new content and never a part. It tells whether the content was another before.
-func (s store) write(name string, content []byte) (changed bool, err error) {
+func (s *store) write(name string, content []byte) (changed bool, err error) {
 	target := filepath.Join(s.dir, name)
 	if old, err := os.ReadFile(target); err == nil && bytes.Equal(old, content) {
 		return false, nil
@@ -48,7 +90,7 @@ func (s store) write(name string, content []byte) (changed bool, err error) {
 }
 
 // syncDir makes renames survive a power cut.
-func (s store) syncDir() error {
+func (s *store) syncDir() error {
 	dir, err := os.Open(s.dir)
 	if err != nil {
 		return err
@@ -63,17 +105,16 @@ type saved struct {
 
 // save writes the model first: whatever is missing of the rest can be made from
 // it. It tells whether any file was other than it is now.
-func (s store) save(routes []haproxy.Route) (changed bool, err error) {
-	text, err := json.Marshal(saved{Routes: routes})
+func (s *store) save(routes []haproxy.Route) (changed bool, err error) {
+	model, files, err := s.texts(routes)
 	if err != nil {
 		return false, err
 	}
-	files := haproxy.DataFiles(routes)
 	for _, file := range []struct {
 		name    string
 		content []byte
 	}{
-		{fileRoutes, append(text, '\n')}, {haproxy.FileAllow, files.Allow},
+		{fileRoutes, model}, {haproxy.FileAllow, files.Allow},
 		{haproxy.FileHosts, files.Hosts}, {haproxy.FileRoutes, files.Routes},
 	} {
 		wrote, err := s.write(file.name, file.content)
@@ -86,7 +127,7 @@ func (s store) save(routes []haproxy.Route) (changed bool, err error) {
 }
 
 // load reads the model back. A folder without one holds no routes yet.
-func (s store) load() ([]haproxy.Route, error) {
+func (s *store) load() ([]haproxy.Route, error) {
 	text, err := os.ReadFile(filepath.Join(s.dir, fileRoutes))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

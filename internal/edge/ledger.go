@@ -27,7 +27,7 @@ func newLedger() *ledger {
 
 // load goes on where an earlier edge ended. A file that cannot be read costs
 // history, nothing else.
-func (l *ledger) load(files store) {
+func (l *ledger) load(files *store) {
 	text, err := os.ReadFile(filepath.Join(files.dir, fileCounters))
 	if errors.Is(err, fs.ErrNotExist) {
 		return

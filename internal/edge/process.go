@@ -35,8 +35,21 @@ type process struct {
 
 func (p *process) runtime() runtime { return runtime{socket: p.config.File(haproxy.FileSocket)} }
 
-func (p *process) master() runtime {
-	return runtime{socket: p.config.File(haproxy.FileMaster), hangUp: true}
+// askMaster asks the master. One that has just started, or is starting a worker,
+// does not listen yet, and is asked again.
+func (p *process) askMaster(ctx context.Context, line string) (string, error) {
+	master := runtime{socket: p.config.File(haproxy.FileMaster), hangUp: true}
+	for deadline := time.Now().Add(startPatience); ; {
+		answer, err := master.ask(ctx, line)
+		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(deadline) {
+			return answer, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // ensure makes a process serve with the configuration of that description:
@@ -91,17 +104,9 @@ func (p *process) reload(ctx context.Context, description string) error {
 	if info, err := p.runtime().info(ctx); err == nil {
 		before = info["Pid"]
 	}
-	// A master that has just started, or is starting a worker, does not listen yet.
-	deadline := time.Now().Add(startPatience)
-	for {
-		_, err := p.master().ask(ctx, "reload")
-		if err == nil || errors.Is(err, syscall.ECONNRESET) {
-			break // up to 2.6 the master hangs up as it starts itself anew
-		}
-		if ctx.Err() != nil || time.Now().After(deadline) {
-			return fmt.Errorf("reload: %w", err)
-		}
-		time.Sleep(20 * time.Millisecond)
+	// Up to 2.6 the master hangs up as it starts itself anew.
+	if _, err := p.askMaster(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("reload: %w", err)
 	}
 	return p.await(ctx, description, before)
 }

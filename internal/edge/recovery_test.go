@@ -224,3 +224,30 @@ func TestResyncOfManyLines(t *testing.T) {
 		t.Errorf("%d resyncs, want 1", counts.Resyncs)
 	}
 }
+
+// The model on disk is spoilt: what HAProxy has is served until the source has told.
+func TestASpoiltModelEndsNobody(t *testing.T) {
+	s := newSite(t)
+	manager := newEcho(t, "127.10.0.1", "m")
+	s.tenant(0, manager.address(), manager.address())
+	s.apply()
+	s.stop()
+	if err := os.WriteFile(filepath.Join(s.dir, fileRoutes), []byte(`{"routes":[{"ten`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := read(t, s.dir, haproxy.FileRoutes)
+	s.awaits = func(status Status) bool { return strings.Contains(status.Error, fileRoutes) }
+	s.begin()
+	if err := s.edge.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, answer, err := talk(t, "127.0.0.1", s.port(0, 0), frame("001")); err != nil || answer == "" {
+		t.Errorf("the tenant is not served: %v", err)
+	}
+	if got := read(t, s.dir, haproxy.FileRoutes); got != want {
+		t.Errorf("the route map became %q", got)
+	}
+	s.tenant(1, manager.address(), manager.address())
+	s.apply()
+	s.exact()
+}

@@ -140,7 +140,7 @@ func compare(config haproxy.Config, before, after map[string]haproxy.Route) chan
 	for _, slug := range slices.Sorted(maps.Keys(before)) {
 		old := before[slug]
 		route, stays := after[slug]
-		if stays && equal(old, route) {
+		if stays && old.Equal(route) {
 			continue
 		}
 		c.count++
@@ -156,7 +156,7 @@ func compare(config haproxy.Config, before, after map[string]haproxy.Route) chan
 	}
 	for _, slug := range slices.Sorted(maps.Keys(after)) {
 		route := after[slug]
-		if old, there := before[slug]; there && equal(old, route) {
+		if old, there := before[slug]; there && old.Equal(route) {
 			continue
 		} else if !there {
 			c.count++
@@ -176,11 +176,6 @@ func added(config haproxy.Config, route haproxy.Route) []haproxy.Server {
 		}
 	}
 	return servers
-}
-
-func equal(a, b haproxy.Route) bool {
-	return a.Tenant == b.Tenant && a.Slot == b.Slot && a.Suspended == b.Suspended &&
-		slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Allowed, b.Allowed)
 }
 
 // cutCommands end the live sessions of a route.

@@ -66,6 +66,7 @@ type site struct {
 	routes  map[string]haproxy.Route
 	stop    func()
 	options Options
+	awaits  func(Status) bool // what begin waits for; in step, unless set
 }
 
 // newSite starts an edge; change may adjust its options before.
@@ -125,6 +126,9 @@ func (s *site) begin() {
 			s.Fatalf("the edge ended at its start: %v", err)
 		default:
 		}
+		if s.awaits != nil {
+			return s.awaits(made.Status())
+		}
 		return made.Status().InStep
 	})
 }
@@ -148,7 +152,7 @@ func (s *site) apply() {
 			return false
 		}
 		for slug, route := range s.routes {
-			if s.refused(slug) == "" && !equal(inForce[slug], route.WithDefaults()) {
+			if s.refused(slug) == "" && !inForce[slug].Equal(route.WithDefaults()) {
 				return false
 			}
 			delete(inForce, slug)

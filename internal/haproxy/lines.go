@@ -84,23 +84,37 @@ func (r Route) HostLines() []string {
 // Files are the data files that make a restarted HAProxy know every route.
 type Files struct{ Routes, Allow, Hosts []byte }
 
-// DataFiles writes the lines of all routes, in the order of ports.
+// Files writes the lines of one route.
+func (r Route) Files() Files {
+	var routeMap, allow, hosts bytes.Buffer
+	for _, entry := range r.Entries() {
+		fmt.Fprintf(&routeMap, "%s %s\n", entry.Key, entry.Value)
+	}
+	for _, line := range r.AllowLines() {
+		fmt.Fprintln(&allow, line)
+	}
+	for _, line := range r.HostLines() {
+		fmt.Fprintln(&hosts, line)
+	}
+	return Files{Routes: routeMap.Bytes(), Allow: allow.Bytes(), Hosts: hosts.Bytes()}
+}
+
+// DataFiles writes the lines of all routes, in the order of slots.
 func DataFiles(routes []Route) Files {
 	ordered := slices.Clone(routes)
 	slices.SortFunc(ordered, func(a, b Route) int { return cmp.Compare(a.Slot, b.Slot) })
-	var routeMap, allow, hosts bytes.Buffer
+	var all Files
 	for _, route := range ordered {
-		for _, entry := range route.Entries() {
-			fmt.Fprintf(&routeMap, "%s %s\n", entry.Key, entry.Value)
-		}
-		for _, line := range route.AllowLines() {
-			fmt.Fprintln(&allow, line)
-		}
-		for _, line := range route.HostLines() {
-			fmt.Fprintln(&hosts, line)
-		}
+		all.Append(route.Files())
 	}
-	return Files{Routes: routeMap.Bytes(), Allow: allow.Bytes(), Hosts: hosts.Bytes()}
+	return all
+}
+
+// Append adds the lines of another route.
+func (f *Files) Append(more Files) {
+	f.Routes = append(f.Routes, more.Routes...)
+	f.Allow = append(f.Allow, more.Allow...)
+	f.Hosts = append(f.Hosts, more.Hosts...)
 }
 
 // Server is one passive server object of a slot.

@@ -108,6 +108,12 @@ func comparePrefix(a, b netip.Prefix) int {
 	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
 
+// Equal compares routes that both went through [Route.WithDefaults].
+func (r Route) Equal(other Route) bool {
+	return r.Tenant == other.Tenant && r.Slot == other.Slot && r.Suspended == other.Suspended &&
+		slices.Equal(r.Ports, other.Ports) && slices.Equal(r.Allowed, other.Allowed)
+}
+
 // role of a port in the route map.
 func (p Port) role() string {
 	switch {
@@ -210,10 +216,14 @@ func CheckAll(routes []Route, inForce map[string]Route, config Config, self []ne
 		}
 		return cmp.Compare(a.Tenant, b.Tenant)
 	})
-	slots, ports := map[int32]string{}, map[int32]string{}
-	seen := map[string]bool{}
+	slots, ports := make(map[int32]string, len(routes)), make(map[int32]string, 2*len(routes))
+	seen := make(map[string]bool, len(routes))
 	for _, route := range ordered {
-		err := route.Check(config, self)
+		var err error
+		normal := route.WithDefaults()
+		if held, there := inForce[route.Tenant]; !there || !held.Equal(normal) { // what is in force was checked once
+			err = route.Check(config, self)
+		}
 		if holder, taken := slots[route.Slot]; taken {
 			err = errors.Join(err, fmt.Errorf("slot %d belongs to tenant %q", route.Slot, holder))
 		}
@@ -233,7 +243,7 @@ func CheckAll(routes []Route, inForce map[string]Route, config Config, self []ne
 		for _, port := range route.Ports {
 			ports[port.Public] = route.Tenant
 		}
-		good = append(good, route.WithDefaults())
+		good = append(good, normal)
 	}
 	slices.SortFunc(good, func(a, b Route) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return good, refused
