@@ -159,6 +159,7 @@ func stuckManager(t *testing.T) (address string, accepted chan net.Conn) {
 func TestRevokedWhileWaiting(t *testing.T) {
 	address, accepted := stuckManager(t)
 	p := basic()
+	p.Limits.UnprovenPerSource = 1 // whoever waits has shown a secret, and bars nobody's way
 	s := newSite(t, p, func(s *site) { s.config.Manager = address })
 	(<-accepted).Close() // the check at the start: once and again
 	(<-accepted).Close()
@@ -235,11 +236,13 @@ func TestTroubleWithTheManager(t *testing.T) {
 	s.config.Manager = down
 	s.restart()
 	s.swap("secrets", map[string][]byte{"authd.pass": []byte("another-internal-secret\n"), "token": []byte(adminToken)})
+	last := ""
 	s.eventually("the manager to refuse us", func() bool {
-		_, answer := s.enroll(tokenSecret, agent("web-01"))
-		return answer == wazuh.ReasonInternalAdd("web-01")
+		last += "x"
+		_, answer := s.enroll(tenantSecret, agent("web"+last))
+		return answer == wazuh.ReasonInternalAdd("web"+last)
 	})
-	s.wantReason("web-01", policy.ReasonManagerSecret)
+	s.wantReason("web"+last, policy.ReasonManagerSecret)
 }
 
 // Confirm is asked about each new agent, and its verdict is counted.

@@ -27,16 +27,13 @@ func TestNothingLeaks(t *testing.T) {
 		_ = talk(t, s.gateway.Addresses().Enrollment, line)
 	}
 	// Secrets where their digests belong.
-	for _, text := range []string{
+	for i, text := range []string{
 		`{"generation": 2, "secret": "` + tenantSecret + `"}`,
 		`{"generation": 2, "tokens": [{"name": "t", "secret": "` + strings.Repeat(tokenSecret, 3)[:64] + `"}]}`,
 		`{"generation": 2, "deny": [{"id": "x", "keyHash": "` + keys[0].Raw.Reveal() + `"}]}`,
 	} {
 		s.swap("policy", map[string][]byte{"policy.json": []byte(text)})
-		before := s.metric(`soctalk_gateway_reload_failures_total{file="policy.json"}`)
-		s.eventually("a complaint", func() bool {
-			return s.metric(`soctalk_gateway_reload_failures_total{file="policy.json"}`) != before || strings.Count(s.log.String(), "cannot be used") >= 3
-		})
+		s.eventually("a complaint", func() bool { return strings.Count(s.log.String(), "cannot be used") == i+1 })
 		if _, err := s.gateway.Offer([]byte(text)); err == nil {
 			t.Errorf("%s was accepted", text)
 		} else {

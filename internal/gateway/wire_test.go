@@ -140,7 +140,7 @@ func (s *site) dial(source ...string) net.Conn {
 func TestSlowPeersAreCut(t *testing.T) {
 	p := basic()
 	short := policy.Duration(100 * time.Millisecond)
-	p.Limits = policy.Limits{Hello: short, Handshake: short, Request: short, FailuresPerMinute: 1000}
+	p.Limits = policy.Limits{Hello: short, Handshake: policy.Duration(time.Minute), Request: short, FailuresPerMinute: 1000}
 	s := newSite(t, p)
 	stages := map[string]func(net.Conn){
 		"silent":       func(net.Conn) {},
@@ -178,6 +178,75 @@ func TestSlowPeersAreCut(t *testing.T) {
 		}
 		return n == len(stages)
 	})
+}
+
+// The answer is one record, then close_notify, then the end, for keys and
+// refusals alike. TLS 1.2 shows a record's kind in clear.
+func TestOneRecordAndAGoodbye(t *testing.T) {
+	const alert, data = 21, 23
+	s := newSite(t, basic())
+	for _, secret := range []string{tenantSecret, wrongSecret} {
+		raw := &recording{Conn: s.dial()}
+		client := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
+		must(t, client.Handshake())
+		raw.seen = nil
+		_, err := fmt.Fprintf(client, "OSSEC PASS: %s OSSEC A:'web-01'\n", secret)
+		must(t, err)
+		_, err = io.Copy(io.Discard, client)
+		must(t, err)
+		_, err = io.Copy(io.Discard, raw)
+		must(t, err)
+		var kinds []byte
+		for rest := raw.seen; len(rest) >= 5; rest = rest[min(len(rest), 5+int(rest[3])<<8+int(rest[4])):] {
+			kinds = append(kinds, rest[0])
+		}
+		if string(kinds) != string([]byte{data, alert}) {
+			t.Errorf("with %q the answer came in records of kinds %v, want %v", secret, kinds, []byte{data, alert})
+		}
+	}
+}
+
+// recording keeps what it read.
+type recording struct {
+	net.Conn
+	seen []byte
+}
+
+func (r *recording) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	r.seen = append(r.seen, b[:n]...)
+	return n, err
+}
+
+// Each stage has a patience of its own: who was quick to say hello may take its
+// time afterwards.
+func TestPatienceIsRenewed(t *testing.T) {
+	const hello = 100 * time.Millisecond
+	p := basic()
+	p.Limits = policy.Limits{Hello: policy.Duration(hello), Handshake: policy.Duration(time.Minute), Request: policy.Duration(time.Minute)}
+	s := newSite(t, p)
+	client := tls.Client(&hesitant{Conn: s.dial(), pause: 2 * hello}, &tls.Config{InsecureSkipVerify: true})
+	if _, err := fmt.Fprintf(client, "OSSEC PASS: %s OSSEC A:'web-01'\n", tenantSecret); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := bufio.NewReader(client).ReadString('\''); answer != "OSSEC K:'" {
+		t.Errorf("got %q, %v", answer, err)
+	}
+}
+
+// hesitant pauses before everything it sends but the first.
+type hesitant struct {
+	net.Conn
+	pause time.Duration
+	begun bool
+}
+
+func (h *hesitant) Write(b []byte) (int, error) {
+	if h.begun {
+		time.Sleep(h.pause)
+	}
+	h.begun = true
+	return h.Conn.Write(b)
 }
 
 // Too long a line is refused after as many bytes as allowed.
