@@ -66,6 +66,7 @@ type site struct {
 	routes  map[string]haproxy.Route
 	stop    func()
 	options Options
+	custom  Source            // instead of the hand
 	awaits  func(Status) bool // what begin waits for; in step, unless set
 }
 
@@ -105,6 +106,9 @@ func (s *site) begin() {
 	s.Helper()
 	s.source = &hand{updates: make(chan Update)}
 	s.options.Source = s.source
+	if s.custom != nil {
+		s.options.Source = s.custom
+	}
 	made, err := New(s.options)
 	if err != nil {
 		s.Fatal(err)

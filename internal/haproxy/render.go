@@ -31,6 +31,7 @@ type page struct {
 	T           map[string]string
 	GroupList   []group
 	PerBackend  int
+	Spent       []string
 }
 
 // Render writes the static configuration. Equal configurations give equal bytes.
@@ -39,7 +40,8 @@ func Render(config Config) ([]byte, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
-	page := page{Config: config, Shape: routeShape, PerBackend: SlotsPerBackend, Description: "{description}", T: config.Timeouts.texts()}
+	page := page{Config: config, Shape: routeShape, PerBackend: SlotsPerBackend, Description: "{description}", T: config.Timeouts.texts(),
+		Spent: []string{"r", "ip", "to", "cap", "rate", "brake", "key", "who", "hex", "host"}}
 	if config.Transparent {
 		page.Source = "\n    source 0.0.0.0 usesrc clientip"
 	}
