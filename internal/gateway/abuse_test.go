@@ -16,7 +16,8 @@ import (
 // While one address guesses secrets as fast as it can, others enroll; and of
 // thousands of guesses only a few are even listened to.
 func TestGuessingDelaysOnlyTheGuesser(t *testing.T) {
-	s := newSite(t, basic())
+	// The clock stands still, so that a slow machine forgives no mistakes.
+	s := newSite(t, basic(), func(s *site) { s.clock.still = time.Now() })
 	const guesses = 2000
 	var made atomic.Int64
 	var wait sync.WaitGroup
@@ -38,7 +39,7 @@ func TestGuessingDelaysOnlyTheGuesser(t *testing.T) {
 	heard, _ := strconv.Atoi(s.metric(attempts(audit.Refused, policy.ReasonUnknownSecret)))
 	turned, _ := strconv.Atoi(s.metric(attempts(audit.Dropped, policy.ReasonTooManyFailures)))
 	// Eight at a time may already be inside when the limit is reached.
-	if heard > 60+8+60 || heard+turned < guesses {
+	if heard > 60+8 || heard+turned < guesses {
 		t.Errorf("%d guesses were listened to and %d turned away of %d; want about 60 and the rest", heard, turned, guesses)
 	}
 	if n := len(s.gateway.Enrollments(0, 100_000).Records); n > 200 {
@@ -53,7 +54,7 @@ func TestGuessingDelaysOnlyTheGuesser(t *testing.T) {
 func TestGuessingFromEverywhere(t *testing.T) {
 	p := basic()
 	p.Limits.TenantFailuresPerMinute = 20
-	s := newSite(t, p)
+	s := newSite(t, p, func(s *site) { s.clock.still = time.Now() })
 	for i := range 30 {
 		_, _ = s.tryEnroll(wrongSecret, agent("guess"), fmt.Sprintf("127.0.5.%d", 1+i))
 	}

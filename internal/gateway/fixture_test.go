@@ -88,11 +88,15 @@ func (b *buffer) String() string {
 type clock struct {
 	mu    sync.Mutex
 	added time.Duration
+	still time.Time // when set, real time does not pass
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.still.IsZero() {
+		return c.still.Add(c.added)
+	}
 	return time.Now().Add(c.added)
 }
 
