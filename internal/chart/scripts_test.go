@@ -259,14 +259,19 @@ func TestProbe(t *testing.T) {
 	port := listener.Addr().(*net.TCPAddr).Port
 	p.env = append(p.env, "SOCTALK_PORT_EVENTS="+strconv.Itoa(port), "SOCTALK_PROBE_SECONDS=30")
 	listening := "  sl  local_address rem_address   st\n   0: 00000000:05EB 00000000:0000 0A 00000000:00000000\n"
+	both := listening + "   1: 00000000:05ED 00000000:0000 0A 00000000:00000000\n"
 	other := "  sl  local_address rem_address   st\n   0: 0100007F:05EB 0100007F:9999 01 00000000:00000000\n"
 
-	for _, step := range []struct{ name, reply, table, want string }{
-		{"healthy", "\x05\x00\x00\x00#pong", listening, ""},
-		{"authd gone", "\x05\x00\x00\x00#pong", other, "authd does not listen on port 1515"},
-		{"another service", "HTTP/1.1 ", listening, "remoted does not answer"},
-		{"closed at once", "", listening, "remoted does not answer"},
+	pong := "\x05\x00\x00\x00#pong"
+	for _, step := range []struct{ name, https, reply, table, want string }{
+		{"healthy", "", pong, listening, ""},
+		{"authd gone", "", pong, other, "authd does not listen on port 1515"},
+		{"another service", "", "HTTP/1.1 ", listening, "remoted does not answer"},
+		{"closed at once", "", "", listening, "remoted does not answer"},
+		{"healthy Wazuh 5", "1517", pong, both, ""},
+		{"no HTTPS", "1517", pong, listening, "remoted does not listen on port 1517"},
 	} {
+		p.env = append(p.env, "SOCTALK_PORT_HTTPS="+step.https)
 		p.write("proc/net/tcp", step.table, 0o644)
 		answer <- step.reply
 		out, err := p.run("probe.bash")

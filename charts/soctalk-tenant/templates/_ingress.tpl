@@ -71,10 +71,26 @@ tlsSecret: {{ coalesce $tls1.secretName $tls2.secretName $tls3.secretName "wazuh
 {{- end }}
 {{- end }}
 
+{{/*
+The ports in force, as JSON. Agents of Wazuh 5 speak to 1517 and to nothing
+else, so a manager of 5 or later without that port would serve only old agents;
+a list in the values is taken as it is.
+*/}}
+{{- define "tenant.ports" -}}
+{{- $ports := .Values.ports }}
+{{- if not $ports }}
+{{- $ports = list (dict "name" "events" "port" 1514) (dict "name" "enrollment" "port" 1515) }}
+{{- if ge (include "tenant.major" . | int) 5 }}
+{{- $ports = append $ports (dict "name" "https" "port" 1517) }}
+{{- end }}
+{{- end }}
+{{- toJson $ports }}
+{{- end }}
+
 {{/* The number of a named port, or 0. */}}
 {{- define "tenant.port" -}}
 {{- $name := index . 1 }}{{ $number := 0 }}
-{{- range (index . 0).Values.ports }}{{ if eq .name $name }}{{ $number = .port }}{{ end }}{{ end }}
+{{- range include "tenant.ports" (index . 0) | fromJsonArray }}{{ if eq .name $name }}{{ $number = .port }}{{ end }}{{ end }}
 {{- int64 $number }}
 {{- end }}
 

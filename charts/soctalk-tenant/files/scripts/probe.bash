@@ -6,6 +6,7 @@ set -u
 host=${SOCTALK_PROBE_HOST:-127.0.0.1}
 events=${SOCTALK_PORT_EVENTS:-1514}
 enrollment=${SOCTALK_PORT_ENROLLMENT:-1515}
+https=${SOCTALK_PORT_HTTPS:-}
 root=${ROOT:-}
 
 listens() {
@@ -29,5 +30,10 @@ if [ "$answer" != "#pong" ]; then
 fi
 if ! listens "$enrollment"; then
   echo "authd does not listen on port $enrollment"
+  exit 1
+fi
+# remoted goes on without this port when it cannot use the certificate.
+if [ -n "$https" ] && ! listens "$https"; then
+  echo "remoted does not listen on port $https for agents of Wazuh 5"
   exit 1
 fi
