@@ -2,6 +2,7 @@ package chart
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -102,6 +103,61 @@ func TestSuspendedTenantAdmitsNoAgents(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What counts for a whole namespace is for one that was made for the tenant.
+func TestAdoptedNamespaceIsLeftAlone(t *testing.T) {
+	objects := renderCase(t, cases+"/adopted-namespace")
+	for _, object := range objects {
+		switch object.GetKind() {
+		case "ResourceQuota", "LimitRange":
+			t.Errorf("%s %s is rendered", object.GetKind(), object.GetName())
+		case "Namespace":
+			if got, want := object.GetLabels(), map[string]string{naming.LabelTenant: "acme"}; !maps.Equal(got, want) {
+				t.Errorf("Namespace: labels %v, want %v", got, want)
+			}
+			if got := object.GetAnnotations(); len(got) > 0 {
+				t.Errorf("Namespace: annotations %v, want none", got)
+			}
+		}
+	}
+	strangers := []labels.Set{{"app": "shop"}, {naming.LabelName: "wazuh", naming.LabelComponent: "dashboard"}}
+	policies := typed[networkingv1.NetworkPolicy](t, objects, "NetworkPolicy")
+	for name, policy := range policies {
+		selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)
+		if err != nil || matches(selector, strangers) {
+			t.Errorf("NetworkPolicy %s selects pods that are not ours (%v)", name, err)
+		}
+	}
+	deny := policies[naming.Manager+"-default-deny"].Spec.PodSelector
+	selector, err := metav1.LabelSelectorAsSelector(&deny)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range typed[appsv1.StatefulSet](t, objects, "StatefulSet") {
+		if !selector.Matches(labels.Set(set.Spec.Template.Labels)) {
+			t.Errorf("the pods of %s are not closed", name)
+		}
+	}
+}
+
+// The operator finds what it once made, and removes what it no longer wants, by
+// these two labels. A namespace it leaves alone, but has to find.
+func TestEveryObjectIsFoundByItsLabels(t *testing.T) {
+	golden.Folders(t, cases, func(t *testing.T, folder string) {
+		values := map[string]any{}
+		golden.Read(t, filepath.Join(folder, "values.yaml"), &values)
+		slug, _, _ := unstructured.NestedString(values, "tenant", "slug")
+		for _, object := range renderCase(t, folder) {
+			got := object.GetLabels()
+			if got[naming.LabelTenant] != slug {
+				t.Errorf("%s %s: label %s is %q, want %q", object.GetKind(), object.GetName(), naming.LabelTenant, got[naming.LabelTenant], slug)
+			}
+			if object.GetKind() != "Namespace" && got[naming.LabelManagedBy] != naming.Product {
+				t.Errorf("%s %s: label %s is %q, want %q", object.GetKind(), object.GetName(), naming.LabelManagedBy, got[naming.LabelManagedBy], naming.Product)
+			}
+		}
+	})
 }
 
 // Every volume a container mounts exists, and every volume is mounted.

@@ -13,6 +13,12 @@ ingress.soctalk.io/region: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* Labels all our own pods carry, manager and indexer, and nobody else's. */}}
+{{- define "tenant.podLabels" -}}
+app.kubernetes.io/name: wazuh
+ingress.soctalk.io/tenant: {{ .Values.tenant.slug | quote }}
+{{- end }}
+
 {{/* Labels of the manager's pods when this chart runs them. They never change:
      selectors of a StatefulSet cannot. */}}
 {{- define "tenant.managerLabels" -}}
