@@ -76,6 +76,12 @@ const (
 	// ReasonNamespaceNotOurs: tenant-<slug> exists and belongs to somebody else.
 	ReasonNamespaceNotOurs = "NamespaceNotOurs"
 
+	// ReasonNamespaceTerminating: tenant-<slug> is still being deleted from an earlier life.
+	ReasonNamespaceTerminating = "NamespaceTerminating"
+	// ReasonEdgeAddressShared: another Region has the same edge address and overlapping ports.
+	ReasonEdgeAddressShared = "EdgeAddressShared"
+	// ReasonKindNotInstalled: the cluster lacks a kind the spec needs, such as cert-manager's.
+	ReasonKindNotInstalled = "KindNotInstalled"
 	// ReasonObjectRejected: the API server refuses an object the spec leads to.
 	ReasonObjectRejected = "ObjectRejected"
 
@@ -128,7 +134,7 @@ func Reasons() []string {
 		ReasonReady, ReasonOK, ReasonIdle, ReasonProgressing, ReasonSuspended, ReasonOffboarding, ReasonRetrying,
 		ReasonInvalidSpec, ReasonRegionNotFound, ReasonNoDefaultRegion, ReasonMultipleDefaultRegions,
 		ReasonEdgeNotConfigured, ReasonPortOutOfRange, ReasonHostnameTaken, ReasonPortTaken, ReasonPortsExhausted,
-		ReasonNamespaceNotOurs, ReasonObjectRejected,
+		ReasonNamespaceNotOurs, ReasonNamespaceTerminating, ReasonEdgeAddressShared, ReasonKindNotInstalled, ReasonObjectRejected,
 		ReasonSecretMissing, ReasonSecretUnsound,
 		ReasonCertificateMissing, ReasonCertificateUnreadable, ReasonCertificateWrongName, ReasonCertificateExpired,
 		ReasonWaitingForAddress, ReasonWaitingForEdge,

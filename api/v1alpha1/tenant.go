@@ -111,7 +111,9 @@ type TLSSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	IssuerRef string `json:"issuerRef,omitempty"`
-	// SecretName is the Secret that holds the certificate; empty means wazuh-tls.
+	// SecretName is the Secret that holds the certificate; empty means wazuh-tls. One
+	// that somebody else made is never written to.
+	// +kubebuilder:validation:XValidation:rule="!(self in ['wazuh-authd-secret', 'wazuh-api-credentials', 'wazuh-api-tls'])",message="tls.secretName is the name of another of the tenant's Secrets; choose one of your own, or leave it out for wazuh-tls"
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +optional

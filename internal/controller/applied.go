@@ -3,6 +3,7 @@ package controller
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -42,6 +43,17 @@ func (a *applied) unchanged(want, live *unstructured.Unstructured) bool {
 	defer a.mu.Unlock()
 	have, ok := a.objects[identity(want)]
 	return ok && have == printOf(want, live)
+}
+
+// forget drops what was written into a namespace, and the namespace itself.
+func (a *applied) forget(namespace string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key := range a.objects {
+		if strings.Contains(key, "/"+namespace+"/") || strings.HasSuffix(key, "//"+namespace) {
+			delete(a.objects, key)
+		}
+	}
 }
 
 func printOf(want, live *unstructured.Unstructured) fingerprint {

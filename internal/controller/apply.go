@@ -2,10 +2,13 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,21 +25,27 @@ import (
 
 // apply makes the cluster hold what was decided: the namespace, then the
 // secrets its pods mount, then every object the chart renders; at last it
-// removes what is no longer rendered and gives up claims no longer needed.
+// removes what is no longer rendered and gives up claims no longer needed. An
+// object the API server refuses keeps none of the others from being applied: a
+// change of storage that cannot be made must not stop a certificate's renewal.
 func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired) error {
 	objects, err := r.renderings.of(desired.Placement.Slug, desired.Values)
 	if err != nil {
 		return err
 	}
 	namespaces, rest := split(objects)
+	if err := r.makeNamespace(ctx, in, desired.Placement); err != nil {
+		return err
+	}
 	if err := r.applyAll(ctx, namespaces); err != nil {
 		return err
 	}
 	if err := r.ensureSecrets(ctx, in, desired); err != nil {
 		return err
 	}
-	if err := r.applyAll(ctx, rest); err != nil {
-		return err
+	refused := r.applyAll(ctx, rest)
+	if refused != nil && !isProblem(refused) {
+		return refused
 	}
 	if err := r.prune(ctx, desired.Placement, objects); err != nil {
 		return err
@@ -44,8 +53,31 @@ func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Des
 	if err := r.applyRoute(ctx, in, desired); err != nil {
 		return err
 	}
-	_, err = r.release(ctx, desired.Placement.Slug, desired.Claims)
-	return err
+	if _, err = r.release(ctx, r.cached, desired.Placement.Slug, desired.Claims); err != nil {
+		return err
+	}
+	return refused
+}
+
+// makeNamespace creates the namespace where none was seen. Applying would not
+// tell a namespace that somebody made in this very moment from our own, and mark
+// it as ours to delete.
+func (r *Reconciler) makeNamespace(ctx context.Context, in *plan.Input, place plan.Placement) error {
+	if in.Observed.Namespace.Exists || in.Tenant.Spec.Manager.Attach != nil {
+		return nil
+	}
+	err := r.writer.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name:        place.Namespace,
+		Labels:      map[string]string{naming.LabelTenant: place.Slug, naming.LabelManagedBy: naming.Product},
+		Annotations: map[string]string{naming.AnnotationCreatedBy: naming.Product},
+	}})
+	if apierrors.IsAlreadyExists(err) {
+		return errConflict
+	}
+	if err != nil {
+		return fmt.Errorf("create namespace %q: %w", place.Namespace, err)
+	}
+	return nil
 }
 
 func split(objects []*unstructured.Unstructured) (namespaces, rest []*unstructured.Unstructured) {
@@ -59,21 +91,32 @@ func split(objects []*unstructured.Unstructured) (namespaces, rest []*unstructur
 	return namespaces, rest
 }
 
+// applyAll applies what it can; the error is the first problem, or anything else
+// at once.
 func (r *Reconciler) applyAll(ctx context.Context, objects []*unstructured.Unstructured) error {
+	var refused error
 	for _, object := range objects {
-		if err := r.applyOne(ctx, object); err != nil {
+		err := r.applyOne(ctx, object)
+		if err != nil && !isProblem(err) {
 			return err
 		}
+		if refused == nil {
+			refused = err
+		}
 	}
-	return nil
+	return refused
+}
+
+func isProblem(err error) bool {
+	var problem *plan.Problem
+	return errors.As(err, &problem)
 }
 
 // applyOne writes an object by server-side apply, unless what we own of it is
 // already as we want it: an idle operator writes nothing.
 func (r *Reconciler) applyOne(ctx context.Context, want *unstructured.Unstructured) error {
 	if !r.watches(want) {
-		return fmt.Errorf("%s %s/%s: the cluster has no kind %s; install what provides it (cert-manager for certificates), then restart the operator",
-			want.GetKind(), want.GetNamespace(), want.GetName(), want.GroupVersionKind())
+		return plan.NotInstalled(want.GetKind()+" "+want.GetName(), want.GetKind())
 	}
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(want.GroupVersionKind())

@@ -42,9 +42,11 @@ func (r *Reconciler) claim(ctx context.Context, in *plan.Input, region string, w
 			return false, err
 		}
 		in.Observed.Claims[want.Name] = holder
-		lost = lost || holder.Tenant != in.Tenant.Name
+		if holder.Tenant != in.Tenant.Name {
+			return true, nil // no point in taking the rest of what will not be had whole
+		}
 	}
-	return lost, nil
+	return false, nil
 }
 
 // take creates the claim; the API server stores a name once, so of two tenants
@@ -73,7 +75,12 @@ func (r *Reconciler) take(ctx context.Context, slug, region string, want plan.Cl
 		return plan.Holder{}, fmt.Errorf("read claim %s: %w", want.Name, err)
 	}
 	holder := plan.HolderOf(held)
-	if given := !holder.QuarantinedUntil.IsZero(); !given || holder.Tenant != slug && !holder.Expired(r.options.Now()) {
+	switch {
+	case holder.QuarantinedUntil.IsZero():
+		return holder, nil
+	case holder.Tenant == slug:
+		return r.takeBack(ctx, &held)
+	case !holder.Expired(r.options.Now()):
 		return holder, nil
 	}
 	if err := r.deleteOurs(ctx, &held); err != nil {
@@ -82,15 +89,31 @@ func (r *Reconciler) take(ctx context.Context, slug, region string, want plan.Cl
 	return plan.Holder{}, errConflict // the next turn creates it, or learns who did
 }
 
+// takeBack ends the quarantine of one's own claim in place: deleting and creating
+// it would leave a gap for somebody else.
+func (r *Reconciler) takeBack(ctx context.Context, held *v1alpha1.Claim) (plan.Holder, error) {
+	before := held.DeepCopy()
+	held.Spec.QuarantinedUntil = nil
+	err := r.writer.Patch(ctx, held, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return plan.Holder{}, errConflict
+	}
+	if err != nil {
+		return plan.Holder{}, fmt.Errorf("take claim %s back: %w", held.Name, err)
+	}
+	return plan.HolderOf(*held), nil
+}
+
 // release gives up the tenant's claims that are not to be kept. Those that agents
-// know from outside go into quarantine first.
-func (r *Reconciler) release(ctx context.Context, slug string, keep []plan.Claim) (released []string, err error) {
+// know from outside go into quarantine first. The reader is the cache while the
+// tenant lives, and the API server when it ends: none may be left behind.
+func (r *Reconciler) release(ctx context.Context, reader client.Reader, slug string, keep []plan.Claim) (released []string, err error) {
 	wanted := map[string]bool{}
 	for _, claim := range keep {
 		wanted[claim.Name] = true
 	}
 	var list v1alpha1.ClaimList
-	if err := r.cached.List(ctx, &list, client.MatchingLabels{naming.LabelTenant: slug}); err != nil {
+	if err := reader.List(ctx, &list, client.MatchingLabels{naming.LabelTenant: slug}); err != nil {
 		return nil, fmt.Errorf("list claims of tenant %q: %w", slug, err)
 	}
 	for i, claim := range list.Items {
@@ -106,17 +129,26 @@ func (r *Reconciler) release(ctx context.Context, slug string, keep []plan.Claim
 }
 
 func (r *Reconciler) giveUp(ctx context.Context, claim *v1alpha1.Claim) error {
-	rest, err := r.quarantine(ctx, claim)
+	return giveUp(ctx, r.cached, r.writer, claim, r.options.Now())
+}
+
+// giveUp puts a claim into quarantine, or deletes it where nothing needs to rest.
+func giveUp(ctx context.Context, cached client.Reader, writer writer, claim *v1alpha1.Claim, now time.Time) error {
+	rest, err := quarantine(ctx, cached, claim)
 	if err != nil {
 		return err
 	}
 	if rest <= 0 {
-		return r.deleteOurs(ctx, claim)
+		err := writer.Delete(ctx, claim, client.Preconditions{UID: &claim.UID})
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("release claim %s: %w", claim.Name, err)
+		}
+		return nil
 	}
 	before := claim.DeepCopy()
-	until := metav1.NewTime(r.options.Now().Add(rest))
+	until := metav1.NewTime(now.Add(rest))
 	claim.Spec.QuarantinedUntil = &until
-	err = r.writer.Patch(ctx, claim, client.MergeFrom(before))
+	err = writer.Patch(ctx, claim, client.MergeFrom(before))
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("release claim %s: %w", claim.Name, err)
 	}
@@ -125,9 +157,9 @@ func (r *Reconciler) giveUp(ctx context.Context, claim *v1alpha1.Claim) error {
 
 // quarantine asks the Region the claim belongs to: by its label, so that it is
 // known also when the tenant's spec has moved on.
-func (r *Reconciler) quarantine(ctx context.Context, claim *v1alpha1.Claim) (time.Duration, error) {
+func quarantine(ctx context.Context, cached client.Reader, claim *v1alpha1.Claim) (time.Duration, error) {
 	var region v1alpha1.Region
-	err := r.cached.Get(ctx, types.NamespacedName{Name: claim.Labels[naming.LabelRegion]}, &region)
+	err := cached.Get(ctx, types.NamespacedName{Name: claim.Labels[naming.LabelRegion]}, &region)
 	if apierrors.IsNotFound(err) {
 		return plan.Quarantine(v1alpha1.RegionSpec{}, claim.Spec.Kind), nil
 	}

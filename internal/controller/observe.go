@@ -30,7 +30,10 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	if seen.Namespace, err = r.observeNamespace(ctx, place); err != nil {
 		return seen, err
 	}
-	if !seen.Namespace.Exists || seen.Namespace.Foreign != "" {
+	if seen.Route, err = r.observeRoute(ctx, place.Slug); err != nil {
+		return seen, err
+	}
+	if !seen.Namespace.Exists || seen.Namespace.Foreign != "" || seen.Namespace.Terminating {
 		return seen, nil
 	}
 	if seen.Secret, err = r.observeSecret(ctx, place.Namespace); err != nil {
@@ -43,9 +46,6 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 		seen.CertificateIssue = r.observeIssuing(ctx, place)
 	}
 	if seen.Service, err = r.observeService(ctx, place.Namespace); err != nil {
-		return seen, err
-	}
-	if seen.Route, err = r.observeRoute(ctx, place.Slug); err != nil {
 		return seen, err
 	}
 	if seen.Manager, err = r.observeManager(ctx, tenant, place.Namespace); err != nil {
@@ -67,6 +67,7 @@ func (r *Reconciler) observeNamespace(ctx context.Context, place plan.Placement)
 	return plan.NamespaceState{
 		Exists:      true,
 		CreatedByUs: namespace.Annotations[naming.AnnotationCreatedBy] == naming.Product,
+		Terminating: namespace.DeletionTimestamp != nil,
 		Foreign:     foreign(namespace, place.Slug),
 	}, nil
 }
@@ -74,9 +75,6 @@ func (r *Reconciler) observeNamespace(ctx context.Context, place plan.Placement)
 // foreign says why a namespace may not be used for a tenant; it is empty for a
 // namespace we made, one SocTalk made for the tenant, and one handed to us by label.
 func foreign(namespace corev1.Namespace, slug string) string {
-	if namespace.DeletionTimestamp != nil {
-		return "is still being deleted"
-	}
 	if owner := namespace.Labels[naming.LabelTenant]; owner != "" {
 		if owner == slug {
 			return ""

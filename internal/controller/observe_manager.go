@@ -20,8 +20,12 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
-// apiTimeout bounds one look at a manager, so that a hung one delays nobody else.
-const apiTimeout = 5 * time.Second
+const (
+	// apiTimeout bounds one look at a manager, so that a hung one delays others little.
+	apiTimeout = 5 * time.Second
+	// removalTimeout bounds the deletion of a batch of agents.
+	removalTimeout = 2 * time.Minute
+)
 
 func (r *Reconciler) observeManager(ctx context.Context, tenant v1alpha1.Tenant, namespace string) (plan.ManagerState, error) {
 	var pods corev1.PodList
@@ -158,7 +162,7 @@ func (m *managers) client(slug, version string, trust *tls.Config, credentials *
 		User:     string(credentials.Data[naming.KeyAPIUsername]),
 		Password: wazuh.NewSecret(string(credentials.Data[naming.KeyAPIPassword])),
 		HTTP: &http.Client{
-			Timeout:   apiTimeout,
+			Timeout:   removalTimeout,
 			Transport: &http.Transport{DialContext: m.dial, TLSClientConfig: trust, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute},
 		},
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // offboard removes a tenant, one step a turn. Each step may be repeated; its
@@ -82,8 +83,15 @@ func nextStep(progress *v1alpha1.OffboardingStatus) (step v1alpha1.OffboardingSt
 func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step v1alpha1.OffboardingStep, progress *v1alpha1.OffboardingStatus) (evidence string, done bool, err error) {
 	switch step {
 	case v1alpha1.StepReleaseClaims:
-		released, err := r.release(ctx, tenant.Name, nil)
+		released, err := r.release(ctx, r.direct, tenant.Name, nil)
 		return fmt.Sprintf("released: %s", strings.Join(released, ", ")), err == nil, err
+	}
+	if step == v1alpha1.StepStopRouting {
+		// Whatever became of the namespace, no edge may go on carrying the tenant.
+		gone, err := r.removeRoute(ctx, tenant.Name)
+		if err != nil || !gone {
+			return "", false, err
+		}
 	}
 	var namespace corev1.Namespace
 	err = r.direct.Get(ctx, types.NamespacedName{Name: naming.Namespace(tenant.Name)}, &namespace)
@@ -93,13 +101,12 @@ func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step 
 	if err != nil {
 		return "", false, fmt.Errorf("read namespace %q: %w", naming.Namespace(tenant.Name), err)
 	}
-	// A namespace in deletion is ours to wait for; one that never was ours is left alone.
-	if why := foreign(namespace, tenant.Name); why != "" && namespace.DeletionTimestamp == nil {
+	if why := foreign(namespace, tenant.Name); why != "" {
 		return fmt.Sprintf("namespace %s %s and is left alone", namespace.Name, why), true, nil
 	}
 	switch step {
 	case v1alpha1.StepStopRouting:
-		return r.stopRouting(ctx, tenant.Name, namespace.Name)
+		return r.stopRouting(ctx, namespace.Name)
 	case v1alpha1.StepDeleteRegistrations:
 		return r.deleteRegistrations(ctx, tenant, progress)
 	case v1alpha1.StepRemoveObjects:
@@ -108,19 +115,20 @@ func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step 
 	return "", false, fmt.Errorf("unknown offboarding step %q", step)
 }
 
-// stopRouting removes the route at the edges, which cuts its sessions, and the
-// agents' Service, and with it address and DNS record.
-func (r *Reconciler) stopRouting(ctx context.Context, slug, namespace string) (string, bool, error) {
+// removeRoute takes the tenant off the edges, which cuts its sessions there.
+func (r *Reconciler) removeRoute(ctx context.Context, slug string) (gone bool, err error) {
 	route, err := r.observeRoute(ctx, slug)
-	if err != nil {
-		return "", false, err
+	if err != nil || route == nil {
+		return err == nil, err
 	}
-	if route != nil {
-		return "", false, r.deleteOurs(ctx, route)
-	}
+	return false, r.deleteOurs(ctx, route)
+}
+
+// stopRouting removes the agents' Service, and with it address and DNS record.
+func (r *Reconciler) stopRouting(ctx context.Context, namespace string) (string, bool, error) {
 	service := &unstructured.Unstructured{}
 	service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
-	err = r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, service)
+	err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, service)
 	if apierrors.IsNotFound(err) {
 		return fmt.Sprintf("service %s is gone, and with it address and name", naming.ServiceAgents), true, nil
 	}
@@ -143,25 +151,43 @@ func (r *Reconciler) deleteRegistrations(ctx context.Context, tenant *v1alpha1.T
 	if !there {
 		return "no manager exists, so no registration does", true, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*apiTimeout)
-	defer cancel()
 	api, err := r.api(ctx, *tenant)
 	if err != nil {
 		return "", false, managerTrouble(tenant, err)
 	}
-	deleted, err := api.DeleteAllAgents(ctx)
-	progress.DeletedRegistrations += int32(len(deleted))
+	left, err := deleteSome(ctx, api, progress)
 	if err != nil {
 		return "", false, managerTrouble(tenant, err)
 	}
-	left, err := api.AgentsSummary(ctx)
-	if err != nil {
-		return "", false, managerTrouble(tenant, err)
-	}
-	if left.Total > 0 {
+	if left > 0 {
 		return "", false, nil
 	}
 	return fmt.Sprintf("%d registrations deleted; the manager reports 0", progress.DeletedRegistrations), true, nil
+}
+
+// deleteAtOnce bounds one request: a manager needs a while for each agent.
+const deleteAtOnce = 200
+
+// deleteSome deletes a part of the agents and says how many are left, as the
+// manager lists them.
+func deleteSome(ctx context.Context, api *wazuh.API, progress *v1alpha1.OffboardingStatus) (left int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, removalTimeout)
+	defer cancel()
+	agents, err := api.ListAgents(ctx, wazuh.AgentFilter{})
+	if err != nil || len(agents) == 0 {
+		return 0, err
+	}
+	var ids []string
+	for _, agent := range agents[:min(len(agents), deleteAtOnce)] {
+		ids = append(ids, agent.ID)
+	}
+	deleted, err := api.DeleteAgents(ctx, ids...)
+	progress.DeletedRegistrations += int32(len(deleted))
+	if err != nil {
+		return 0, err
+	}
+	rest, err := api.ListAgents(ctx, wazuh.AgentFilter{})
+	return len(rest), err
 }
 
 func managerTrouble(tenant *v1alpha1.Tenant, err error) error {
@@ -200,8 +226,6 @@ func (r *Reconciler) managerExists(ctx context.Context, tenant *v1alpha1.Tenant)
 // removeObjects deletes the namespace if we made it. One that SocTalk or a
 // person made stays, without our objects.
 func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *corev1.Namespace) (string, bool, error) {
-	r.managers.forget(slug)
-	r.renderings.forget(slug)
 	if namespace.Annotations[naming.AnnotationCreatedBy] == naming.Product {
 		if namespace.DeletionTimestamp != nil {
 			return "", false, nil
@@ -216,19 +240,14 @@ func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *
 	if err := r.prune(ctx, plan.Placement{Slug: slug, Namespace: namespace.Name}, nil); err != nil {
 		return "", false, err
 	}
-	for _, name := range []string{naming.SecretEnrollment, naming.SecretTLS, naming.SecretAPI, naming.SecretAPITLS} {
-		held, err := r.readSecret(ctx, namespace.Name, name)
-		if err != nil {
-			return "", false, err
-		}
-		if held == nil || held.Labels[naming.LabelManagedBy] != naming.Product {
-			continue
-		}
-		if err := r.deleteOurs(ctx, held); err != nil {
-			return "", false, err
-		}
+	left, err := r.removeData(ctx, slug, namespace.Name)
+	if err != nil || left > 0 {
+		return "", false, err
 	}
-	return fmt.Sprintf("our objects are gone; namespace %s was not made by us and stays", namespace.Name), true, nil
+	if err := r.unlabel(ctx, namespace.Name); err != nil {
+		return "", false, err
+	}
+	return fmt.Sprintf("our objects, secrets and volumes are gone; namespace %s was not made by us and stays", namespace.Name), true, nil
 }
 
 func (r *Reconciler) reportOffboarding(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus, stepErr error) error {
@@ -239,6 +258,9 @@ func (r *Reconciler) reportOffboarding(ctx context.Context, tenant *v1alpha1.Ten
 }
 
 func (r *Reconciler) letGo(ctx context.Context, tenant *v1alpha1.Tenant) error {
+	r.managers.forget(tenant.Name)
+	r.renderings.forget(tenant.Name)
+	r.applied.forget(naming.Namespace(tenant.Name))
 	before := tenant.DeepCopy()
 	controllerutil.RemoveFinalizer(tenant, naming.Finalizer)
 	err := r.writer.Patch(ctx, tenant, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))

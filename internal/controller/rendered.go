@@ -2,12 +2,12 @@ package controller
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/soctalk/soctalk-ingress/internal/chart"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 // renderings keeps what was last rendered for each tenant. Rendering costs some
@@ -35,7 +35,8 @@ func (r *renderings) of(slug string, values map[string]any) ([]*unstructured.Uns
 	}
 	objects, err := chart.Render(values, chart.Options{})
 	if err != nil {
-		return nil, fmt.Errorf("render the tenant chart for %q: %w", slug, err)
+		// The values come from the spec, so what the chart refuses a person must change.
+		return nil, plan.Rejected("the tenant chart's values", err.Error())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/internal/ca"
+	"github.com/soctalk/soctalk-ingress/internal/cert"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/secret"
@@ -55,6 +56,9 @@ func (r *Reconciler) ensureAPISecrets(ctx context.Context, place plan.Placement,
 	}); err != nil {
 		return err
 	}
+	if err := r.renameAPIUser(ctx, place, user); err != nil {
+		return err
+	}
 	return r.ensureOnce(ctx, place, naming.SecretAPITLS, func() (map[string][]byte, error) {
 		authority, err := r.authority(ctx)
 		if err != nil {
@@ -63,6 +67,57 @@ func (r *Reconciler) ensureAPISecrets(ctx context.Context, place plan.Placement,
 		pair, err := authority.Issue([]string{naming.APIHost(place.Slug)}, apiCertificateLifetime, r.options.Now())
 		return tlsData(pair, authority.CertPEM), err
 	})
+}
+
+// renameAPIUser follows a change of Wazuh's major version, which changes the user
+// its image knows; the password stays. The pod that the new version starts reads it.
+func (r *Reconciler) renameAPIUser(ctx context.Context, place plan.Placement, user string) error {
+	held, err := r.readSecret(ctx, place.Namespace, naming.SecretAPI)
+	if err != nil || held == nil || string(held.Data[naming.KeyAPIUsername]) == user || held.Labels[naming.LabelManagedBy] != naming.Product {
+		return err
+	}
+	held.Data[naming.KeyAPIUsername] = []byte(user)
+	return r.updateSecret(ctx, held)
+}
+
+// updateSecret writes what was read and changed. It carries the resourceVersion
+// we read, so that two operators never mix halves.
+func (r *Reconciler) updateSecret(ctx context.Context, held *corev1.Secret) error {
+	err := r.writer.Update(ctx, held)
+	if apierrors.IsConflict(err) {
+		return errConflict
+	}
+	if err != nil {
+		return fmt.Errorf("write secret %s/%s: %w", held.Namespace, held.Name, err)
+	}
+	return nil
+}
+
+// renewHeld renews a certificate of the built-in authority for the names it has.
+// It serves a tenant whose spec is wrong for now: what runs must not expire
+// because of a typing error.
+func (r *Reconciler) renewHeld(ctx context.Context, slug, name string) error {
+	held, err := r.readSecret(ctx, naming.Namespace(slug), name)
+	if err != nil || held == nil || held.Labels[naming.LabelManagedBy] != naming.Product || held.Labels[naming.LabelTenant] != slug {
+		return err
+	}
+	info := cert.Inspect(held.Data[naming.KeyTLSCert], held.Data[naming.KeyTLSKey])
+	if info.Problem != "" || len(info.DNSNames) == 0 || !cert.RenewalDue(info, r.options.Now()) {
+		return nil
+	}
+	authority, err := r.authority(ctx)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(held.Data[naming.KeyTLSCA], authority.CertPEM) {
+		return nil // signed by somebody else
+	}
+	pair, err := authority.Issue(info.DNSNames, ca.LeafLifetime, r.options.Now())
+	if err != nil {
+		return err
+	}
+	held.Data = tlsData(pair, authority.CertPEM)
+	return r.updateSecret(ctx, held)
 }
 
 // ensureOnce creates a Secret if there is none. Losing the race to create it is
@@ -138,19 +193,14 @@ func (r *Reconciler) writeTLS(ctx context.Context, place plan.Placement, data ma
 	if held == nil {
 		return r.ensureOnce(ctx, place, place.TLSSecret, func() (map[string][]byte, error) { return data, nil })
 	}
+	if held.Labels[naming.LabelManagedBy] != naming.Product {
+		return nil // somebody else's certificate; CertificateReady says whether it serves
+	}
 	if sameData(held.Data, data) {
 		return nil
 	}
 	held.Data = data
-	// An update carries the resourceVersion we read, so two operators never mix halves.
-	err = r.writer.Update(ctx, held)
-	if apierrors.IsConflict(err) {
-		return errConflict
-	}
-	if err != nil {
-		return fmt.Errorf("write secret %s/%s: %w", place.Namespace, place.TLSSecret, err)
-	}
-	return nil
+	return r.updateSecret(ctx, held)
 }
 
 // authority loads the built-in authority, making it on first use.

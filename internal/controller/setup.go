@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -90,10 +92,12 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 	if options.Poll == 0 {
 		options.Poll = 30 * time.Second
 	}
+	counted := &countingWriter{Client: mgr.GetClient()}
 	r := &Reconciler{
 		cached:     mgr.GetClient(),
 		direct:     mgr.GetAPIReader(),
-		writer:     mgr.GetClient(),
+		writer:     counted,
+		writes:     &counted.sent,
 		events:     mgr.GetEventRecorder(naming.Product),
 		kinds:      kinds,
 		options:    options,
@@ -108,9 +112,16 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 	if err := regions.watch(mgr); err != nil {
 		return err
 	}
-	claims := &ClaimReconciler{cached: mgr.GetClient(), writer: mgr.GetClient(), now: options.Now}
+	claims := &ClaimReconciler{cached: mgr.GetClient(), direct: mgr.GetAPIReader(), writer: mgr.GetClient(), now: options.Now}
 	return claims.watch(mgr)
 }
+
+// Pauses between attempts after an error. The last one is short enough that after
+// an outage every tenant is looked at within a minute.
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = time.Minute
+)
 
 // writer is the part of a client that writes.
 type writer interface {
@@ -128,7 +139,9 @@ type Reconciler struct {
 	events events.EventRecorder
 	kinds  []schema.GroupVersionKind
 
-	options    Options
+	options Options
+	// writes counts what was sent; a turn that sent nothing need not look again.
+	writes     *atomic.Int64
 	renderings *renderings
 	applied    *applied
 	managers   *managers
@@ -142,7 +155,10 @@ func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionK
 		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.allTenants), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Route{}, handler.EnqueueRequestsFromMapFunc(tenantOf)).
 		Watches(&v1alpha1.Claim{}, handler.EnqueueRequestsFromMapFunc(r.tenantsWaitingForClaim), builder.WithPredicates(deletions())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 8})
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: 8,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		})
 	for _, gvk := range kinds {
 		if gvk.Kind == "Secret" {
 			continue
@@ -175,10 +191,11 @@ func (r *Reconciler) allTenants(ctx context.Context, _ client.Object) []reconcil
 	return r.tenantsWhere(ctx, func(v1alpha1.Tenant) bool { return true })
 }
 
-// tenantsWaitingForClaim wakes the tenants that lost a race when a claim is freed.
-func (r *Reconciler) tenantsWaitingForClaim(ctx context.Context, _ client.Object) []reconcile.Request {
+// tenantsWaitingForClaim wakes, when a claim is gone, the tenants that lost a race
+// for one, and the tenant that held it: somebody may have deleted it by hand.
+func (r *Reconciler) tenantsWaitingForClaim(ctx context.Context, claim client.Object) []reconcile.Request {
 	return r.tenantsWhere(ctx, func(tenant v1alpha1.Tenant) bool {
-		return !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionClaimsHeld)
+		return tenant.Name == claim.GetLabels()[naming.LabelTenant] || !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionClaimsHeld)
 	})
 }
 

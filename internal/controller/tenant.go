@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -17,14 +18,15 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
-// waitingPoll wakes a tenant that waits for something no watch tells of: a DNS
-// answer, a manager's API.
-const waitingPoll = 2 * time.Second
+// Pauses before looking again at a tenant that waits for something no watch tells
+// of: a DNS answer, a manager's API. They grow with the time it has been waiting.
+const (
+	waitingPoll     = 2 * time.Second
+	longWaitingPoll = time.Minute
+)
 
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants/status,verbs=patch
-// +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants/finalizers,verbs=update
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update
 
 // Reconcile brings one tenant closer to its spec and says how far it came.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
@@ -32,6 +34,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.cached.Get(ctx, request.NamespacedName, &tenant); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	result, err := r.turn(ctx, request, tenant)
+	if errors.Is(err, errConflict) {
+		return ctrl.Result{RequeueAfter: conflictPause}, nil
+	}
+	return result, err
+}
+
+// conflictPause lets the cache catch up with what made us wrong.
+const conflictPause = 20 * time.Millisecond
+
+func (r *Reconciler) turn(ctx context.Context, request ctrl.Request, tenant v1alpha1.Tenant) (ctrl.Result, error) {
 	if tenant.DeletionTimestamp != nil {
 		return r.offboard(ctx, request)
 	}
@@ -44,7 +57,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	desired, err := r.reach(ctx, &in)
 	if errors.Is(err, errConflict) {
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+		return ctrl.Result{}, err
 	}
 	return r.report(ctx, in, plan.Outcome{Desired: desired, Err: err})
 }
@@ -53,15 +66,31 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // failed, so that the report can describe it.
 func (r *Reconciler) reach(ctx context.Context, in *plan.Input) (plan.Desired, error) {
 	desired, err := r.decide(ctx, in)
+	if isProblem(err) {
+		// What runs under the last good spec goes on running, its certificate too.
+		return plan.Desired{}, errors.Join(err, r.renewHeld(ctx, in.Tenant.Name, tlsSecret(in.Tenant)))
+	}
 	if err != nil {
 		return plan.Desired{}, err
 	}
-	if err := r.apply(ctx, in, desired); err != nil {
-		return desired, err
+	wrote := r.writes.Load()
+	refused := r.apply(ctx, in, desired)
+	if refused != nil && !isProblem(refused) {
+		return desired, refused
+	}
+	if r.writes.Load() == wrote {
+		return desired, refused // nothing was written, so what was seen still holds
 	}
 	// Look again: the report speaks of what is there now.
 	in.Observed, err = r.observe(ctx, in.Tenant, desired.Placement, in.Observed.Claims)
-	return desired, err
+	return desired, errors.Join(refused, err)
+}
+
+func tlsSecret(tenant v1alpha1.Tenant) string {
+	if name := tenant.Spec.WazuhIngress.TLS.SecretName; name != "" {
+		return name
+	}
+	return naming.SecretTLS
 }
 
 // decide plans, claims, and plans again when another tenant was faster.
@@ -123,15 +152,28 @@ func (r *Reconciler) report(ctx context.Context, in plan.Input, outcome plan.Out
 	}
 	var problem *plan.Problem
 	switch {
+	case errors.As(outcome.Err, &problem) && problem.Waiting():
+		return ctrl.Result{RequeueAfter: r.pause(in, status)}, nil
 	case errors.As(outcome.Err, &problem):
-		// A person must act; a watch on the spec, the Region or a claim wakes us.
-		return ctrl.Result{}, nil
+		// A person must act. Watches on spec, Region and claims wake us; the slow
+		// timer is for what they do not tell, such as a label on a foreign namespace.
+		return ctrl.Result{RequeueAfter: r.options.Poll}, nil
 	case outcome.Err != nil:
 		return ctrl.Result{}, outcome.Err
 	case plan.Settled(status):
 		return ctrl.Result{RequeueAfter: r.options.Poll}, nil
 	}
-	return ctrl.Result{RequeueAfter: waitingPoll}, nil
+	return ctrl.Result{RequeueAfter: r.pause(in, status)}, nil
+}
+
+// pause is a tenth of the time the tenant has been waiting, within bounds: quick
+// while somebody watches a new tenant come up, easy on everybody afterwards.
+func (r *Reconciler) pause(in plan.Input, status v1alpha1.TenantStatus) time.Duration {
+	since := in.Tenant.CreationTimestamp.Time
+	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil {
+		since = ready.LastTransitionTime.Time
+	}
+	return min(max(waitingPoll, in.Now.Sub(since)/10), longWaitingPoll)
 }
 
 func (r *Reconciler) patchStatus(ctx context.Context, tenant v1alpha1.Tenant, status v1alpha1.TenantStatus) error {
@@ -141,9 +183,12 @@ func (r *Reconciler) patchStatus(ctx context.Context, tenant v1alpha1.Tenant, st
 	before := tenant.DeepCopy()
 	after := tenant.DeepCopy()
 	after.Status = status
-	err := r.writer.Status().Patch(ctx, after, client.MergeFrom(before))
+	err := r.writer.Status().Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if apierrors.IsNotFound(err) {
 		return nil // gone while we looked
+	}
+	if apierrors.IsConflict(err) {
+		return errConflict // what we compared with was not the latest
 	}
 	if err != nil {
 		return fmt.Errorf("write status of tenant %q: %w", tenant.Name, err)

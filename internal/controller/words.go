@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 )
@@ -22,6 +23,10 @@ func words(err error) string {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer in time"
+	}
+	var certificate x509.CertificateInvalidError
+	if errors.As(err, &certificate) && certificate.Reason == x509.Expired {
+		return "the certificate of the manager's API has expired, or is not valid yet"
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {

@@ -22,7 +22,8 @@ func class(reason string) reasonClass {
 		return classFine
 	case v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonRegionNotFound, v1alpha1.ReasonNoDefaultRegion,
 		v1alpha1.ReasonMultipleDefaultRegions, v1alpha1.ReasonEdgeNotConfigured, v1alpha1.ReasonPortOutOfRange,
-		v1alpha1.ReasonHostnameTaken, v1alpha1.ReasonPortTaken, v1alpha1.ReasonNamespaceNotOurs, v1alpha1.ReasonObjectRejected,
+		v1alpha1.ReasonHostnameTaken, v1alpha1.ReasonPortTaken, v1alpha1.ReasonNamespaceNotOurs, v1alpha1.ReasonEdgeAddressShared,
+		v1alpha1.ReasonKindNotInstalled, v1alpha1.ReasonObjectRejected,
 		v1alpha1.ReasonSecretUnsound, v1alpha1.ReasonManagerRefusesCredentials:
 		return classInvalid
 	}

@@ -19,6 +19,8 @@ type scenario struct {
 	Error string `json:"error,omitempty"`
 	// Rejected is what the API server said of an object it refused.
 	Rejected string `json:"rejected,omitempty"`
+	// NotInstalled is a kind the cluster turned out not to know.
+	NotInstalled string `json:"notInstalled,omitempty"`
 }
 
 // verdict is the content of a want.yaml.
@@ -71,6 +73,9 @@ func decide(t *testing.T, folder string) verdict {
 	}
 	if given.Rejected != "" {
 		outcome.Err = Rejected("StatefulSet wazuh-manager", given.Rejected)
+	}
+	if given.NotInstalled != "" {
+		outcome.Err = NotInstalled(given.NotInstalled+" wazuh-tls", given.NotInstalled)
 	}
 	got.Status = Report(given.Input, outcome)
 	after, err := json.Marshal(given)

@@ -95,8 +95,38 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 			place.Strategy = v1alpha1.CertificateACME
 		}
 	}
-	return place, checkPlacement(tenant, place)
+	if err := checkPlacement(tenant, place); err != nil {
+		return Placement{}, err
+	}
+	return place, checkEdgeAlone(place, regions)
 }
+
+// checkEdgeAlone: a port is claimed per Region, so two Regions must not offer the
+// same port of the same address.
+func checkEdgeAlone(place Placement, regions []v1alpha1.Region) error {
+	if place.Mode != v1alpha1.ModeEdgeHAProxy {
+		return nil
+	}
+	own := place.RegionSpec.Edge
+	for _, region := range regions {
+		edge := region.Spec.Edge
+		if region.Name == place.Region || edge == nil || edge.Ports.First > own.Ports.Last || edge.Ports.Last < own.Ports.First {
+			continue
+		}
+		for _, address := range edge.Addresses {
+			if slices.Contains(own.Addresses, address) {
+				return &Problem{
+					Reason: v1alpha1.ReasonEdgeAddressShared, Field: "spec.region", Value: place.Region,
+					Remedy: fmt.Sprintf("Region %q has the edge address %s too, with ports that overlap; give each Region an address or a range of ports of its own", region.Name, address),
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// maxName is how long the name of an object, such as a claim, may be.
+const maxName = 253
 
 func pickRegion(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (v1alpha1.Region, error) {
 	var defaults, all []string
@@ -108,6 +138,11 @@ func pickRegion(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (v1alpha1.Reg
 		}
 		if region.Name == tenant.Spec.Region || tenant.Spec.Region == "" && region.Spec.Default {
 			chosen = &regions[i]
+		}
+		if tenant.Spec.Region == "" && region.Name == tenant.Status.Region {
+			// Placed once, a tenant stays: moving the mark to another Region must not
+			// give hundreds of customers another hostname.
+			return region, nil
 		}
 	}
 	sort.Strings(all)
@@ -157,8 +192,12 @@ func checkSpec(tenant v1alpha1.Tenant) error {
 }
 
 func checkPlacement(tenant v1alpha1.Tenant, place Placement) error {
-	if len(place.Hostname) > 253 {
-		return invalid("spec.wazuhIngress.hostname", place.Hostname, "a DNS name has 253 characters at most; set a shorter hostname")
+	if len(naming.HostClaim(place.Hostname)) > maxName {
+		return invalid("spec.wazuhIngress.hostname", place.Hostname, fmt.Sprintf("the hostname has %d characters and may have %d; set a shorter one", len(place.Hostname), maxName-len(naming.HostClaim(""))))
+	}
+	switch place.TLSSecret {
+	case naming.SecretEnrollment, naming.SecretAPI, naming.SecretAPITLS:
+		return invalid("spec.wazuhIngress.tls.secretName", place.TLSSecret, "this is another of the tenant's Secrets; choose a name of your own, or leave it out for "+naming.SecretTLS)
 	}
 	if place.Strategy == v1alpha1.CertificateWildcard && !coveredByWildcard(place.Hostname, place.RegionSpec.Domain) {
 		return invalid("spec.wazuhIngress.hostname", place.Hostname, fmt.Sprintf("the Region serves the wildcard certificate *.%s, which covers exactly one label; use <label>.%s, or name an issuer in spec.wazuhIngress.tls.issuerRef", place.RegionSpec.Domain, place.RegionSpec.Domain))

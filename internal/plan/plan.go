@@ -72,6 +72,8 @@ type NamespaceState struct {
 	Exists bool `json:"exists,omitempty"`
 	// CreatedByUs is true when this product made the namespace, and may delete it.
 	CreatedByUs bool `json:"createdByUs,omitempty"`
+	// Terminating is true while the namespace is being deleted.
+	Terminating bool `json:"terminating,omitempty"`
 	// Foreign says why the namespace cannot be used; empty when it can.
 	Foreign string `json:"foreign,omitempty"`
 }
@@ -171,8 +173,8 @@ func Tenant(in Input) (Desired, error) {
 	if err != nil {
 		return Desired{}, err
 	}
-	if in.Observed.Namespace.Foreign != "" {
-		return Desired{}, namespaceNotOurs(place, in.Observed.Namespace.Foreign)
+	if err := checkNamespace(in, place); err != nil {
+		return Desired{}, err
 	}
 	place.EdgePorts, err = assignPorts(in, place)
 	if err != nil {

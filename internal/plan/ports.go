@@ -120,11 +120,13 @@ func assignSlot(in Input, place Placement) (*int32, error) {
 }
 
 func ownSlot(in Input, place Placement) (int32, bool) {
+	own, found := int32(maxSlots), false
 	for name, held := range in.Observed.Claims {
 		slot, ok := naming.SlotOf(name, place.Region)
-		if ok && held.Tenant == place.Slug {
-			return slot, true
+		if ok && held.Tenant == place.Slug && slot < own {
+			// The lowest, so that a race that left two does not make the route jump.
+			own, found = slot, true
 		}
 	}
-	return 0, false
+	return own, found
 }

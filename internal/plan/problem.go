@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 )
@@ -26,6 +27,25 @@ func invalid(field, value, remedy string) *Problem {
 	return &Problem{Reason: v1alpha1.ReasonInvalidSpec, Field: field, Value: value, Remedy: remedy}
 }
 
+// checkNamespace judges tenant-<slug> before anything is put into it.
+func checkNamespace(in Input, place Placement) error {
+	switch seen := in.Observed.Namespace; {
+	case seen.Foreign != "":
+		return namespaceNotOurs(place, seen.Foreign)
+	case seen.Terminating:
+		return &Problem{
+			Reason: v1alpha1.ReasonNamespaceTerminating, Field: "metadata.name", Value: place.Slug,
+			Remedy: fmt.Sprintf("namespace %q is still being deleted from an earlier tenant; this one goes on when it is gone", place.Namespace),
+		}
+	case !seen.Exists && in.Tenant.Spec.Manager.Attach != nil:
+		return &Problem{
+			Reason: v1alpha1.ReasonManagerNotFound, Field: "spec.manager.attach", Value: place.Namespace,
+			Remedy: "the namespace of the manager to attach to does not exist; start the manager there, or let the operator deploy one",
+		}
+	}
+	return nil
+}
+
 func namespaceNotOurs(place Placement, why string) *Problem {
 	return &Problem{
 		Reason: v1alpha1.ReasonNamespaceNotOurs, Field: "metadata.name", Value: place.Slug,
@@ -33,10 +53,28 @@ func namespaceNotOurs(place Placement, why string) *Problem {
 	}
 }
 
+// NotInstalled is the problem of an object whose kind the cluster does not know.
+func NotInstalled(object, kind string) *Problem {
+	return &Problem{
+		Reason: v1alpha1.ReasonKindNotInstalled, Field: "spec", Value: object,
+		Remedy: fmt.Sprintf("the cluster has no kind %s; install what provides it (cert-manager for certificates) and restart the operator, or choose a Region's certificates.strategy built-in-ca", kind),
+	}
+}
+
+// Waiting is true for a problem that passes without anybody changing the spec.
+func (p *Problem) Waiting() bool { return class(p.Reason) == classWaiting }
+
+// maxWhy keeps the API server's words, which can quote whole objects, readable in
+// a condition and within the size of an event.
+const maxWhy = 300
+
 // Rejected is the problem of an object the API server refuses for what is in it,
 // such as a change of a field that cannot change (a StatefulSet's storage, a
 // Service's loadBalancerClass). Trying again would be refused again.
 func Rejected(object, why string) *Problem {
+	if len(why) > maxWhy {
+		why = strings.ToValidUTF8(why[:maxWhy], "") + "…"
+	}
 	return &Problem{
 		Reason: v1alpha1.ReasonObjectRejected, Field: "spec", Value: object,
 		Remedy: "the API server refuses it: " + why + "; take the change back, or remove the object by hand if it may be made anew",

@@ -1,0 +1,62 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;delete
+
+// removeData deletes, in a namespace that stays, the secrets we made and the
+// manager's volume: a later tenant of the same name must not find the keys of the
+// former one's agents. It says how many are still there.
+func (r *Reconciler) removeData(ctx context.Context, slug, namespace string) (left int, err error) {
+	var secrets corev1.SecretList
+	if err := r.direct.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{
+		naming.LabelTenant: slug, naming.LabelManagedBy: naming.Product,
+	}); err != nil {
+		return 0, fmt.Errorf("list secrets in %q: %w", namespace, err)
+	}
+	var claims corev1.PersistentVolumeClaimList
+	if err := r.direct.List(ctx, &claims, client.InNamespace(namespace)); err != nil {
+		return 0, fmt.Errorf("list volume claims in %q: %w", namespace, err)
+	}
+	var objects []client.Object
+	for i := range secrets.Items {
+		objects = append(objects, &secrets.Items[i])
+	}
+	for i, claim := range claims.Items {
+		// A StatefulSet names its claims <template>-<set>-<ordinal>.
+		if strings.HasSuffix(claim.Name, "-"+naming.Manager+"-0") {
+			objects = append(objects, &claims.Items[i])
+		}
+	}
+	for _, object := range objects {
+		if object.GetDeletionTimestamp() != nil {
+			continue // a claim waits for its pod
+		}
+		if err := r.deleteOurs(ctx, object); err != nil {
+			return 0, err
+		}
+	}
+	return len(objects), nil
+}
+
+// unlabel gives up every field we set on a namespace that stays: applying an
+// empty wish removes what only we wished for.
+func (r *Reconciler) unlabel(ctx context.Context, name string) error {
+	nothing := &unstructured.Unstructured{}
+	nothing.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	nothing.SetName(name)
+	if err := r.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(nothing), client.FieldOwner(naming.Product), client.ForceOwnership); err != nil {
+		return fmt.Errorf("take our labels off namespace %q: %w", name, err)
+	}
+	return nil
+}
