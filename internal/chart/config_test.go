@@ -103,6 +103,8 @@ func TestManagerConfiguration(t *testing.T) {
 			"ossec_config/auth/force/after_registration_time": "1h",
 			"ossec_config/vulnerability-detection/enabled":    "no",
 			"ossec_config/indexer/enabled":                    "no",
+			"ossec_config/remote/ipv6":                        "(absent)",
+			"ossec_config/auth/ipv6":                          "(absent)",
 			"ossec_config/ruleset/list":                       "etc/lists/audit-keys,etc/lists/amazon/aws-eventnames,etc/lists/security-eventchannel,etc/lists/malicious-ioc/malware-hashes,etc/lists/malicious-ioc/malicious-ip,etc/lists/malicious-ioc/malicious-domains",
 		}),
 		"wazuh-4.3": with(common4, map[string]string{
@@ -116,6 +118,17 @@ func TestManagerConfiguration(t *testing.T) {
 		"indexer": with(common4, map[string]string{
 			"ossec_config/vulnerability-detection/enabled": "yes",
 			"ossec_config/indexer/hosts/host":              "https://wazuh-indexer.tenant-acme.svc:9200",
+		}),
+		"ipv6": with(common4, map[string]string{
+			"ossec_config/remote/ipv6": "yes",
+			"ossec_config/auth/ipv6":   "yes",
+		}),
+		"wazuh-5-ipv6": with(common5, map[string]string{
+			"wazuh_config/remote/https/bind_addr":  "::",
+			"wazuh_config/remote/https/dual_stack": "yes",
+			"wazuh_config/remote/legacy/ipv6":      "yes",
+			"wazuh_config/remote/legacy/local_ip":  "::",
+			"wazuh_config/auth/ipv6":               "yes",
 		}),
 		"wazuh-5": with(common5, map[string]string{
 			"wazuh_config/remote/https/bind_addr": "0.0.0.0",

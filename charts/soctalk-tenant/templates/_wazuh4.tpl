@@ -31,6 +31,9 @@ once and on lines of their own.
     <connection>secure</connection>
     <port>{{ include "tenant.port" (list . "events") }}</port>
     <protocol>tcp</protocol>
+    {{- if .Values.manager.ipv6 }}
+    <ipv6>yes</ipv6>
+    {{- end }}
     <queue_size>131072</queue_size>
   </remote>
 
@@ -39,6 +42,9 @@ once and on lines of their own.
   <auth>
     <disabled>no</disabled>
     <port>{{ include "tenant.port" (list . "enrollment") }}</port>
+    {{- if .Values.manager.ipv6 }}
+    <ipv6>yes</ipv6>
+    {{- end }}
     <use_source_ip>no</use_source_ip>
     <force>
       <enabled>{{ ternary "yes" "no" $force.enabled }}</enabled>

@@ -8,6 +8,7 @@ after they gave up root, from copies the start scripts make.
 {{- $indexer := include "tenant.indexerURL" . }}
 {{- $https := include "tenant.port" (list . "https") | int }}
 {{- $force := .Values.enrollment.force }}
+{{- $any := ternary "::" "0.0.0.0" .Values.manager.ipv6 }}
 <wazuh_config>
   <global>
     <agents_disconnection_time>{{ .Values.manager.disconnectionTime }}</agents_disconnection_time>
@@ -20,7 +21,10 @@ after they gave up root, from copies the start scripts make.
   <remote>
     <https>
       <port>{{ ternary $https 1517 (gt $https 0) }}</port>
-      <bind_addr>{{ ternary "0.0.0.0" "127.0.0.1" (gt $https 0) }}</bind_addr>
+      <bind_addr>{{ ternary $any "127.0.0.1" (gt $https 0) }}</bind_addr>
+      {{- if .Values.manager.ipv6 }}
+      <dual_stack>yes</dual_stack>
+      {{- end }}
       <global_prefix>/wazuh-manager/</global_prefix>
       <certificate>etc/certs/remoted.pem</certificate>
       <key>etc/certs/remoted-key.pem</key>
@@ -29,7 +33,10 @@ after they gave up root, from copies the start scripts make.
       <enabled>yes</enabled>
       <port>{{ include "tenant.port" (list . "events") }}</port>
       <protocol>tcp</protocol>
-      <local_ip>0.0.0.0</local_ip>
+      {{- if .Values.manager.ipv6 }}
+      <ipv6>yes</ipv6>
+      {{- end }}
+      <local_ip>{{ $any }}</local_ip>
       <queue_size>131072</queue_size>
     </legacy>
     <agents>
@@ -58,6 +65,9 @@ after they gave up root, from copies the start scripts make.
   <auth>
     <disabled>no</disabled>
     <port>{{ include "tenant.port" (list . "enrollment") }}</port>
+    {{- if .Values.manager.ipv6 }}
+    <ipv6>yes</ipv6>
+    {{- end }}
     <use_source_ip>no</use_source_ip>
     <purge>yes</purge>
     <use_password>yes</use_password>
