@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
@@ -57,7 +59,7 @@ func TestOffboardingGoesOnWhereItStopped(t *testing.T) {
 		}
 		return err != nil, nil
 	})
-	if len(records) > 1 && !strings.Contains(records[1].Evidence, "2 registrations deleted") {
+	if len(records) < 2 || !strings.Contains(records[1].Evidence, "2 registrations deleted") {
 		t.Errorf("the deletion of two registrations is not on record: %+v", records)
 	}
 }
@@ -136,14 +138,32 @@ func TestANamespaceThatWasNotOursStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), namespace) })
-	create(t, l, "guest", v1alpha1.TenantSpec{})
+	// A Secret name of the tenant's own must go too.
+	create(t, l, "guest", v1alpha1.TenantSpec{WazuhIngress: v1alpha1.WazuhIngress{TLS: v1alpha1.TLSSpec{SecretName: "guest-certificate"}}})
 	becomesReady(t, l, "guest")
 	if err := l.Client.Delete(t.Context(), get(t, l, "guest")); err != nil {
 		t.Fatal(err)
 	}
 	gone(t, l, &v1alpha1.Tenant{}, types.NamespacedName{Name: "guest"})
-	if !exists(t, l.Client, namespace.Name) {
-		t.Error("SocTalk's namespace was deleted")
+	var left corev1.Namespace
+	if err := l.Client.Get(t.Context(), types.NamespacedName{Name: namespace.Name}, &left); err != nil {
+		t.Fatalf("SocTalk's namespace was deleted: %v", err)
+	}
+	for label := range left.Labels {
+		if strings.Contains(label, "soctalk.io") || strings.Contains(label, "pod-security") {
+			t.Errorf("our label %s stays on the namespace", label)
+		}
+	}
+	var volumes corev1.PersistentVolumeClaimList
+	var secrets corev1.SecretList
+	if err := errors.Join(l.Client.List(t.Context(), &volumes, client.InNamespace(namespace.Name)), l.Client.List(t.Context(), &secrets, client.InNamespace(namespace.Name))); err != nil {
+		t.Fatal(err)
+	}
+	if len(volumes.Items) > 0 {
+		t.Error("the volume with the former tenant's keys stays")
+	}
+	for _, secret := range secrets.Items {
+		t.Errorf("secret %s stays", secret.Name)
 	}
 	gone(t, l, &corev1.Service{}, types.NamespacedName{Namespace: namespace.Name, Name: naming.ServiceAgents})
 	gone(t, l, &corev1.Secret{}, types.NamespacedName{Namespace: namespace.Name, Name: naming.SecretEnrollment})
@@ -183,4 +203,27 @@ func TestAHostnameRests(t *testing.T) {
 	if claim.Spec.Tenant != "former" || claim.Spec.QuarantinedUntil != nil {
 		t.Errorf("the claim is %+v", claim.Spec)
 	}
+}
+
+// Somebody removed the finalizer by hand: the claims of a tenant that is gone do
+// not keep its name from others for ever.
+func TestClaimsOfAVanishedTenantAreFreed(t *testing.T) {
+	l := installation(t)
+	const name = "vanished." + domain
+	create(t, l, "vanishing", v1alpha1.TenantSpec{WazuhIngress: v1alpha1.WazuhIngress{Hostname: name}})
+	becomesReady(t, l, "vanishing")
+	if err := l.StopOperator(); err != nil {
+		t.Fatal(err)
+	}
+	tenant := get(t, l, "vanishing")
+	before := tenant.DeepCopy()
+	tenant.Finalizers = nil
+	if err := errors.Join(l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)), l.Client.Delete(t.Context(), tenant)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.StartOperator(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, l, &v1alpha1.Claim{}, types.NamespacedName{Name: naming.HostClaim(name)})
+	_ = l.Client.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.Namespace("vanishing")}})
 }
