@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -54,25 +55,46 @@ func TestReleaseBelongsIntoTheTenantsNamespace(t *testing.T) {
 	}
 }
 
-// Helm prints the notes after an installation; they must render in every case.
-func TestNotesRender(t *testing.T) {
+func notes(t *testing.T, folder string) string {
+	t.Helper()
 	chart, err := embedded()
 	if err != nil {
 		t.Fatal(err)
 	}
+	values := map[string]any{}
+	golden.Read(t, filepath.Join(folder, "values.yaml"), &values)
+	toRender, err := util.ToRenderValues(chart, values, releaseOf(values), common.DefaultCapabilities)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := engine.Render(chart, toRender)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rendered[charts.TenantDir+"/templates/NOTES.txt"]
+}
+
+// Helm prints the notes after an installation; they must render in every case.
+// Two traps nobody sees in the objects are told there, and only where they are.
+func TestNotes(t *testing.T) {
+	told := map[string]string{
+		"attach":                       "networkPolicy.attached: true",
+		"preset-eks-no-health-sources": "203.0.113.0/24, 2001:db8::/48 only. On EKS",
+	}
+	for name := range told {
+		if _, err := os.Stat(filepath.Join(cases, name)); err != nil {
+			t.Error(err)
+		}
+	}
 	golden.Folders(t, cases, func(t *testing.T, folder string) {
-		values := map[string]any{}
-		golden.Read(t, filepath.Join(folder, "values.yaml"), &values)
-		toRender, err := util.ToRenderValues(chart, values, releaseOf(values), common.DefaultCapabilities)
-		if err != nil {
-			t.Fatal(err)
+		text := notes(t, folder)
+		if len(text) < 200 {
+			t.Errorf("notes: %q", text)
 		}
-		rendered, err := engine.Render(chart, toRender)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(rendered[charts.TenantDir+"/templates/NOTES.txt"]) < 200 {
-			t.Errorf("notes: %q", rendered[charts.TenantDir+"/templates/NOTES.txt"])
+		for name, warning := range told {
+			if got, want := strings.Contains(text, warning), name == filepath.Base(folder); got != want {
+				t.Errorf("the notes say %q: %t, want %t:\n%s", warning, got, want, text)
+			}
 		}
 	})
 }

@@ -59,6 +59,31 @@ tlsSecret: {{ coalesce $tls1.secretName $tls2.secretName $tls3.secretName "wazuh
 {{- coalesce .Values.loadBalancer.sourceRanges $ingress.allowedCIDRs list | toJson -}}
 {{- end }}
 
+{{/*
+"yes" where NetworkPolicies are made. A policy that selects a pod also closes it
+to everybody no policy names: for a manager we run that is the point, for one
+somebody else runs it would cut off its cluster's other nodes (1516) and its
+dashboard (55000), so there it must be asked for.
+*/}}
+{{- define "tenant.policies" -}}
+{{- if and .Values.networkPolicy.create (or .Values.manager.deploy .Values.networkPolicy.attached) -}}
+yes
+{{- end -}}
+{{- end }}
+
+{{/*
+"yes" where a cloud's health checks would be refused: EKS asks the pods
+themselves, from addresses that are no agent's.
+*/}}
+{{- define "tenant.healthChecksRefused" -}}
+{{- $ingress := include "tenant.ingress" . | fromYaml }}
+{{- $ranges := include "tenant.sourceRanges" . | fromJsonArray }}
+{{- $local := eq .Values.loadBalancer.externalTrafficPolicy "Local" }}
+{{- if and (eq $ingress.mode "loadbalancer") (eq .Values.loadBalancer.preset "eks") $ranges $local (not .Values.networkPolicy.extraAgentCIDRs) (eq (include "tenant.policies" .) "yes") -}}
+yes
+{{- end -}}
+{{- end }}
+
 {{/* Image reference; the argument is a list of the root, the image values and the version. */}}
 {{- define "tenant.image" -}}
 {{- $root := index . 0 }}{{ $image := index . 1 }}{{ $version := index . 2 }}
