@@ -23,11 +23,11 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
-// KubernetesSource watches the Routes of one Region. It may get, list and watch
-// routes, and patch their status; nothing else.
-//
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=routes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=routes/status,verbs=patch
+
+// KubernetesSource watches the Routes of one Region. It may get, list and watch
+// routes, and patch their status; nothing else.
 type KubernetesSource struct {
 	// Region whose routes are wanted.
 	Region string

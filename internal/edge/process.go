@@ -172,3 +172,7 @@ func Reload(ctx context.Context, dir string) error {
 	p := &process{config: haproxy.Config{Dir: dir}}
 	return p.reload(ctx, haproxy.Description(config))
 }
+
+// EndHAProxy ends HAProxy too, which otherwise outlives its edge: for machines
+// that are taken down, and for tests.
+func (e *Edge) EndHAProxy() error { return e.process.stop() }

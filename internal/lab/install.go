@@ -38,8 +38,10 @@ func (l *Lab) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.installRights(ctx); err != nil {
-		return err
+	for account, role := range map[string]string{naming.Product: "files/role.yaml", EdgeAccount: "files/edge/role.yaml"} {
+		if err := l.installRights(ctx, account, role); err != nil {
+			return err
+		}
 	}
 	return l.waitForKinds(ctx, names)
 }
@@ -70,21 +72,22 @@ func (l *Lab) installKinds(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-func (l *Lab) installRights(ctx context.Context) error {
-	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/role.yaml")
+// installRights gives a service account the rights of a role the chart holds.
+func (l *Lab) installRights(ctx context.Context, name, file string) error {
+	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/"+file)
 	if err != nil {
 		return fmt.Errorf("read the operator's chart: %w", err)
 	}
 	var role rbacv1.ClusterRole
 	if err := yaml.UnmarshalStrict(text, &role); err != nil {
-		return fmt.Errorf("read the operator's role: %w", err)
+		return fmt.Errorf("read role %s: %w", file, err)
 	}
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: naming.Product, Namespace: naming.DefaultSystemNamespace}},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: naming.DefaultSystemNamespace}},
 	}
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: naming.Product, Namespace: naming.DefaultSystemNamespace}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: naming.DefaultSystemNamespace}}
 	for _, object := range []client.Object{&role, account, binding} {
 		if err := l.Client.Create(ctx, object); err != nil {
 			return fmt.Errorf("install %T %q: %w", object, object.GetName(), err)

@@ -67,7 +67,9 @@ type Lab struct {
 	ownDir   bool
 	logs     map[string]*os.File
 	services io.Closer // marks the range of cluster IPs as taken
-	operator *running
+
+	serviceRange netip.Prefix
+	operator     *running
 }
 
 // running is an operator at work.
@@ -101,7 +103,7 @@ func Start(ctx context.Context, options Options) (_ *Lab, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l.services = mark
+	l.services, l.serviceRange = mark, services
 	egress := filepath.Join(l.options.Dir, "egress.sock")
 	l.Plane, err = controlplane.Start(ctx, controlplane.Options{
 		Binary: options.Binary, Dir: filepath.Join(l.options.Dir, "plane"), Keep: options.Keep,
