@@ -26,11 +26,12 @@ type story struct {
 	tell    *teller
 	options Options
 	agents  []*agent
+	edge    *lab.Edge
 }
 
 func (s *story) run(ctx context.Context) error {
 	for _, chapter := range []func(context.Context) error{
-		s.onboarding, s.enrollment, s.separation, s.refusals, s.summary,
+		s.onboarding, s.enrollment, s.separation, s.refusals, s.sharing, s.summary,
 	} {
 		if err := chapter(ctx); err != nil {
 			return err
@@ -78,6 +79,7 @@ func (s *story) region() *v1alpha1.Region {
 			Domain:       domain,
 			Default:      true,
 			DefaultMode:  v1alpha1.ModeLoadBalancer,
+			Edge:         s.lab.EdgeSpec(),
 			Certificates: v1alpha1.CertificatesSpec{Strategy: v1alpha1.CertificateBuiltInCA},
 			DNS:          v1alpha1.DNSSpec{Mode: v1alpha1.DNSExternalDNS, Server: s.lab.Standin.DNSAddress(), TTL: 60},
 		},
@@ -233,7 +235,7 @@ func (s *story) wrongSecret(ctx context.Context, at, with string) (string, error
 
 func (s *story) badTenant(ctx context.Context) (string, error) {
 	err := s.lab.Client.Create(ctx, &v1alpha1.Tenant{
-		ObjectMeta: metav1.ObjectMeta{Name: "gamma"},
+		ObjectMeta: metav1.ObjectMeta{Name: "nonsense"},
 		Spec:       v1alpha1.TenantSpec{WazuhIngress: v1alpha1.WazuhIngress{AllowedCIDRs: []string{"203.0.113.0/33"}}},
 	})
 	if err == nil {
@@ -246,7 +248,7 @@ func (s *story) badTenant(ctx context.Context) (string, error) {
 }
 
 func (s *story) takenHostname(ctx context.Context) (string, error) {
-	const slug = "gamma"
+	const slug = "impostor"
 	tenant := &v1alpha1.Tenant{
 		ObjectMeta: metav1.ObjectMeta{Name: slug},
 		Spec:       v1alpha1.TenantSpec{WazuhIngress: v1alpha1.WazuhIngress{Hostname: "acme." + domain}},

@@ -26,7 +26,7 @@ func (s *story) summary(ctx context.Context) error {
 				return "", err
 			}
 		}
-		return s.kubectl(ctx, "get", "tenants", "acme", "beta")
+		return s.kubectl(ctx, "get", "tenants")
 	})
 }
 
@@ -65,5 +65,11 @@ func (s *story) next() {
 func (s *story) end() {
 	for _, agent := range s.agents {
 		agent.stop()
+	}
+	if s.edge == nil {
+		return
+	}
+	if err := s.edge.Stop(); err != nil {
+		s.tell.say("edge: " + err.Error())
 	}
 }

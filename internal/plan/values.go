@@ -35,8 +35,11 @@ func values(in Input, place Placement) map[string]any {
 // namespaceValues mark a namespace as ours to delete only if we make it: one that
 // SocTalk or a person made outlives the tenant.
 func namespaceValues(seen NamespaceState) map[string]any {
-	out := map[string]any{"create": true}
-	if !seen.Exists || seen.CreatedByUs {
+	ours := !seen.Exists || seen.CreatedByUs
+	// What applies to a whole namespace (pod security, quota, default deny) is
+	// ours to set only where the namespace is.
+	out := map[string]any{"create": true, "ours": ours}
+	if ours {
 		out["annotations"] = map[string]any{naming.AnnotationCreatedBy: naming.Product}
 	}
 	return out
