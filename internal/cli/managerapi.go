@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
@@ -28,28 +28,24 @@ type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 // the API server to a pod of it. Who answers must show the certificate of this
 // tenant's manager in either case.
 func (c *cluster) managerAPI(ctx context.Context, tenant v1alpha1.Tenant, address string) (*wazuh.API, func(), error) {
-	credentials, trust, err := c.managerTrust(ctx, tenant)
-	if err != nil {
+	options := managerapi.Options{Slug: tenant.Name, Manager: tenant.Spec.Manager, Timeout: apiPatience}
+	if err := c.readSecrets(ctx, &options); err != nil {
 		return nil, nil, err
 	}
 	dial, closeDial := direct(address), func() {}
 	if address == "" {
+		var err error
 		if dial, closeDial, err = c.forward(ctx, tenant); err != nil {
 			return nil, nil, err
 		}
 	}
-	transport := &http.Transport{DialContext: dial, TLSClientConfig: trust}
-	api, err := wazuh.NewAPI(wazuh.APIOptions{
-		URL:      fmt.Sprintf("https://%s:%d", naming.APIHost(tenant.Name), naming.PortNumber(naming.PortAPI)),
-		User:     string(credentials[naming.KeyAPIUsername]),
-		Password: wazuh.NewSecret(string(credentials[naming.KeyAPIPassword])),
-		HTTP:     &http.Client{Timeout: apiPatience, Transport: transport},
-	})
+	options.Dial = dial
+	api, closeAPI, err := managerapi.Open(options)
 	if err != nil {
 		closeDial()
 		return nil, nil, err
 	}
-	return api, func() { transport.CloseIdleConnections(); closeDial() }, nil
+	return api, func() { closeAPI(); closeDial() }, nil
 }
 
 // direct dials one address, whatever it is asked for.
@@ -60,32 +56,15 @@ func direct(address string) dialer {
 	}
 }
 
-// managerTrust reads user and authority of the manager's API from the tenant's Secrets.
-func (c *cluster) managerTrust(ctx context.Context, tenant v1alpha1.Tenant) (map[string][]byte, *tls.Config, error) {
-	namespace := naming.Namespace(tenant.Name)
-	attach := tenant.Spec.Manager.Attach
-	credentialsName, authorityName := naming.SecretAPI, naming.SecretAPITLS
-	if attach != nil {
-		credentialsName, authorityName = either(attach.APICredentialsSecret, naming.SecretAPI), attach.APICASecret
+// readSecrets reads user and authority of the manager's API.
+func (c *cluster) readSecrets(ctx context.Context, options *managerapi.Options) (err error) {
+	namespace := naming.Namespace(options.Slug)
+	credentials, authority := managerapi.SecretNames(options.Manager)
+	if options.Credentials, err = c.secret(ctx, namespace, credentials); err != nil || authority == "" {
+		return err
 	}
-	credentials, err := c.secret(ctx, namespace, credentialsName)
-	if err != nil {
-		return nil, nil, err
-	}
-	trust := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: naming.APIHost(tenant.Name)}
-	if authorityName == "" {
-		trust.InsecureSkipVerify = attach.InsecureSkipAPIVerify // the spec says so in as many words
-		return credentials, trust, nil
-	}
-	authority, err := c.secret(ctx, namespace, authorityName)
-	if err != nil {
-		return nil, nil, err
-	}
-	trust.RootCAs = x509.NewCertPool()
-	if !trust.RootCAs.AppendCertsFromPEM(authority[naming.KeyTLSCA]) {
-		return nil, nil, fmt.Errorf("secret %s/%s, key %s: no PEM certificate found", namespace, authorityName, naming.KeyTLSCA)
-	}
-	return credentials, trust, nil
+	options.Authority, err = c.secret(ctx, namespace, authority)
+	return err
 }
 
 // secret reads the data of a Secret.
@@ -104,30 +83,18 @@ func (c *cluster) secret(ctx context.Context, namespace, name string) (map[strin
 // managerPod picks a ready pod of the tenant's manager.
 func (c *cluster) managerPod(ctx context.Context, tenant v1alpha1.Tenant) (string, error) {
 	namespace := naming.Namespace(tenant.Name)
-	labels := client.MatchingLabels{naming.LabelName: naming.PodName, naming.LabelComponent: naming.PodComponent}
-	if attach := tenant.Spec.Manager.Attach; attach != nil {
-		labels = attach.Selector
-	}
+	labels := client.MatchingLabels(managerapi.PodLabels(tenant.Spec.Manager))
 	var pods corev1.PodList
 	if err := c.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
 		return "", fmt.Errorf("list the manager's pods in %s: %w", namespace, err)
 	}
 	for _, pod := range pods.Items {
-		if podReady(pod) {
+		if managerapi.PodReady(pod) {
 			return pod.Name, nil
 		}
 	}
 	return "", hinted(exitRefused, fmt.Errorf("the manager of tenant %q is not ready: 0 of %d pods", tenant.Name, len(pods.Items)),
 		"see kubectl -n %s get pods, and soctalk-ingress tenant describe %s", namespace, tenant.Name)
-}
-
-func podReady(pod corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
-		}
-	}
-	return false
 }
 
 // managerError says what an error of the manager's API means for its tenant.
