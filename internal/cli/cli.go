@@ -55,13 +55,21 @@ type session struct {
 	noColor bool
 }
 
+// What runs for long (operator, edge) limits its own requests: far above what
+// thousands of tenants need, and low enough that a loop gone wrong does not drown
+// the API server. One person's commands have no limit; see connect.
+const (
+	daemonQPS   = 50
+	daemonBurst = 100
+)
+
 func newSession(p Program) *session {
 	s := &session{streams: p.Streams, version: p.Version, config: genericclioptions.NewConfigFlags(true)}
 	// Tenants have no namespace, and discovery is not kept on disk.
 	s.config.Namespace = nil
 	s.config.CacheDir = nil
 	s.config.WrapConfigFn = func(config *rest.Config) *rest.Config {
-		config.QPS = -1 // one person's commands; the server protects itself
+		config.QPS, config.Burst = daemonQPS, daemonBurst
 		config.UserAgent = "soctalk-ingress/" + s.buildInfo().Version
 		config.WarningHandler = rest.NewWarningWriter(p.Streams.ErrOut, rest.WarningWriterOptions{Deduplicate: true})
 		return config

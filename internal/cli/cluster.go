@@ -29,6 +29,7 @@ func (s *session) connect() (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("choose a cluster: %w", err)
 	}
+	config.QPS = -1 // one person's commands; the server protects itself
 	scheme, err := controller.Scheme()
 	if err != nil {
 		return nil, err

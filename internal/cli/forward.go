@@ -8,11 +8,13 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -34,7 +36,7 @@ func (c *cluster) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, 
 	forwarding, stop := context.WithCancel(ctx)
 	ready := make(chan struct{})
 	ports := []string{fmt.Sprintf("0:%d", naming.PortNumber(naming.PortAPI))}
-	forwarder, err := portforward.NewOnAddressesForStreamingWithContext(forwarding, upgrade, []string{"127.0.0.1"}, ports, ready, io.Discard, io.Discard)
+	forwarder, err := portforward.NewOnAddressesForStreamingWithContext(quiet(forwarding), upgrade, []string{"127.0.0.1"}, ports, ready, io.Discard, io.Discard)
 	if err != nil {
 		stop()
 		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
@@ -56,6 +58,10 @@ func (c *cluster) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, 
 	return direct(fmt.Sprintf("127.0.0.1:%d", local[0].Local)), closeForward, nil
 }
 
+// quiet keeps the library's own log out of the terminal: it calls a connection
+// closed early an unhandled error, and what matters reaches the caller anyway.
+func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, logr.Discard()) }
+
 // upgrader asks the API server for a stream to a pod: over a WebSocket, and with
 // SPDY where server or proxy know no WebSockets.
 func (c *cluster) upgrader(namespace, pod string) (httpstream.Dialer, error) {
@@ -67,7 +73,7 @@ func (c *cluster) upgrader(namespace, pod string) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, config)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreamingWithLogger(logr.Discard(), target, config)
 	if err != nil {
 		return nil, err
 	}

@@ -42,12 +42,12 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 			if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
 				return fmt.Errorf("--log-level: %q: use debug, info, warn or error", flags.logLevel)
 			}
-			rest, err := config.ToRESTConfig()
+			cluster, err := config.ToRESTConfig()
 			if err != nil {
 				return err
 			}
 			return operator.Run(command.Context(), operator.Options{
-				Config: rest,
+				Config: cluster,
 				Controller: controller.Options{
 					Operator: plan.Operator{Namespace: flags.namespace, PodLabels: naming.OperatorPodLabels()},
 					Poll:     flags.poll,

@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/chart"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
@@ -190,9 +192,22 @@ func (c *cluster) judge(ctx context.Context, tenant v1alpha1.Tenant) error {
 	if err := c.List(ctx, &claims); err != nil && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("list claims: %w", err)
 	}
-	in := plan.Input{Tenant: tenant, Regions: regions, Observed: plan.Observed{Claims: plan.Holders(claims.Items)}, Now: time.Now()}
-	if _, err := plan.Tenant(in); err != nil {
-		return fmt.Errorf("tenant %q: %w", tenant.Name, err)
+	return verdict(plan.Input{
+		Tenant: tenant, Regions: regions, Now: time.Now(),
+		Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()},
+		Observed: plan.Observed{Claims: plan.Holders(claims.Items)},
+	})
+}
+
+// verdict decides a tenant and renders it, as the operator will: some values are
+// refused by the tenant chart alone, such as a version nobody can run.
+func verdict(in plan.Input) error {
+	desired, err := plan.Tenant(in)
+	if err != nil {
+		return fmt.Errorf("tenant %q: %w", in.Tenant.Name, err)
+	}
+	if _, err := chart.Render(desired.Values, chart.Options{}); err != nil {
+		return fmt.Errorf("tenant %q: %w", in.Tenant.Name, hinted(exitRefused, err, "this is about the tenant chart's values, which soctalk-ingress render --values shows"))
 	}
 	return nil
 }
