@@ -78,6 +78,53 @@ func TestTheOperatorsChart(t *testing.T) {
 	}
 }
 
+// An edge runs on the node's network with the label the tenants' policies and
+// SocTalk's documents know, and may read Routes and nothing else.
+func TestTheEdgesOfTheChart(t *testing.T) {
+	rendered, err := render(t, map[string]any{"edges": []any{map[string]any{
+		"region": "eu", "addresses": []any{"198.51.100.10"}, "ports": "15140-25139",
+		"metricsAddress": ":8090", "haproxyImage": "haproxy:3.0-alpine",
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := strings.Split(rendered["soctalk-ingress/templates/edges.yaml"], "\n---\n")
+	if len(documents) < 4 {
+		t.Fatalf("only %d documents", len(documents))
+	}
+	var edge appsv1.DaemonSet
+	if err := yaml.UnmarshalStrict([]byte(documents[1]), &edge); err != nil {
+		t.Fatalf("%v in\n%s", err, documents[1])
+	}
+	pod := edge.Spec.Template
+	if !pod.Spec.HostNetwork || pod.Labels[naming.LabelName] != naming.EdgePodName || pod.Labels[naming.LabelRegion] != "eu" {
+		t.Errorf("host network %v, labels %v", pod.Spec.HostNetwork, pod.Labels)
+	}
+	if got := strings.Join(pod.Spec.Containers[0].Args, " "); !strings.Contains(got, "edge run --external --region=eu") || !strings.Contains(got, "--address=198.51.100.10") {
+		t.Errorf("the edge is started with %s", got)
+	}
+	for _, container := range pod.Spec.Containers {
+		if security := container.SecurityContext; security == nil || len(security.Capabilities.Drop) == 0 || !*security.ReadOnlyRootFilesystem {
+			t.Errorf("container %s may do more than it needs", container.Name)
+		}
+	}
+	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/edge/role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var role rbacv1.ClusterRole
+	if err := yaml.UnmarshalStrict(text, &role); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range role.Rules {
+		for _, resource := range rule.Resources {
+			if resource != "routes" && resource != "routes/status" {
+				t.Errorf("an edge may %v %s", rule.Verbs, resource)
+			}
+		}
+	}
+}
+
 // The operator's rights are few, and none is a wildcard.
 func TestTheOperatorsRights(t *testing.T) {
 	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/role.yaml")

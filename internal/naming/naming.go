@@ -84,6 +84,9 @@ const (
 	PodComponent = "manager"
 )
 
+// EdgePodName is the name label of an edge's pods, as SocTalk documents it.
+const EdgePodName = "wazuh-edge-haproxy"
+
 // Annotations external-dns reads. Its prefix changed with v0.22; both are
 // written, so that either version publishes the name.
 const (
