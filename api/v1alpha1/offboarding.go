@@ -30,9 +30,11 @@ type OffboardingStatus struct {
 	Step OffboardingStep `json:"step"`
 	// StartedAt is when the removal began.
 	StartedAt metav1.Time `json:"startedAt"`
-	// DeletedRegistrations counts the agents deleted so far.
+	// Registrations counts the agents the manager had when their deletion began. It
+	// is written down before the first one is deleted, so that it is known
+	// afterwards whatever happens in between.
 	// +optional
-	DeletedRegistrations int32 `json:"deletedRegistrations,omitempty"`
+	Registrations *int32 `json:"registrations,omitempty"`
 	// Done are the steps that are finished, with what was seen.
 	// +listType=map
 	// +listMapKey=step

@@ -327,6 +327,11 @@ func (in *OffboardingRecord) DeepCopy() *OffboardingRecord {
 func (in *OffboardingStatus) DeepCopyInto(out *OffboardingStatus) {
 	*out = *in
 	in.StartedAt.DeepCopyInto(&out.StartedAt)
+	if in.Registrations != nil {
+		in, out := &in.Registrations, &out.Registrations
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Done != nil {
 		in, out := &in.Done, &out.Done
 		*out = make([]OffboardingRecord, len(*in))

@@ -180,7 +180,10 @@ func registrationsText(offboarding *v1alpha1.OffboardingStatus) string {
 	if offboarding.Step != v1alpha1.StepDeleteRegistrations {
 		return ""
 	}
-	return fmt.Sprintf("%d agents deleted so far", offboarding.DeletedRegistrations)
+	if offboarding.Registrations == nil {
+		return "counting the agents"
+	}
+	return fmt.Sprintf("deleting %d agents", *offboarding.Registrations)
 }
 
 // recent events, the latest last.

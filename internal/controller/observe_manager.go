@@ -2,8 +2,6 @@ package controller
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
@@ -29,12 +28,12 @@ const (
 
 func (r *Reconciler) observeManager(ctx context.Context, tenant v1alpha1.Tenant, namespace string) (plan.ManagerState, error) {
 	var pods corev1.PodList
-	if err := r.direct.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels(managerLabels(tenant.Spec.Manager))); err != nil {
+	if err := r.direct.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels(managerapi.PodLabels(tenant.Spec.Manager))); err != nil {
 		return plan.ManagerState{}, fmt.Errorf("list manager pods in %q: %w", namespace, err)
 	}
 	state := plan.ManagerState{Pods: len(pods.Items)}
 	for _, pod := range pods.Items {
-		if podReady(pod) {
+		if managerapi.PodReady(pod) {
 			state.Ready++
 		}
 	}
@@ -82,22 +81,6 @@ func refused(err error) bool {
 	return errors.As(err, &problem) && problem.Status == http.StatusUnauthorized
 }
 
-func managerLabels(spec v1alpha1.ManagerSpec) map[string]string {
-	if spec.Attach != nil {
-		return spec.Attach.Selector
-	}
-	return map[string]string{naming.LabelName: naming.PodName, naming.LabelComponent: naming.PodComponent}
-}
-
-func podReady(pod corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
-		}
-	}
-	return false
-}
-
 // managers keeps one API client for each tenant, because a client keeps its
 // token and a manager counts logins.
 type managers struct {
@@ -108,85 +91,76 @@ type managers struct {
 }
 
 type managerClient struct {
-	// version changes with the credentials and the authority the client was made from.
+	// version changes with the Secrets and the spec the client was made from.
 	version string
 	api     *wazuh.API
+	hangUp  func()
 }
 
 func newManagers(dial func(ctx context.Context, network, address string) (net.Conn, error)) *managers {
 	return &managers{dial: dial, clients: map[string]managerClient{}}
 }
 
-// api returns the client of a tenant's manager, made anew when the credentials
-// in its Secret change.
+// api returns the client of a tenant's manager, made anew when what it was made
+// from changes.
 func (r *Reconciler) api(ctx context.Context, tenant v1alpha1.Tenant) (*wazuh.API, error) {
 	namespace := naming.Namespace(tenant.Name)
-	credentialsName, caName := apiSecrets(tenant.Spec.Manager)
+	credentialsName, authorityName := managerapi.SecretNames(tenant.Spec.Manager)
 	credentials, err := r.readSecret(ctx, namespace, credentialsName)
 	if err != nil {
 		return nil, err
 	}
-	if credentials == nil {
-		return nil, fmt.Errorf("secret %s/%s with %s and %s of the manager's API does not exist", namespace, credentialsName, naming.KeyAPIUsername, naming.KeyAPIPassword)
-	}
-	trust := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: naming.APIHost(tenant.Name)}
-	version := string(credentials.UID) + "/" + credentials.ResourceVersion
-	switch {
-	case caName != "":
-		authority, err := r.readSecret(ctx, namespace, caName)
-		if err != nil {
+	authority := (*corev1.Secret)(nil)
+	if authorityName != "" {
+		if authority, err = r.readSecret(ctx, namespace, authorityName); err != nil {
 			return nil, err
 		}
-		if authority == nil {
-			return nil, fmt.Errorf("secret %s/%s with %s, the authority of the manager's API, does not exist", namespace, caName, naming.KeyTLSCA)
-		}
-		trust.RootCAs = x509.NewCertPool()
-		if !trust.RootCAs.AppendCertsFromPEM(authority.Data[naming.KeyTLSCA]) {
-			return nil, fmt.Errorf("secret %s/%s, key %s: no PEM certificate found", namespace, caName, naming.KeyTLSCA)
-		}
-		version += "+" + authority.ResourceVersion
-	case tenant.Spec.Manager.Attach != nil && tenant.Spec.Manager.Attach.InsecureSkipAPIVerify:
-		trust.InsecureSkipVerify = true // the spec says so in as many words
 	}
-	return r.managers.client(tenant.Name, version, trust, credentials)
+	version := fmt.Sprint(tenant.Generation, secretVersion(credentials), secretVersion(authority))
+	return r.managers.client(tenant.Name, version, managerapi.Options{
+		Slug: tenant.Name, Manager: tenant.Spec.Manager,
+		Credentials: secretData(credentials), Authority: secretData(authority),
+		Dial: r.managers.dial, Timeout: removalTimeout,
+	})
 }
 
-func (m *managers) client(slug, version string, trust *tls.Config, credentials *corev1.Secret) (*wazuh.API, error) {
+func secretVersion(secret *corev1.Secret) string {
+	if secret == nil {
+		return "/none"
+	}
+	return "/" + string(secret.UID) + "/" + secret.ResourceVersion
+}
+
+func secretData(secret *corev1.Secret) map[string][]byte {
+	if secret == nil {
+		return nil
+	}
+	return secret.Data
+}
+
+func (m *managers) client(slug, version string, options managerapi.Options) (*wazuh.API, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if held, ok := m.clients[slug]; ok && held.version == version {
+	held, ok := m.clients[slug]
+	if ok && held.version == version {
 		return held.api, nil
 	}
-	api, err := wazuh.NewAPI(wazuh.APIOptions{
-		URL:      fmt.Sprintf("https://%s:%d", naming.APIHost(slug), naming.PortNumber(naming.PortAPI)),
-		User:     string(credentials.Data[naming.KeyAPIUsername]),
-		Password: wazuh.NewSecret(string(credentials.Data[naming.KeyAPIPassword])),
-		HTTP: &http.Client{
-			Timeout:   removalTimeout,
-			Transport: &http.Transport{DialContext: m.dial, TLSClientConfig: trust, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute},
-		},
-	})
+	api, hangUp, err := managerapi.Open(options)
 	if err != nil {
 		return nil, err
 	}
-	m.clients[slug] = managerClient{version: version, api: api}
+	if ok {
+		held.hangUp()
+	}
+	m.clients[slug] = managerClient{version: version, api: api, hangUp: hangUp}
 	return api, nil
 }
 
 func (m *managers) forget(slug string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.clients, slug)
-}
-
-// apiSecrets names the Secrets with the API's credentials and authority; the
-// second is empty where the certificate is judged by the system's roots or not at all.
-func apiSecrets(spec v1alpha1.ManagerSpec) (credentials, authority string) {
-	if attach := spec.Attach; attach != nil {
-		if attach.APICredentialsSecret != "" {
-			return attach.APICredentialsSecret, attach.APICASecret
-		}
-		return naming.SecretAPI, attach.APICASecret
+	if held, ok := m.clients[slug]; ok {
+		held.hangUp()
+		delete(m.clients, slug)
 	}
-	return naming.SecretAPI, naming.SecretAPITLS
 }

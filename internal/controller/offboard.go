@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
@@ -52,10 +54,13 @@ func (r *Reconciler) offboard(ctx context.Context, request ctrl.Request) (ctrl.R
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if !done {
+	switch {
+	case !done && step == v1alpha1.StepDeleteRegistrations:
+		return ctrl.Result{RequeueAfter: batchPause}, nil
+	case !done:
 		return ctrl.Result{RequeueAfter: waitingPoll}, nil
 	}
-	// A turn of its own for the next step: it must see the record just written.
+	// A turn of its own for what comes next: it must see the record just written.
 	return ctrl.Result{RequeueAfter: 1}, nil
 }
 
@@ -155,22 +160,40 @@ func (r *Reconciler) deleteRegistrations(ctx context.Context, tenant *v1alpha1.T
 	if err != nil {
 		return "", false, managerTrouble(tenant, err)
 	}
-	left, err := deleteSome(ctx, api, progress)
+	if progress.Registrations == nil {
+		found, err := countAgents(ctx, api)
+		if err != nil {
+			return "", false, managerTrouble(tenant, err)
+		}
+		progress.Registrations = &found
+		return "", false, nil
+	}
+	left, err := deleteSome(ctx, api)
 	if err != nil {
 		return "", false, managerTrouble(tenant, err)
 	}
 	if left > 0 {
 		return "", false, nil
 	}
-	return fmt.Sprintf("%d registrations deleted; the manager reports 0", progress.DeletedRegistrations), true, nil
+	return fmt.Sprintf("%d registrations deleted; the manager reports 0", *progress.Registrations), true, nil
 }
+
+// batchPause keeps a thousand agents' deletion within the API's requests a minute.
+const batchPause = time.Second
 
 // deleteAtOnce bounds one request: a manager needs a while for each agent.
 const deleteAtOnce = 200
 
+func countAgents(ctx context.Context, api *wazuh.API) (int32, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	summary, err := api.AgentsSummary(ctx)
+	return int32(summary.Total), err
+}
+
 // deleteSome deletes a part of the agents and says how many are left, as the
 // manager lists them.
-func deleteSome(ctx context.Context, api *wazuh.API, progress *v1alpha1.OffboardingStatus) (left int, err error) {
+func deleteSome(ctx context.Context, api *wazuh.API) (left int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, removalTimeout)
 	defer cancel()
 	agents, err := api.ListAgents(ctx, wazuh.AgentFilter{})
@@ -181,9 +204,7 @@ func deleteSome(ctx context.Context, api *wazuh.API, progress *v1alpha1.Offboard
 	for _, agent := range agents[:min(len(agents), deleteAtOnce)] {
 		ids = append(ids, agent.ID)
 	}
-	deleted, err := api.DeleteAgents(ctx, ids...)
-	progress.DeletedRegistrations += int32(len(deleted))
-	if err != nil {
+	if _, err := api.DeleteAgents(ctx, ids...); err != nil {
 		return 0, err
 	}
 	rest, err := api.ListAgents(ctx, wazuh.AgentFilter{})
@@ -200,7 +221,7 @@ func managerTrouble(tenant *v1alpha1.Tenant, err error) error {
 func (r *Reconciler) managerExists(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
 	namespace := naming.Namespace(tenant.Name)
 	var pods corev1.PodList
-	if err := r.direct.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels(managerLabels(tenant.Spec.Manager))); err != nil {
+	if err := r.direct.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels(managerapi.PodLabels(tenant.Spec.Manager))); err != nil {
 		return false, fmt.Errorf("list manager pods in %q: %w", namespace, err)
 	}
 	if len(pods.Items) > 0 {
