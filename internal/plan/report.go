@@ -62,9 +62,8 @@ func reportFacts(status *v1alpha1.TenantStatus, in Input, place Placement) {
 			NotAfter: metav1.NewTime(have.NotAfter), Issuer: have.Issuer, Serial: have.Serial,
 		}
 	}
-	if in.Observed.Manager.Agents != nil {
-		status.Agents = in.Observed.Manager.Agents
-	}
+	// Yesterday's number beside a manager that does not answer would be a lie.
+	status.Agents = in.Observed.Manager.Agents
 	if in.Observed.Manager.Version != "" {
 		status.Manager = &v1alpha1.ManagerStatus{Version: in.Observed.Manager.Version}
 	}
