@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/soctalk/soctalk-ingress/internal/demo"
 	"github.com/soctalk/soctalk-ingress/internal/onboard"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
@@ -19,6 +20,8 @@ const (
 	exitNotFound = 3
 	exitRefused  = 4
 	exitTimeout  = 5
+	// As a shell counts a program that SIGINT ended.
+	exitInterrupted = 130
 )
 
 const exitCodesText = `  0  done
@@ -26,7 +29,8 @@ const exitCodesText = `  0  done
   2  usage: the command line is wrong
   3  not found: no such tenant
   4  refused: the specification is wrong, or the tenant is not in a state for this
-  5  timed out: --timeout passed before what was waited for came true`
+  5  timed out: --timeout passed before what was waited for came true
+  130  the demo was interrupted`
 
 // newExitCodesTopic is text only: soctalk-ingress help exit-codes.
 func newExitCodesTopic() *cobra.Command {
@@ -72,6 +76,8 @@ func codeOf(err error) int {
 	switch {
 	case errors.As(err, &known):
 		return known.code
+	case errors.Is(err, demo.ErrInterrupted):
+		return exitInterrupted
 	case errors.As(err, &problem), errors.As(err, &missing):
 		return exitRefused
 	case apierrors.IsNotFound(err):

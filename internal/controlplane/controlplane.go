@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/leftover"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
 )
 
@@ -52,8 +53,15 @@ type ControlPlane struct {
 	url       string
 	token     string
 	processes []*process.Process // in the order started
-	ownDir    bool
+	ownDir    *leftover.Folder   // set when Dir was not given
+	sockets   *leftover.Folder
 }
+
+// How temporary folders are called.
+const (
+	dirPrefix     = "controlplane-"
+	socketsPrefix = "cp-"
+)
 
 // bindAttempts is how often a lost race for a port is tried again.
 const bindAttempts = 5
@@ -76,6 +84,7 @@ func Start(ctx context.Context, options Options) (_ *ControlPlane, err error) {
 	if err := c.prepare(); err != nil {
 		return nil, fmt.Errorf("prepare the control plane's folder: %w", err)
 	}
+	c.sweep()
 	c.say("starting etcd")
 	etcd, err := c.run(c.layout.etcdArguments())
 	if err != nil {
@@ -99,32 +108,50 @@ func Start(ctx context.Context, options Options) (_ *ControlPlane, err error) {
 	return c, nil
 }
 
-func (c *ControlPlane) prepare() error {
+func (c *ControlPlane) prepare() (err error) {
 	if c.options.Binary == "" {
 		return errors.New("no binary named: build one first")
 	}
-	if c.options.Dir == "" {
-		dir, err := os.MkdirTemp("", "controlplane-")
-		if err != nil {
+	switch {
+	case c.options.Dir != "":
+	case c.options.Keep: // nobody's to sweep
+		if c.options.Dir, err = os.MkdirTemp("", dirPrefix); err != nil {
 			return err
 		}
-		c.options.Dir, c.ownDir = dir, true
+	default:
+		if c.ownDir, err = leftover.Make(dirPrefix); err != nil {
+			return err
+		}
+		c.options.Dir = c.ownDir.Path
 	}
 	c.layout.dir = filepath.Join(c.options.Dir, "controlplane")
 	if err := os.MkdirAll(c.layout.dir, 0o700); err != nil {
 		return err
 	}
 	// Not below Dir, whose path may be too long for a socket.
-	sockets, err := os.MkdirTemp("", "cp-")
-	if err != nil {
+	if c.sockets, err = leftover.Make(socketsPrefix); err != nil {
 		return err
 	}
-	c.layout.sockets = sockets
+	c.layout.sockets = c.sockets.Path
 	if c.layout.pki, err = newPKI(filepath.Join(c.layout.dir, "pki")); err != nil {
 		return err
 	}
 	c.token = newToken()
 	return c.layout.writeConfiguration(c.token, c.options)
+}
+
+// sweep removes what control planes left that were killed. Failing is no reason
+// not to start: what stays behind harms nobody.
+func (c *ControlPlane) sweep() {
+	for _, prefix := range []string{socketsPrefix, dirPrefix} {
+		removed, err := leftover.Sweep(prefix)
+		for _, dir := range removed {
+			c.say("removed " + dir + ", which a killed control plane left")
+		}
+		if err != nil {
+			c.say(err.Error())
+		}
+	}
 }
 
 // startAPIServer picks a port, and another one should somebody take it meanwhile.
@@ -200,15 +227,15 @@ func (c *ControlPlane) Stop() {
 		c.processes[i].Stop(2 * time.Second)
 	}
 	c.processes = nil
-	if c.layout.sockets != "" {
-		_ = os.RemoveAll(c.layout.sockets)
+	if c.sockets != nil {
+		_ = c.sockets.Remove()
 	}
 	if c.options.Keep || c.layout.dir == "" {
 		return
 	}
 	_ = os.RemoveAll(c.layout.dir)
-	if c.ownDir {
-		_ = os.RemoveAll(c.options.Dir)
+	if c.ownDir != nil {
+		_ = c.ownDir.Remove()
 	}
 }
 

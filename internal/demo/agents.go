@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
@@ -66,11 +67,11 @@ func (s *story) saveKey(ctx context.Context, slug, secret, key string) (string, 
 // agent is a simulated Wazuh agent in a process of its own.
 type agent struct {
 	name    string
-	command *exec.Cmd
+	process *process.Process
 
 	mu    sync.Mutex
 	steps []agentStep
-	ended error
+	ended bool
 	done  chan struct{}
 }
 
@@ -91,34 +92,40 @@ func (s *story) startAgent(ctx context.Context, name string, d door, extra ...st
 		"--resolver", s.lab.Standin.DNSAddress(),
 		"--time-scale", timeScale,
 	}, extra...)
-	a := &agent{name: name, command: exec.CommandContext(ctx, s.options.Simulator, arguments...), done: make(chan struct{})}
-	a.command.Cancel = func() error { return a.command.Process.Signal(os.Interrupt) }
-	a.command.WaitDelay = 5 * time.Second
-	out, err := a.command.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start agent %s: %w", name, err)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	if err := a.command.Start(); err != nil {
-		return nil, fmt.Errorf("start agent %s: %w", name, err)
+	a := &agent{name: name, done: make(chan struct{})}
+	out, in := io.Pipe()
+	var err error
+	// Neither context nor terminal ends it, but stop, or the end of this process.
+	if a.process, err = process.Start(process.Spec{Name: "agent " + name, Path: s.options.Simulator, Args: arguments, Stdout: in}); err != nil {
+		return nil, err
 	}
 	go func() {
-		defer close(a.done)
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			var step agentStep
-			if json.Unmarshal(lines.Bytes(), &step) == nil {
-				a.mu.Lock()
-				a.steps = append(a.steps, step)
-				a.mu.Unlock()
-			}
-		}
-		err := a.command.Wait()
-		a.mu.Lock()
-		a.ended = err
-		a.mu.Unlock()
+		<-a.process.Done()
+		_ = in.Close()
 	}()
+	go a.listen(out)
 	s.agents = append(s.agents, a)
 	return a, nil
+}
+
+// listen keeps the steps an agent prints, until it ends.
+func (a *agent) listen(out io.Reader) {
+	defer close(a.done)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		var step agentStep
+		if json.Unmarshal(lines.Bytes(), &step) == nil {
+			a.mu.Lock()
+			a.steps = append(a.steps, step)
+			a.mu.Unlock()
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = true
 }
 
 // reach waits until the agent has told of a step.
@@ -133,8 +140,8 @@ func (a *agent) reach(ctx context.Context, step string) (agentStep, error) {
 				return true, nil
 			}
 		}
-		if a.ended != nil {
-			return false, fmt.Errorf("the agent ended: %w (%s)", a.ended, a.lastReason())
+		if a.ended {
+			return false, fmt.Errorf("the agent ended; its last word was %s", a.lastReason())
 		}
 		return false, errors.New("not yet; the last word was " + a.lastReason())
 	})
@@ -149,7 +156,10 @@ func (a *agent) lastReason() string {
 	return last.Step + " " + last.Reason
 }
 
+// agentGrace is how long an agent may take to say goodbye.
+const agentGrace = 5 * time.Second
+
 func (a *agent) stop() {
-	_ = a.command.Process.Signal(os.Interrupt)
+	a.process.Stop(agentGrace)
 	<-a.done
 }

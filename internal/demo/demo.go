@@ -12,11 +12,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
+	"k8s.io/klog/v2"
+
 	"github.com/soctalk/soctalk-ingress/internal/controlplane"
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/leftover"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 )
 
@@ -40,9 +44,21 @@ type Options struct {
 	Out, Err io.Writer
 }
 
+// ErrInterrupted is Run's error when the context ended before the story did.
+var ErrInterrupted = errors.New("interrupted before the story was over; nothing is left running")
+
 // Run tells the story. The error says which step did not happen.
 func Run(ctx context.Context, options Options) error {
-	tell := newTeller(options)
+	err := run(ctx, options)
+	if err != nil && ctx.Err() != nil {
+		// What failed then failed because of that.
+		return ErrInterrupted
+	}
+	return err
+}
+
+func run(ctx context.Context, options Options) error {
+	tell := newTeller(ctx, options)
 	binary, err := build(ctx, tell)
 	if err != nil || options.Prepare {
 		return err
@@ -52,11 +68,16 @@ func Run(ctx context.Context, options Options) error {
 			return err
 		}
 	}
+	dir, leave, err := folder(options.Keep, tell)
+	if err != nil {
+		return fmt.Errorf("make a folder for the demo: %w", err)
+	}
+	defer leave()
 	begin := time.Now()
 	var started *lab.Lab
 	err = tell.step("A Kubernetes control plane, its kinds and the operator", func() (string, error) {
 		started, err = lab.Start(ctx, lab.Options{
-			Binary: binary, Simulator: options.Simulator, Keep: options.Keep,
+			Binary: binary, Simulator: options.Simulator, Dir: dir, Keep: options.Keep,
 			// A real manager looks at its keys every 10 s, a real agent waits 20 s after
 			// enrolling; the demo's are quicker so that the story is.
 			KeyReload: 500 * time.Millisecond,
@@ -73,7 +94,11 @@ func Run(ctx context.Context, options Options) error {
 	defer started.Stop()
 	story := &story{lab: started, tell: tell, options: options}
 	defer story.end()
-	if err := story.run(ctx); err != nil {
+	err = story.run(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return err // Run says so; there is no log to look at
+	case err != nil:
 		return fmt.Errorf("%w\nthe operator's log is in %s", err, keepLog(started))
 	}
 	tell.end(time.Since(begin))
@@ -84,6 +109,41 @@ func Run(ctx context.Context, options Options) error {
 	<-ctx.Done()
 	tell.say("ending: agents, operator, managers, control plane")
 	return nil
+}
+
+// prefix begins the name of the demo's folder.
+const prefix = "soctalk-ingress-"
+
+// folder makes the demo's folder, removes those of demos that were killed, and
+// sends what Kubernetes' libraries log of themselves to the stand-in's log there:
+// on a terminal it would interrupt the story. Leave removes the folder, unless it
+// is to be kept.
+func folder(keep bool, tell *teller) (dir string, leave func(), err error) {
+	remove := func() error { return nil }
+	if keep {
+		dir, err = os.MkdirTemp("", prefix)
+	} else {
+		var made *leftover.Folder
+		if made, err = leftover.Make(prefix); err == nil {
+			dir, remove = made.Path, made.Remove
+		}
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	if _, err := leftover.Sweep(prefix); err != nil {
+		tell.say(err.Error()) // no reason not to start
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "standin.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", nil, errors.Join(err, remove())
+	}
+	klog.SetSlogLogger(slog.New(slog.NewTextHandler(log, nil)))
+	return dir, func() {
+		if err := remove(); err != nil {
+			tell.say(err.Error())
+		}
+	}, nil
 }
 
 // build makes sure that the control plane's programs are there and tells how far

@@ -40,63 +40,6 @@ func (s *story) run(ctx context.Context) error {
 	return nil
 }
 
-// onboarding: one Region, two tenants, and what each gets.
-func (s *story) onboarding(ctx context.Context) error {
-	s.tell.chapter("Two customers come aboard")
-	if err := s.tell.step("Region main: where agents come in", func() (string, error) {
-		region := s.region()
-		return "domain " + domain + ", mode loadbalancer, certificates from the built-in authority", s.lab.Client.Create(ctx, region)
-	}); err != nil {
-		return err
-	}
-	for slug, name := range map[string]string{"acme": "Acme GmbH", "beta": "Beta Ltd"} {
-		tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: slug}, Spec: v1alpha1.TenantSpec{DisplayName: name}}
-		if err := s.lab.Client.Create(ctx, tenant); err != nil {
-			return err
-		}
-	}
-	for _, slug := range []string{"acme", "beta"} {
-		for _, condition := range v1alpha1.HopConditions() {
-			if err := s.tell.step(fmt.Sprintf("Tenant %s: %s", slug, hopTitle(condition)), func() (string, error) {
-				return s.becomes(ctx, slug, condition)
-			}); err != nil {
-				return err
-			}
-		}
-		if err := s.tell.step("Tenant "+slug+" is ready", func() (string, error) {
-			return s.becomes(ctx, slug, v1alpha1.ConditionReady)
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *story) region() *v1alpha1.Region {
-	return &v1alpha1.Region{
-		ObjectMeta: metav1.ObjectMeta{Name: "main"},
-		Spec: v1alpha1.RegionSpec{
-			Domain:       domain,
-			Default:      true,
-			DefaultMode:  v1alpha1.ModeLoadBalancer,
-			Edge:         s.lab.EdgeSpec(),
-			Certificates: v1alpha1.CertificatesSpec{Strategy: v1alpha1.CertificateBuiltInCA},
-			DNS:          v1alpha1.DNSSpec{Mode: v1alpha1.DNSExternalDNS, Server: s.lab.Standin.DNSAddress(), TTL: 60},
-		},
-	}
-}
-
-func hopTitle(condition string) string {
-	return map[string]string{
-		v1alpha1.ConditionClaimsHeld:       "the hostname is its own",
-		v1alpha1.ConditionSecretReady:      "an enrollment secret",
-		v1alpha1.ConditionCertificateReady: "a certificate for the enrollment port",
-		v1alpha1.ConditionAddressAssigned:  "an address of its own",
-		v1alpha1.ConditionManagerReachable: "a manager",
-		v1alpha1.ConditionDNSPublished:     "a name that leads there",
-	}[condition]
-}
-
 // becomes waits for a condition to be true and returns its message.
 func (s *story) becomes(ctx context.Context, slug, condition string) (string, error) {
 	var message string

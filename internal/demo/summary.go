@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -63,9 +64,11 @@ func (s *story) next() {
 
 // end stops the agents; the lab stops the rest.
 func (s *story) end() {
+	var stopping sync.WaitGroup
 	for _, agent := range s.agents {
-		agent.stop()
+		stopping.Go(agent.stop)
 	}
+	stopping.Wait()
 	if s.edge == nil {
 		return
 	}

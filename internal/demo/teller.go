@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ type teller struct {
 	out, err io.Writer
 	json     bool
 	color    bool
+	// interrupted says whether somebody has ended the story; what fails then is no news.
+	interrupted func() bool
 
 	mu       sync.Mutex
 	lastLine time.Time
@@ -32,8 +35,9 @@ type told struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-func newTeller(options Options) *teller {
-	return &teller{out: options.Out, err: options.Err, json: options.JSON, color: options.Color}
+func newTeller(ctx context.Context, options Options) *teller {
+	return &teller{out: options.Out, err: options.Err, json: options.JSON, color: options.Color,
+		interrupted: func() bool { return ctx.Err() != nil }}
 }
 
 // step does one thing and tells whether it happened, how long it took, and what
@@ -41,7 +45,14 @@ func newTeller(options Options) *teller {
 func (t *teller) step(name string, do func() (seen string, err error)) error {
 	begin := time.Now()
 	seen, err := do()
-	took := time.Since(begin)
+	return t.seen(name, seen, time.Since(begin), err)
+}
+
+// seen tells of a step that somebody else has timed.
+func (t *teller) seen(name, seen string, took time.Duration, err error) error {
+	if err != nil && t.interrupted() {
+		return err
+	}
 	t.steps++
 	if t.json {
 		line := told{Step: name, OK: err == nil, Seconds: took.Seconds(), Detail: seen}
@@ -70,6 +81,13 @@ func (t *teller) step(name string, do func() (seen string, err error)) error {
 func (t *teller) chapter(title string) {
 	if !t.json {
 		fmt.Fprintf(t.out, "\n%s\n", t.paint("1", title))
+	}
+}
+
+// note is a line about the lines that follow; JSON has none.
+func (t *teller) note(text string) {
+	if !t.json {
+		fmt.Fprintf(t.out, "  %s\n", t.paint("2", text))
 	}
 }
 
