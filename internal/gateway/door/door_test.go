@@ -117,8 +117,10 @@ func TestTooManyFromOneSource(t *testing.T) {
 
 func TestAllTogether(t *testing.T) {
 	d := New(limits(func(l *policy.Limits) { l.Connections = 2 }), time.Now)
-	if !d.Count() || !d.Count() || d.Count() {
-		t.Error("want room for two")
+	for n, want := range []bool{true, true, false} {
+		if got := d.Count(); got != want {
+			t.Errorf("room for connection %d: %v, want %v", n+1, got, want)
+		}
 	}
 	d.Uncount()
 	if !d.Count() || d.Open() != 2 {
