@@ -10,7 +10,7 @@ TOOL      = go tool -modfile=tools/go.mod
 bench-edge: ## the edge against a per-port configuration that is reloaded; writes bin/bench-edge.json, about a minute
 	@bash -o pipefail -c "SOCTALK_BENCH_EDGE=$(CURDIR)/bin/bench-edge.json go test -count=1 -timeout 180s -run '^TestBenchEdge\$$' -v ./internal/edge | grep -vE '^(=== |    world_test|    --- )'"
 
-.PHONY: help build demo test check generate check-generate lint fuzz bench bench-gateway clean
+.PHONY: help build demo test check generate check-generate lint race fuzz bench bench-gateway image clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check-generate: ## fail if a generated file is not what `make generate` writes
 lint: ## gofmt, go vet, staticcheck
 	@bash hack/lint.sh
 
+race: ## everything that can run under the race detector without a control plane
+	@bash hack/race.sh all
+
 fuzz: ## fuzz every parser for FUZZTIME each (10s)
 	@bash hack/fuzz.sh $(or $(FUZZTIME),10s)
 
@@ -48,6 +51,9 @@ bench: ## benchmarks of the hot paths, as ratios against the plain alternative
 
 bench-gateway: ## enrollments through the gateway against the bare manager, about 40 s
 	@go test -run '^$$' -bench Enrollment -benchtime 1x ./internal/gateway
+
+image: ## the container image, with docker or podman; IMAGE=registry/name:tag
+	@bash hack/image.sh $(or $(IMAGE),ghcr.io/soctalk/soctalk-ingress:$(VERSION)) $(VERSION)
 
 clean: ## remove what was built here (the control plane's cache stays: see README)
 	@rm -rf bin

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole test run, in the order in which a failure is cheapest to learn:
-# generated files, linters, unit tests, then the integration suites against a
+# generated files, linters, unit tests, races, then the integration suites against a
 # real Kubernetes API server, which is built on first use.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +18,15 @@ step() {
 }
 controlplane() { bin/soctalk-ingress demo --prepare; }
 programs() { make --no-print-directory build; }
-unit() { go test ./...; }
+
+# go test prints a package's result only after those of all packages before it, so
+# the suites that take minutes come last, on their own. -p 1 keeps two control
+# planes from sharing two cores.
+slow='/internal/(lab|controlplane|standin)$'
+timeout=20m
+unit() { go list ./... | grep -vE "$slow" | xargs go test -timeout "$timeout"; }
+integration() { go list ./... | grep -E "$slow" | xargs go test -timeout "$timeout" -p 1; }
+races() { bash hack/race.sh; }
 
 if [ "$quick" = quick ]; then
   export SOCTALK_TEST_QUICK=1
@@ -30,5 +38,9 @@ if [ "$quick" != quick ]; then
   step "Kubernetes control plane" controlplane
   export SOCTALK_BUILD_CONTROLPLANE=1
 fi
-step "tests" unit
+step "unit tests" unit
+if [ "$quick" != quick ]; then
+  step "race detector" races
+fi
+step "integration tests" integration
 printf '\nPASSED in %ds\n' $((SECONDS - started))
