@@ -5,10 +5,12 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/cert"
@@ -152,6 +154,9 @@ func (r *Reconciler) observeService(ctx context.Context, namespace string) (plan
 		return plan.ServiceState{}, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
 	}
 	state := plan.ServiceState{Exists: true, ClusterIP: service.Spec.ClusterIP, Published: service.Annotations[naming.AnnotationDNSHostname] != ""}
+	if state.Endpoints, err = r.countEndpoints(ctx, namespace); err != nil {
+		return state, err
+	}
 	for _, ingress := range service.Status.LoadBalancer.Ingress {
 		if ingress.IP != "" {
 			state.Addresses = append(state.Addresses, ingress.IP)
@@ -160,6 +165,26 @@ func (r *Reconciler) observeService(ctx context.Context, namespace string) (plan
 		}
 	}
 	return state, nil
+}
+
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list
+
+// countEndpoints counts the pods agents would reach now. A pod can be ready a
+// moment before the Service in front of it knows.
+func (r *Reconciler) countEndpoints(ctx context.Context, namespace string) (int, error) {
+	var slices discoveryv1.EndpointSliceList
+	if err := r.direct.List(ctx, &slices, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: naming.ServiceAgents}); err != nil {
+		return 0, fmt.Errorf("list endpoints in %q: %w", namespace, err)
+	}
+	ready := 0
+	for _, slice := range slices.Items {
+		for _, endpoint := range slice.Endpoints {
+			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
+				ready++
+			}
+		}
+	}
+	return ready, nil
 }
 
 // readSecret reads a Secret's bytes from the API server: they are never cached.

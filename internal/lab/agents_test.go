@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -43,12 +44,28 @@ func enroll(t *testing.T, l *lab.Lab, at, name string, secret wazuh.Secret) (waz
 	if !roots.AppendCertsFromPEM(key(t, l, at, naming.SecretTLS, naming.KeyTLSCA)) {
 		t.Fatal("no authority in the tenant's TLS secret")
 	}
-	return wazuh.Enroll(t.Context(), wazuh.EnrollOptions{
+	return enrollPatiently(t, wazuh.EnrollOptions{
 		Address: fmt.Sprintf("%s:%d", tenant.Status.Hostname, naming.PortNumber(naming.PortEnrollment)),
 		Request: wazuh.EnrollRequest{Password: secret, Name: name},
-		CA:      roots, Timeout: 20 * time.Second,
+		CA:      roots, Timeout: 5 * time.Second,
 		Dial: dialPort(tenant.Status.Address),
 	})
+}
+
+// enrollPatiently tries again after anything but a manager's answer, a few times,
+// as agents do: the network in front of a fresh pod settles a moment after it.
+func enrollPatiently(t *testing.T, options wazuh.EnrollOptions) (wazuh.Key, error) {
+	t.Helper()
+	var got wazuh.Key
+	var last error
+	for range 5 {
+		got, last = wazuh.Enroll(t.Context(), options)
+		var refused *wazuh.Refused
+		if last == nil || errors.As(last, &refused) {
+			return got, last
+		}
+	}
+	return got, last
 }
 
 // connect opens an agent's session; a fresh key works once the manager has read it.

@@ -61,10 +61,10 @@ func enrollAtEdge(t *testing.T, l *lab.Lab, at, name string, secret wazuh.Secret
 	address, _, port := edgeDoor(t, l, at)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(key(t, l, at, naming.SecretTLS, naming.KeyTLSCA))
-	return wazuh.Enroll(t.Context(), wazuh.EnrollOptions{
+	return enrollPatiently(t, wazuh.EnrollOptions{
 		Address: fmt.Sprintf("%s:%d", get(t, l, at).Status.Hostname, port),
 		Request: wazuh.EnrollRequest{Password: secret, Name: name},
-		CA:      roots, Timeout: 20 * time.Second, Dial: dialPort(address),
+		CA:      roots, Timeout: 5 * time.Second, Dial: dialPort(address),
 	})
 }
 

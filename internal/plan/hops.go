@@ -126,6 +126,10 @@ func managerHop(in Input, place Placement) hop {
 	case manager.Error != "" || !manager.Asked:
 		return no(condition, v1alpha1.ReasonManagerUnreachable, "the manager's API does not answer as it should: "+first(manager.Error, "not asked yet"))
 	}
+	if in.Observed.Service.Endpoints == 0 && !in.Tenant.Spec.Suspended {
+		return no(condition, v1alpha1.ReasonWaitingForManager,
+			fmt.Sprintf("the manager's API answers, but Service %s leads to no ready pod yet; look with kubectl -n %s get endpointslices", naming.ServiceAgents, place.Namespace))
+	}
 	return ok(condition, "the manager's API answers, "+first(manager.Version, "version unknown"))
 }
 

@@ -94,6 +94,8 @@ type ServiceState struct {
 	Addresses []string `json:"addresses,omitempty"`
 	// Published is true once the Service asks for a DNS record; it stays asked for.
 	Published bool `json:"published,omitempty"`
+	// Endpoints behind the Service that are ready for agents.
+	Endpoints int `json:"endpoints,omitempty"`
 	// ClusterIP of the Service, where edges in the cluster lead to.
 	ClusterIP string `json:"clusterIP,omitempty"`
 	// Event is the load balancer's own last word, such as "no available IPs".
