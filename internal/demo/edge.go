@@ -54,18 +54,8 @@ func (s *story) throughTheEdge(ctx context.Context, slug string) error {
 		return err
 	}
 	name := slug + "-web-01"
-	if err := s.tell.step(fmt.Sprintf("Agent %s enrolls at %s:%d and connects at :%d", name, d.host, d.enrollment, d.events), func() (string, error) {
-		a, err := s.startAgent(ctx, name, d, "--event", canary(name))
-		if err != nil {
-			return "", err
-		}
-		key, err := a.reach(ctx, "enrolled")
-		if err != nil {
-			return "", err
-		}
-		_, err = a.reach(ctx, "connected")
-		return "id " + key.ID + " at its own manager", err
-	}); err != nil {
+	told := fmt.Sprintf("Agent %s enrolls at %s:%d and connects at :%d", name, d.host, d.enrollment, d.events)
+	if err := s.arrives(ctx, name, d, told); err != nil {
 		return err
 	}
 	if err := s.tell.step("Its event is found at gamma, and at nobody else's", func() (string, error) {

@@ -79,23 +79,28 @@ func (s *story) enrollment(ctx context.Context) error {
 		}
 		for _, host := range []string{"web-01", "db-01"} {
 			name := slug + "-" + host
-			if err := s.tell.step(fmt.Sprintf("Agent %s enrolls at %s:%d and connects", name, d.host, d.enrollment), func() (string, error) {
-				a, err := s.startAgent(ctx, name, d, "--event", canary(name))
-				if err != nil {
-					return "", err
-				}
-				key, err := a.reach(ctx, "enrolled")
-				if err != nil {
-					return "", err
-				}
-				_, err = a.reach(ctx, "connected")
-				return "id " + key.ID + " at its own manager", err
-			}); err != nil {
+			if err := s.arrives(ctx, name, d, fmt.Sprintf("Agent %s enrolls at %s:%d and connects", name, d.host, d.enrollment)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// arrives starts an agent that gets a key, connects, and sends its event.
+func (s *story) arrives(ctx context.Context, name string, d door, told string) error {
+	return s.tell.step(told, func() (string, error) {
+		a, err := s.startAgent(ctx, name, d, "--event", canary(name))
+		if err != nil {
+			return "", err
+		}
+		key, err := a.reach(ctx, "enrolled")
+		if err != nil {
+			return "", err
+		}
+		_, err = a.reach(ctx, "connected")
+		return "id " + key.ID + " at its own manager", err
+	})
 }
 
 // separation: each event is where it belongs, and only there.
