@@ -40,7 +40,7 @@ func (l *Lab) EdgeSpec() *v1alpha1.EdgeSpec {
 	address := l.serviceRange.Addr().As4()
 	return &v1alpha1.EdgeSpec{
 		Addresses: []string{netip.AddrFrom4([4]byte{127, address[1], 255, 1}).String()},
-		Ports:     v1alpha1.PortRange{First: 15140, Last: 15239},
+		Ports:     v1alpha1.PortRange{First: firstEdgePort, Last: firstEdgePort + 99},
 		// HAProxy runs on this machine, outside any pod.
 		SourceCIDRs: []string{"127.0.0.0/8"},
 	}

@@ -15,16 +15,32 @@ const (
 	firstServiceRange = 100
 	lastServiceRange  = 129
 	serviceMarkPort   = 10259
+	firstEdgePort     = 15140
 )
 
 func claimServiceRange() (netip.Prefix, io.Closer, error) {
 	var failed error
 	for n := firstServiceRange; n <= lastServiceRange; n++ {
 		mark, err := net.Listen("tcp", fmt.Sprintf("127.%d.255.254:%d", n, serviceMarkPort))
-		if err == nil {
+		if err == nil && !edgeInUse(n) {
 			return netip.MustParsePrefix(fmt.Sprintf("127.%d.0.0/16", n)), mark, nil
+		}
+		if err == nil {
+			_ = mark.Close()
+			err = fmt.Errorf("127.%d.255.1: another edge listens there", n)
 		}
 		failed = err
 	}
 	return netip.Prefix{}, nil, errors.Join(errors.New("no part of 127.0.0.0/8 is free for cluster IPs"), failed)
+}
+
+// edgeInUse is true where the HAProxy of a lab that was killed still listens: it
+// is made to outlive the edge beside it.
+func edgeInUse(n int) bool {
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.%d.255.1:%d", n, firstEdgePort))
+	if err != nil {
+		return true
+	}
+	_ = listener.Close()
+	return false
 }
