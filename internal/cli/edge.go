@@ -164,6 +164,8 @@ func newEdgeReloadCommand() *cobra.Command {
 		Short: "hand the sockets over to a new HAProxy, after its program was upgraded",
 		Long: "Have HAProxy start its program anew and hand the listening sockets over. Sessions stay in\n" +
 			"the old worker until they end. No change of a tenant needs this.",
+		Example: "  # after HAProxy's package was upgraded, on the edge's machine\n" +
+			"  soctalk-ingress edge reload",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(command *cobra.Command, _ []string) error { return edge.Reload(command.Context(), dir) },

@@ -18,7 +18,11 @@ func newEdgeStatusCommand(s *session) *cobra.Command {
 		Use:   "status",
 		Short: "show what the edge on this machine carries",
 		Long:  "Show what the edge on this machine carries: sessions, bytes and rejected connections by\ntenant and port, summed over restarts of HAProxy.",
-		Args:  cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  # sessions, bytes and rejections of every tenant, on the edge's machine\n" +
+			"  soctalk-ingress edge status\n\n" +
+			"  # for a program\n" +
+			"  soctalk-ingress edge status -o json",
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	command.Flags().StringVar(&dir, "dir", edgeDir, "folder of the edge")
 	out := addOutput(command, formatTable, formatJSON, formatYAML)
@@ -111,6 +115,8 @@ func newEdgeAgentsCommand(s *session) *cobra.Command {
 		Long: "Show from where agents came in the last day. Managers see the edge's address instead of the\n" +
 			"agents'. The id is read in clear from the first bytes of a session; that it is true only the\n" +
 			"manager can tell.",
+		Example: "  # from where each agent came, by the id it claims\n" +
+			"  soctalk-ingress edge agents",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	command.Flags().StringVar(&dir, "dir", edgeDir, "folder of the edge")
