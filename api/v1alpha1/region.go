@@ -78,6 +78,14 @@ type LoadBalancerSpec struct {
 	// Annotations are added to the Service, such as metallb.io/address-pool.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
+	// HealthCheckCIDRs are where the load balancer checks the managers' health from.
+	// They are let in beside a tenant's allowedCIDRs; on EKS, name the subnets of the
+	// balancer, or it takes a restricted tenant for dead.
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c))",message="every entry of loadBalancer.healthCheckCIDRs must be a network in CIDR form, such as 10.0.0.0/16"
+	// +optional
+	HealthCheckCIDRs []string `json:"healthCheckCIDRs,omitempty"`
 	// ExternalTrafficPolicy: Local keeps the agents' source addresses.
 	// +kubebuilder:validation:Enum=Local;Cluster
 	// +kubebuilder:default=Local

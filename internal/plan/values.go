@@ -20,15 +20,16 @@ func values(in Input, place Placement) map[string]any {
 			"region":      place.Region,
 			"suspended":   spec.Suspended,
 		},
-		"wazuhIngress": ingressValues(spec.WazuhIngress, place),
-		"loadBalancer": loadBalancerValues(place),
-		"certificate":  certificateValues(place),
-		"enrollment":   map[string]any{"create": false, "secretName": naming.SecretEnrollment},
-		"api":          map[string]any{"create": false, "credentialsSecret": apiCredentials(spec.Manager), "tlsSecret": apiTLS(spec.Manager)},
-		"dns":          map[string]any{"publish": publish(in, place), "ttl": int64(place.RegionSpec.DNS.TTL)},
-		"manager":      managerValues(spec.Manager, place.RegionSpec.Manager),
-		"edge":         edgeValues(place),
-		"operator":     map[string]any{"namespace": in.Operator.Namespace, "podLabels": labels(in.Operator.PodLabels)},
+		"wazuhIngress":  ingressValues(spec.WazuhIngress, place),
+		"loadBalancer":  loadBalancerValues(place),
+		"certificate":   certificateValues(place),
+		"enrollment":    map[string]any{"create": false, "secretName": naming.SecretEnrollment},
+		"api":           map[string]any{"create": false, "credentialsSecret": apiCredentials(spec.Manager), "tlsSecret": apiTLS(spec.Manager)},
+		"dns":           map[string]any{"publish": publish(in, place), "ttl": int64(place.RegionSpec.DNS.TTL)},
+		"manager":       managerValues(spec.Manager, place.RegionSpec.Manager),
+		"edge":          edgeValues(place),
+		"networkPolicy": policyValues(place),
+		"operator":      map[string]any{"namespace": in.Operator.Namespace, "podLabels": labels(in.Operator.PodLabels)},
 	})
 }
 
@@ -52,11 +53,7 @@ func ingressValues(ingress v1alpha1.WazuhIngress, place Placement) map[string]an
 		"tls":      map[string]any{"secretName": place.TLSSecret},
 	}
 	if len(ingress.AllowedCIDRs) > 0 {
-		cidrs := make([]any, len(ingress.AllowedCIDRs))
-		for i, cidr := range ingress.AllowedCIDRs {
-			cidrs[i] = cidr
-		}
-		out["allowedCIDRs"] = cidrs
+		out["allowedCIDRs"] = list(ingress.AllowedCIDRs)
 	}
 	if place.EdgePorts != nil {
 		out["edgePorts"] = map[string]any{"events": int64(place.EdgePorts.Events), "enrollment": int64(place.EdgePorts.Enrollment)}
@@ -83,11 +80,24 @@ func edgeValues(place Placement) map[string]any {
 	if place.Mode != v1alpha1.ModeEdgeHAProxy || len(place.RegionSpec.Edge.SourceCIDRs) == 0 {
 		return nil
 	}
-	cidrs := make([]any, len(place.RegionSpec.Edge.SourceCIDRs))
-	for i, cidr := range place.RegionSpec.Edge.SourceCIDRs {
-		cidrs[i] = cidr
+	return map[string]any{"cidrs": list(place.RegionSpec.Edge.SourceCIDRs)}
+}
+
+// policyValues let in those who look after the load balancer's health.
+func policyValues(place Placement) map[string]any {
+	cidrs := place.RegionSpec.LoadBalancer.HealthCheckCIDRs
+	if place.Mode != v1alpha1.ModeLoadBalancer || len(cidrs) == 0 {
+		return nil
 	}
-	return map[string]any{"cidrs": cidrs}
+	return map[string]any{"extraAgentCIDRs": list(cidrs)}
+}
+
+func list(in []string) []any {
+	out := make([]any, len(in))
+	for i, value := range in {
+		out[i] = value
+	}
+	return out
 }
 
 // certificateValues ask cert-manager only where it is the one to sign.
