@@ -120,16 +120,12 @@ func (r *Reconciler) release(ctx context.Context, reader client.Reader, slug str
 		if wanted[claim.Name] || claim.Spec.Tenant != slug || claim.Spec.QuarantinedUntil != nil {
 			continue
 		}
-		if err := r.giveUp(ctx, &list.Items[i]); err != nil {
+		if err := giveUp(ctx, r.cached, r.writer, &list.Items[i], r.options.Now()); err != nil {
 			return released, err
 		}
 		released = append(released, claim.Name)
 	}
 	return released, nil
-}
-
-func (r *Reconciler) giveUp(ctx context.Context, claim *v1alpha1.Claim) error {
-	return giveUp(ctx, r.cached, r.writer, claim, r.options.Now())
 }
 
 // giveUp puts a claim into quarantine, or deletes it where nothing needs to rest.

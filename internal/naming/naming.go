@@ -103,8 +103,6 @@ const (
 	// AnnotationAbandonRegistrations on a Tenant being deleted tells the operator
 	// to go on although the manager cannot be asked to delete its agents.
 	AnnotationAbandonRegistrations = "ingress.soctalk.io/abandon-registrations"
-	// AnnotationReconcile is changed by hand to ask for a reconcile now.
-	AnnotationReconcile = "ingress.soctalk.io/reconcile-requested-at"
 )
 
 // Finalizer holds a Tenant until its offboarding steps are done.
@@ -112,12 +110,6 @@ const Finalizer = "ingress.soctalk.io/offboard"
 
 // Namespace is where everything of one tenant lives.
 func Namespace(slug string) string { return namespacePrefix + slug }
-
-// Slug is the inverse of [Namespace]; ok is false for any other namespace.
-func Slug(namespace string) (slug string, ok bool) {
-	slug, ok = strings.CutPrefix(namespace, namespacePrefix)
-	return slug, ok && slug != ""
-}
 
 // Hostname is the name a tenant's agents use when its spec gives none.
 func Hostname(slug, domain string) string { return slug + "." + domain }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -124,13 +125,13 @@ func managerHop(in Input, place Placement) hop {
 		return no(condition, v1alpha1.ReasonManagerRefusesCredentials,
 			fmt.Sprintf("the manager's API rejects the user in Secret %s; put the API user's name and password there", apiCredentials(in.Tenant.Spec.Manager)))
 	case manager.Error != "" || !manager.Asked:
-		return no(condition, v1alpha1.ReasonManagerUnreachable, "the manager's API does not answer as it should: "+first(manager.Error, "not asked yet"))
+		return no(condition, v1alpha1.ReasonManagerUnreachable, "the manager's API does not answer as it should: "+cmp.Or(manager.Error, "not asked yet"))
 	}
 	if in.Observed.Service.Endpoints == 0 && !in.Tenant.Spec.Suspended {
 		return no(condition, v1alpha1.ReasonWaitingForManager,
 			fmt.Sprintf("the manager's API answers, but Service %s leads to no ready pod yet; look with kubectl -n %s get endpointslices", naming.ServiceAgents, place.Namespace))
 	}
-	return ok(condition, "the manager's API answers, "+first(manager.Version, "version unknown"))
+	return ok(condition, "the manager's API answers, "+cmp.Or(manager.Version, "version unknown"))
 }
 
 func dnsHop(in Input, place Placement) hop {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -79,9 +80,9 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		Namespace:  naming.Namespace(tenant.Name),
 		Region:     region.Name,
 		RegionSpec: region.Spec,
-		Mode:       firstMode(ingress.Mode, region.Spec.DefaultMode, v1alpha1.ModeLoadBalancer),
-		Hostname:   strings.ToLower(first(ingress.Hostname, naming.Hostname(tenant.Name, region.Spec.Domain))),
-		TLSSecret:  first(ingress.TLS.SecretName, naming.SecretTLS),
+		Mode:       cmp.Or(ingress.Mode, region.Spec.DefaultMode, v1alpha1.ModeLoadBalancer),
+		Hostname:   strings.ToLower(cmp.Or(ingress.Hostname, naming.Hostname(tenant.Name, region.Spec.Domain))),
+		TLSSecret:  cmp.Or(ingress.TLS.SecretName, naming.SecretTLS),
 		Strategy:   region.Spec.Certificates.Strategy,
 		Issuer:     region.Spec.Certificates.IssuerRef,
 	}
@@ -239,22 +240,4 @@ func choices(lead string, names []string, otherwise string) string {
 		return otherwise
 	}
 	return lead + " " + strings.Join(names, ", ") + ", or " + otherwise
-}
-
-func first(values ...string) string {
-	for _, value := range values {
-		if value != "" {
-			return value
-		}
-	}
-	return ""
-}
-
-func firstMode(modes ...v1alpha1.IngressMode) v1alpha1.IngressMode {
-	for _, mode := range modes {
-		if mode != "" {
-			return mode
-		}
-	}
-	return ""
 }

@@ -12,6 +12,7 @@
 package plan
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -205,7 +206,7 @@ func Tenant(in Input) (Desired, error) {
 func apiUser(spec v1alpha1.ManagerSpec, place Placement) string {
 	version := place.RegionSpec.Manager.Version
 	if spec.Deploy != nil {
-		version = first(spec.Deploy.Version, version)
+		version = cmp.Or(spec.Deploy.Version, version)
 	}
 	major, _, _ := strings.Cut(version, ".")
 	if number, err := strconv.Atoi(major); err == nil && number >= 5 {

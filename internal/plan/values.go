@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 
@@ -121,18 +122,18 @@ func managerValues(spec v1alpha1.ManagerSpec, defaults v1alpha1.ManagerDeploy) m
 	}
 	return map[string]any{
 		"deploy":  true,
-		"version": first(deploy.Version, defaults.Version),
-		"image":   map[string]any{"repository": first(deploy.Image, defaults.Image)},
+		"version": cmp.Or(deploy.Version, defaults.Version),
+		"image":   map[string]any{"repository": cmp.Or(deploy.Image, defaults.Image)},
 		"storage": map[string]any{
-			"size":      first(deploy.StorageSize, defaults.StorageSize),
-			"className": first(deploy.StorageClass, defaults.StorageClass),
+			"size":      cmp.Or(deploy.StorageSize, defaults.StorageSize),
+			"className": cmp.Or(deploy.StorageClass, defaults.StorageClass),
 		},
 	}
 }
 
 func apiCredentials(manager v1alpha1.ManagerSpec) string {
 	if manager.Attach != nil {
-		return first(manager.Attach.APICredentialsSecret, naming.SecretAPI)
+		return cmp.Or(manager.Attach.APICredentialsSecret, naming.SecretAPI)
 	}
 	return naming.SecretAPI
 }

@@ -8,7 +8,6 @@ package secret
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -79,9 +78,6 @@ func CheckEnrollment(file []byte) error {
 	}
 	return nil
 }
-
-// Equal compares two secrets in constant time.
-func Equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
 func safe(c byte) bool {
 	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'

@@ -22,14 +22,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
-)
 
-// The annotations, with the prefix in use and the older one.
-const (
-	annotationHostname    = "external-dns.kubernetes.io/hostname"
-	annotationHostnameOld = "external-dns.alpha.kubernetes.io/hostname"
-	annotationTTL         = "external-dns.kubernetes.io/ttl"
-	annotationTTLOld      = "external-dns.alpha.kubernetes.io/ttl"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
 // defaultTTL is external-dns's own default for providers without one.
@@ -193,7 +187,7 @@ func (s *Server) lookup(name string) (addresses []netip.Addr, ttl uint32, known 
 
 func hostnames(service *corev1.Service) []string {
 	var names []string
-	for _, annotation := range []string{annotationHostname, annotationHostnameOld} {
+	for _, annotation := range []string{naming.AnnotationDNSHostname, naming.AnnotationDNSHostnameLegacy} {
 		for name := range strings.SplitSeq(service.Annotations[annotation], ",") {
 			if name = strings.TrimSpace(name); name != "" {
 				names = append(names, canonical(name))
@@ -207,7 +201,7 @@ func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(n
 
 // timeToLive reads seconds or a duration, as external-dns does.
 func timeToLive(service *corev1.Service, otherwise uint32) uint32 {
-	for _, annotation := range []string{annotationTTL, annotationTTLOld} {
+	for _, annotation := range []string{naming.AnnotationDNSTTL, naming.AnnotationDNSTTLLegacy} {
 		text := service.Annotations[annotation]
 		if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
 			return uint32(seconds)
