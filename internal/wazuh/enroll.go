@@ -67,6 +67,26 @@ func Enroll(ctx context.Context, o EnrollOptions) (Key, error) {
 	return key, nil
 }
 
+// Handshake connects as an agent does, TLS included, and leaves without asking for anything: it
+// tells what the enrollment port serves. The request in o is not looked at.
+func Handshake(ctx context.Context, o EnrollOptions) (tls.ConnectionState, error) {
+	timeout := o.Timeout
+	if timeout == 0 {
+		timeout = enrollTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := dialEnroll(ctx, o)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+	}
+	if err != nil {
+		return tls.ConnectionState{}, fmt.Errorf("connect to %s: %w", o.Address, err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState(), nil
+}
+
 func enroll(ctx context.Context, o EnrollOptions) (Key, error) {
 	conn, err := dialEnroll(ctx, o)
 	if err != nil {
