@@ -14,10 +14,12 @@ import (
 	"time"
 )
 
-// BuildOptions says what to build and where to keep it. The zero value is right
-// inside a clone of the project.
+// BuildOptions says what to build and where to keep it. The zero value builds
+// [Kubernetes], and is right inside a clone of the project.
 type BuildOptions struct {
-	// Source is the folder of the programs' module; default [FindSource].
+	// Program to build; default [Kubernetes].
+	Program Program
+	// Source is the folder of the program's module; default [FindSource].
 	Source string
 	// CacheDir keeps the binaries; default "soctalk-ingress" in the user's cache folder.
 	CacheDir string
@@ -47,8 +49,8 @@ func Cached(ctx context.Context, options BuildOptions) (binary string, cached bo
 	return job.binary, job.cached(), nil
 }
 
-// Build returns the binary that holds the control plane's programs, compiling it
-// when the cache has none for this source and compiler. The first build takes
+// Build returns the program's binary, compiling it when the cache has none for
+// this source and compiler. The first build takes
 // minutes; two processes never build at the same time.
 func Build(ctx context.Context, options BuildOptions) (binary string, err error) {
 	job, err := newBuildJob(ctx, options)
@@ -75,39 +77,42 @@ func Build(ctx context.Context, options BuildOptions) (binary string, err error)
 type buildJob struct {
 	BuildOptions
 
-	program string
-	binary  string
-	began   time.Time
+	tool   string // the go command
+	binary string
+	began  time.Time
 }
 
 func newBuildJob(ctx context.Context, options BuildOptions) (*buildJob, error) {
 	job := &buildJob{BuildOptions: options, began: time.Now()}
+	if job.Program == (Program{}) {
+		job.Program = Kubernetes
+	}
 	var err error
 	if job.Source == "" {
-		if job.Source, err = FindSource(); err != nil {
+		if job.Source, err = FindSource(job.Program); err != nil {
 			return nil, err
 		}
 	}
 	if job.CacheDir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("no cache folder for the control plane's binary, name one: %w", err)
+			return nil, fmt.Errorf("no cache folder for the binary of %s, name one: %w", job.Program.Name, err)
 		}
 		job.CacheDir = filepath.Join(cache, "soctalk-ingress")
 	}
 	if _, err := sourceKey(job.Source, ""); err != nil {
 		return nil, err // before asking for Go: a wrong folder is the likelier mistake
 	}
-	program, version, err := toolchain(ctx, job.Source)
+	tool, version, err := toolchain(ctx, job.Source)
 	if err != nil {
 		return nil, err
 	}
-	key, err := sourceKey(job.Source, version+" "+linkerFlags)
+	key, err := sourceKey(job.Source, job.Program.recipe(version))
 	if err != nil {
 		return nil, err
 	}
-	job.program = program
-	job.binary = filepath.Join(job.CacheDir, "kubernetes-"+key)
+	job.tool = tool
+	job.binary = filepath.Join(job.CacheDir, job.Program.Name+"-"+key)
 	return job, nil
 }
 
@@ -126,7 +131,7 @@ func (j *buildJob) report(progress BuildProgress) {
 
 func (j *buildJob) build(ctx context.Context) error {
 	j.report(BuildProgress{Package: "(listing packages)"})
-	list, err := run(ctx, j.Source, j.program, "list", "-deps", ".")
+	list, err := run(ctx, j.Source, j.tool, "list", "-deps", j.Program.Package)
 	if err != nil {
 		return err
 	}
@@ -146,24 +151,15 @@ func (j *buildJob) build(ctx context.Context) error {
 		return err
 	}
 	if err := os.Rename(partial.Name(), j.binary); err != nil {
-		return fmt.Errorf("keep the control plane's binary: %w", err)
+		return fmt.Errorf("keep the binary of %s: %w", j.Program.Name, err)
 	}
 	j.report(BuildProgress{Done: total, Total: total})
 	return nil
 }
 
-// linkerFlags drop what only a debugger needs, and say which Kubernetes this is:
-// without, /version answers a text that no client can parse as a version.
-const linkerFlags = "-s -w" +
-	" -X k8s.io/component-base/version.gitVersion=" + kubernetesVersion +
-	" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
-
-// kubernetesVersion is the one required in the source's go.mod; a test compares.
-const kubernetesVersion = "v1.37.2"
-
 // compile runs "go build -v", which names each package as it is compiled.
 func (j *buildJob) compile(ctx context.Context, target string, total int) error {
-	command := exec.CommandContext(ctx, j.program, "build", "-v", "-trimpath", "-ldflags", linkerFlags, "-o", target, ".")
+	command := exec.CommandContext(ctx, j.tool, "build", "-v", "-trimpath", "-ldflags", j.Program.LinkerFlags, "-o", target, j.Program.Package)
 	command.Dir, command.Env = j.Source, append(goEnvironment(), compilerMemory(availableMemory())...)
 	// Interrupt rather than kill: the go command then ends its compilers too.
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }

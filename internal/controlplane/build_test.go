@@ -116,12 +116,12 @@ func TestMissingSourceAndMissingGo(t *testing.T) {
 }
 
 func TestFindSource(t *testing.T) {
-	found, err := FindSource()
+	found, err := FindSource(Kubernetes)
 	if err != nil || filepath.Base(found) != "kubernetes" {
 		t.Errorf("from this folder: %q, %v", found, err)
 	}
 	t.Chdir(t.TempDir())
-	if _, err := FindSource(); err == nil || !strings.Contains(err.Error(), "change into a clone") {
+	if _, err := FindSource(Kubernetes); err == nil || !strings.Contains(err.Error(), "change into a clone") {
 		t.Errorf("outside: error %v, want a hint", err)
 	}
 }
@@ -142,12 +142,47 @@ func TestCompilerMemory(t *testing.T) {
 }
 
 func TestLinkedVersionIsTheRequiredOne(t *testing.T) {
-	source, err := FindSource()
+	source, err := FindSource(Kubernetes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	module, err := os.ReadFile(filepath.Join(source, "go.mod"))
 	if err != nil || !strings.Contains(string(module), "k8s.io/kubernetes "+kubernetesVersion+"\n") {
 		t.Errorf("go.mod (%v) does not require %s, which the linker is told", err, kubernetesVersion)
+	}
+}
+
+// A stub in a folder below replaces a module: another stub is another program.
+func TestReplacedModulesBelongToTheSource(t *testing.T) {
+	options := BuildOptions{Source: program(t, ""), CacheDir: t.TempDir()}
+	before, _, err := Cached(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stub := filepath.Join(options.Source, "stub", "types.go")
+	if err := os.Mkdir(filepath.Dir(stub), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(stub, []byte("package stub\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after, _, err := Cached(t.Context(), options)
+	if err != nil || after == before {
+		t.Errorf("with a stub: %q, %v; want another name than before", after, err)
+	}
+	options.Program = MetalLB
+	other, _, err := Cached(t.Context(), options)
+	if err != nil || !strings.HasPrefix(filepath.Base(other), MetalLB.Name+"-") || strings.TrimPrefix(filepath.Base(other), MetalLB.Name) == strings.TrimPrefix(filepath.Base(after), Kubernetes.Name) {
+		t.Errorf("another package of the same source: %q, %v; want a name and a key of its own", other, err)
+	}
+}
+
+func TestModuleFolder(t *testing.T) {
+	folder, err := ModuleFolder(t.Context(), MetalLB, "go.universe.tf/metallb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kinds, _ := filepath.Glob(filepath.Join(folder, "config", "crd", "bases", "*.yaml")); len(kinds) == 0 {
+		t.Errorf("no kinds in %s", folder)
 	}
 }

@@ -3,7 +3,8 @@
 // without containers. The demo and the integration tests stand on it.
 //
 // [Build] makes the one binary that holds all the programs, from the module in
-// peers/kubernetes, and keeps it in a cache. [Start] runs them from it with
+// peers/kubernetes, and keeps it in a cache; it does the same for the other
+// programs that the demo and the tests run, see [Program]. [Start] runs the control plane from it with
 // certificates, tokens and folders of their own, and [ControlPlane.Stop] ends
 // everything. There are no nodes: package standin plays them, and the API server
 // reaches "nodes", pods and Services through the unix socket named in [Options].

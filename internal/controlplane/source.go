@@ -11,28 +11,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
 	"strings"
 )
 
-// sourceFolder is where the module of the control plane's programs lives in the tree.
-const sourceFolder = "peers/kubernetes"
-
-// FindSource looks for the folder peers/kubernetes in the working directory and
-// in each folder above it.
-func FindSource() (string, error) {
+// FindSource looks for the program's folder in the working directory and in each
+// folder above it.
+func FindSource(program Program) (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for folder := start; ; folder = filepath.Dir(folder) {
-		candidate := filepath.Join(folder, filepath.FromSlash(sourceFolder))
+		candidate := filepath.Join(folder, filepath.FromSlash(program.Folder))
 		if _, err := os.Stat(filepath.Join(candidate, "go.mod")); err == nil {
 			return candidate, nil
 		}
 		if folder == filepath.Dir(folder) {
-			return "", fmt.Errorf("no %s/go.mod in %q or above it: the control plane is built from the project's source tree; "+
-				"change into a clone of it, or name the folder", sourceFolder, start)
+			return "", fmt.Errorf("no %s/go.mod in %q or above it: %s is built from the project's source tree; "+
+				"change into a clone of it, or name the folder", program.Folder, start, program.Name)
 		}
 	}
 }
@@ -41,7 +37,7 @@ func FindSource() (string, error) {
 func toolchain(ctx context.Context, source string) (program, version string, err error) {
 	program, err = exec.LookPath("go")
 	if err != nil {
-		return "", "", fmt.Errorf("the go command is not on the PATH: install Go (https://go.dev/dl) to build the control plane: %w", err)
+		return "", "", fmt.Errorf("the go command is not on the PATH: install Go (https://go.dev/dl) to build what the demo and the tests run: %w", err)
 	}
 	output, err := run(ctx, source, program, "env", "GOVERSION", "GOOS", "GOARCH")
 	if err != nil {
@@ -67,33 +63,39 @@ func run(ctx context.Context, folder, program string, args ...string) (string, e
 func goEnvironment() []string { return append(os.Environ(), "GOWORK=off") }
 
 // sourceKey names a build: the same files, compiler and flags give the same key.
+// Modules in folders below count: they replace what the source would require.
 func sourceKey(source, recipe string) (string, error) {
-	entries, err := os.ReadDir(source)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("no folder %q: it should hold the source of the control plane's programs", source)
-		}
-		return "", err
-	}
-	var names []string
-	for _, entry := range entries {
-		name := entry.Name()
-		if name == "go.mod" || name == "go.sum" || (strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")) {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		return "", fmt.Errorf("folder %q holds no go.mod and no .go file: it should hold the source of the control plane's programs", source)
-	}
-	sort.Strings(names)
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s\n", recipe)
-	for _, name := range names {
-		data, err := os.ReadFile(filepath.Join(source, name))
-		if err != nil {
-			return "", err
+	found := 0
+	err := filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !isSource(entry.Name()) {
+			return err
 		}
-		fmt.Fprintf(hash, "%s %d\n%s", name, len(data), data)
+		name, err := filepath.Rel(source, path)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		found++
+		fmt.Fprintf(hash, "%s %d\n%s", filepath.ToSlash(name), len(data), data)
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("no folder %q: it should hold the source of a program", source)
+	}
+	if err != nil {
+		return "", err
+	}
+	if found == 0 {
+		return "", fmt.Errorf("folder %q holds no go.mod and no .go file: it should hold the source of a program", source)
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:16], nil
+}
+
+func isSource(name string) bool {
+	return name == "go.mod" || name == "go.sum" || strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")
 }

@@ -1,0 +1,71 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Program is something [Build] can build: a module of its own in the source tree,
+// because its pins are not the product's.
+type Program struct {
+	// Name is how people and the cache call the binary.
+	Name string
+	// Folder of the module in the source tree.
+	Folder string
+	// Package to build there: one of the module's own, or of a module it requires.
+	Package string
+	// LinkerFlags drop what only a debugger needs, and set versions.
+	LinkerFlags string
+}
+
+// Kubernetes is the control plane: etcd, kube-apiserver, kube-controller-manager
+// and kubectl in one file. It is told which Kubernetes it is: without, /version
+// answers a text that no client can parse as a version.
+var Kubernetes = Program{
+	Name: "kubernetes", Folder: "peers/kubernetes", Package: ".",
+	LinkerFlags: "-s -w" +
+		" -X k8s.io/component-base/version.gitVersion=" + kubernetesVersion +
+		" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37",
+}
+
+// kubernetesVersion is the one required in the source's go.mod; a test compares.
+const kubernetesVersion = "v1.37.2"
+
+// MetalLB is MetalLB's controller, which gives addresses to Services.
+var MetalLB = Program{
+	Name: "metallb-controller", Folder: "peers/metallb", Package: "go.universe.tf/metallb/controller", LinkerFlags: "-s -w",
+}
+
+// recipe is what besides the source decides about the binary.
+func (p Program) recipe(goVersion string) string {
+	recipe := goVersion + " " + p.LinkerFlags
+	if p.Package != "." {
+		recipe += " " + p.Package
+	}
+	return recipe
+}
+
+// ModuleFolder is where Go keeps the files of a module that a program requires,
+// such as the kinds that belong to it. It is downloaded if need be.
+func ModuleFolder(ctx context.Context, program Program, module string) (string, error) {
+	source, err := FindSource(program)
+	if err != nil {
+		return "", err
+	}
+	tool, _, err := toolchain(ctx, source)
+	if err != nil {
+		return "", err
+	}
+	if _, err := run(ctx, source, tool, "mod", "download", module); err != nil {
+		return "", err
+	}
+	folder, err := run(ctx, source, tool, "list", "-m", "-f", "{{.Dir}}", module)
+	if err != nil {
+		return "", err
+	}
+	if folder = strings.TrimSpace(folder); folder == "" {
+		return "", fmt.Errorf("go has no folder for module %q of %s", module, program.Folder)
+	}
+	return folder, nil
+}
