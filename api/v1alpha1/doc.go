@@ -26,7 +26,8 @@ var GroupVersion = schema.GroupVersion{Group: "ingress.soctalk.io", Version: "v1
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&Tenant{}, &TenantList{}, &Region{}, &RegionList{}, &Claim{}, &ClaimList{},
-		&Route{}, &RouteList{})
+		&Route{}, &RouteList{},
+		&EnrollmentToken{}, &EnrollmentTokenList{}, &Revocation{}, &RevocationList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

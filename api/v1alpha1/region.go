@@ -61,6 +61,13 @@ type RegionSpec struct {
 	// Manager are defaults for managers the operator deploys.
 	// +optional
 	Manager ManagerDeploy `json:"manager,omitempty"`
+	// Enrollment of tenants that say nothing; empty means gateway, and direct for
+	// managers the operator attaches to.
+	// +optional
+	Enrollment EnrollmentMode `json:"enrollment,omitempty"`
+	// Rotation of tenants that say nothing.
+	// +optional
+	Rotation RotationSpec `json:"rotation,omitempty"`
 }
 
 // LoadBalancerSpec goes onto every tenant's Service in mode loadbalancer.

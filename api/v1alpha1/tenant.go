@@ -60,6 +60,12 @@ type TenantSpec struct {
 	// Manager says which Wazuh manager serves the tenant.
 	// +optional
 	Manager ManagerSpec `json:"manager,omitempty"`
+	// Enrollment says who answers on the enrollment port; empty means the Region's choice.
+	// +optional
+	Enrollment EnrollmentMode `json:"enrollment,omitempty"`
+	// Rotation says when the enrollment secret is replaced; what is left out, the Region decides.
+	// +optional
+	Rotation RotationSpec `json:"rotation,omitempty"`
 	// Suspended closes the tenant's way in and keeps everything else: address,
 	// name, certificate, keys. Agents resume without enrolling again.
 	// +optional
@@ -212,6 +218,12 @@ type TenantStatus struct {
 	// Manager as its API describes itself.
 	// +optional
 	Manager *ManagerStatus `json:"manager,omitempty"`
+	// Enrollment is who answers on the enrollment port, and what it obeys.
+	// +optional
+	Enrollment *EnrollmentStatus `json:"enrollment,omitempty"`
+	// Rotation is how the last replacement of the enrollment secret went.
+	// +optional
+	Rotation *RotationStatus `json:"rotation,omitempty"`
 	// Offboarding is present while the tenant is being removed.
 	// +optional
 	Offboarding *OffboardingStatus `json:"offboarding,omitempty"`

@@ -38,6 +38,16 @@ const (
 	SecretAPI = "wazuh-api-credentials"
 	// SecretAPITLS holds the certificate the manager's API serves inside the cluster.
 	SecretAPITLS = "wazuh-api-tls"
+	// SecretAuthdInternal holds, in enrollment mode gateway, the password authd itself
+	// asks for. Only gateway and authd know it.
+	SecretAuthdInternal = "wazuh-authd-internal"
+	// SecretEnrollmentPrevious holds the enrollment secret before the last rotation,
+	// until it was seen refused.
+	SecretEnrollmentPrevious = "wazuh-authd-secret-previous"
+	// SecretGatewayPolicy holds what the gateway obeys under KeyGatewayPolicy.
+	SecretGatewayPolicy = "wazuh-gateway-policy"
+	// SecretGatewayAdmin holds the gateway's admin certificate and its bearer token.
+	SecretGatewayAdmin = "wazuh-gateway-admin"
 )
 
 // Users of the manager API the operator works as.
@@ -54,6 +64,9 @@ const (
 	KeyTLSCert     = "tls.crt"
 	KeyTLSKey      = "tls.key"
 	KeyTLSCA       = "ca.crt"
+
+	KeyGatewayPolicy = "policy.json"
+	KeyGatewayToken  = "token"
 )
 
 // SecretCA is the Secret, in the operator's own namespace, of the built-in
@@ -104,6 +117,13 @@ const (
 	// to go on although the manager cannot be asked to delete its agents.
 	AnnotationAbandonRegistrations = "ingress.soctalk.io/abandon-registrations"
 )
+
+// AnnotationRotate on a Tenant asks for a new enrollment secret, once for each new
+// value; a time stamp serves.
+const AnnotationRotate = "ingress.soctalk.io/rotate"
+
+// TokenSecret is the Secret of an EnrollmentToken, in the tenant's namespace.
+func TokenSecret(token string) string { return "enrollment-token-" + token }
 
 // Finalizer holds a Tenant until its offboarding steps are done.
 const Finalizer = "ingress.soctalk.io/offboard"

@@ -19,6 +19,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/cert"
+	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
@@ -65,6 +66,8 @@ type Observed struct {
 	Manager ManagerState `json:"manager"`
 	// DNS answer for the hostname.
 	DNS DNSState `json:"dns"`
+	// Enrollment is what the gateway's policy is made from.
+	Enrollment EnrollmentState `json:"enrollment,omitzero"`
 }
 
 // NamespaceState is what is known of tenant-<slug>.
@@ -148,6 +151,8 @@ type Desired struct {
 	Certificate CertificateDuty `json:"certificate,omitempty"`
 	// APIUser is the user the operator works as in the manager's API.
 	APIUser string `json:"apiUser"`
+	// Policy the tenant's gateway is to obey; nil in enrollment mode direct.
+	Policy *policy.Policy `json:"policy,omitempty"`
 }
 
 // Claim is a claim to hold.

@@ -1,0 +1,128 @@
+package plan
+
+import (
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
+)
+
+// EnrollmentState is what is known of a tenant's enrollment secrets, tokens and
+// bans. It holds digests, never a secret.
+type EnrollmentState struct {
+	// Secret is the digest of the current enrollment secret.
+	Secret policy.Digest `json:"secret,omitzero"`
+	// Previous is the digest of the secret before the last rotation, and
+	// PreviousUntil when it ends; zero when there is none.
+	Previous      policy.Digest `json:"previous,omitzero"`
+	PreviousUntil time.Time     `json:"previousUntil,omitzero"`
+	// Tokens of the tenant with the digests of their secrets.
+	Tokens []Token `json:"tokens,omitempty"`
+	// Revocations of the tenant.
+	Revocations []v1alpha1.Revocation `json:"revocations,omitempty"`
+	// Stored is the policy as it was written last; nil before the first.
+	Stored *policy.Policy `json:"stored,omitempty"`
+}
+
+// Token is an EnrollmentToken and the digest of its secret, which is zero until
+// the secret is made.
+type Token struct {
+	Token  v1alpha1.EnrollmentToken `json:"token"`
+	Digest policy.Digest            `json:"digest,omitzero"`
+}
+
+// gatewayPolicy is what the tenant's gateway is to obey. It keeps the stored
+// generation as long as nothing changed: an idle operator pushes nothing.
+func gatewayPolicy(in Input, proxy policy.Proxy) *policy.Policy {
+	seen := in.Observed.Enrollment
+	want := &policy.Policy{
+		Generation: 1,
+		Suspended:  in.Tenant.Spec.Suspended || in.Tenant.DeletionTimestamp != nil,
+		Secret:     seen.Secret,
+		Tokens:     policyTokens(seen.Tokens),
+		Deny:       policyBans(seen.Revocations),
+		Proxy:      proxy,
+	}
+	if !seen.Previous.IsZero() && seen.Previous != seen.Secret && in.Now.Before(seen.PreviousUntil) {
+		want.Previous = &policy.Previous{Secret: seen.Previous, Until: seen.PreviousUntil}
+	}
+	if seen.Stored == nil {
+		return want
+	}
+	want.Generation = seen.Stored.Generation
+	if !samePolicy(want, seen.Stored) {
+		want.Generation++
+	}
+	return want
+}
+
+// samePolicy compares policies as they are written: both by value, so that
+// order and spelling of what was read back do not count as change.
+func samePolicy(a, b *policy.Policy) bool {
+	one, errOne := json.Marshal(a)
+	two, errTwo := json.Marshal(b)
+	return errOne == nil && errTwo == nil && string(one) == string(two)
+}
+
+// policyTokens leaves out tokens that have no secret yet. Those that ended stay,
+// so that the audit names them when somebody still tries.
+func policyTokens(tokens []Token) []policy.Token {
+	var out []policy.Token
+	for _, t := range tokens {
+		if t.Digest.IsZero() {
+			continue
+		}
+		spec := t.Token.Spec
+		token := policy.Token{
+			Name: t.Token.Name, Secret: t.Digest, MaxUses: int(spec.MaxUses), Group: spec.Group, Names: spec.Names,
+			Sources: prefixes(spec.SourceCIDRs),
+			// A token on its way out must not let anybody in meanwhile.
+			Revoked: spec.Revoked || t.Token.DeletionTimestamp != nil,
+		}
+		if spec.NotBefore != nil {
+			token.NotBefore = spec.NotBefore.UTC()
+		}
+		if spec.Expires != nil {
+			token.Expires = spec.Expires.UTC()
+		}
+		out = append(out, token)
+	}
+	slices.SortFunc(out, func(a, b policy.Token) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// policyBans refuses an agent by its name, by its former key once that is known,
+// and by its networks.
+func policyBans(revocations []v1alpha1.Revocation) []policy.Ban {
+	var out []policy.Ban
+	for _, r := range revocations {
+		if r.DeletionTimestamp != nil {
+			continue // being lifted
+		}
+		out = append(out, policy.Ban{ID: r.Name, Name: r.Spec.AgentName})
+		if r.Status.KeyHash != "" {
+			out = append(out, policy.Ban{ID: r.Name, KeyHash: r.Status.KeyHash})
+		}
+		for _, network := range prefixes(r.Spec.SourceCIDRs) {
+			out = append(out, policy.Ban{ID: r.Name, Source: network})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b policy.Ban) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+// prefixes reads networks the API server has already judged; one it could not
+// have let through is left out.
+func prefixes(texts []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range texts {
+		if network, err := netip.ParsePrefix(text); err == nil {
+			out = append(out, network.Masked())
+		}
+	}
+	return out
+}

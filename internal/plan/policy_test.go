@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
+)
+
+func enrollmentInput() Input {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	return Input{
+		Tenant: v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}},
+		Now:    now,
+		Observed: Observed{Enrollment: EnrollmentState{
+			Secret:        policy.DigestOf([]byte("new-secret-of-acme-0123")),
+			Previous:      policy.DigestOf([]byte("old-secret-of-acme-0123")),
+			PreviousUntil: now.Add(time.Hour),
+			Tokens: []Token{
+				{Token: v1alpha1.EnrollmentToken{ObjectMeta: metav1.ObjectMeta{Name: "berlin"}, Spec: v1alpha1.EnrollmentTokenSpec{Group: "berlin", SourceCIDRs: []string{"203.0.113.9/24"}}}, Digest: policy.DigestOf([]byte("token-of-berlin-0123456"))},
+				{Token: v1alpha1.EnrollmentToken{ObjectMeta: metav1.ObjectMeta{Name: "unmade"}}},
+			},
+			Revocations: []v1alpha1.Revocation{{
+				ObjectMeta: metav1.ObjectMeta{Name: "stolen-laptop"},
+				Spec:       v1alpha1.RevocationSpec{AgentID: "007", AgentName: "laptop-7"},
+				Status:     v1alpha1.RevocationStatus{KeyHash: "610259966ccb3212755dcba4f24f91d6a2abedc5"},
+			}},
+		}},
+	}
+}
+
+// What the gateway is told is valid, and changes its generation exactly when it changes.
+func TestThePolicyGrowsOnlyWhenItChanges(t *testing.T) {
+	in := enrollmentInput()
+	first := gatewayPolicy(in, policy.Proxy{})
+	if err := first.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if len(first.Tokens) != 1 || first.Tokens[0].Sources[0] != netip.MustParsePrefix("203.0.113.0/24") || len(first.Deny) != 2 || first.Previous == nil {
+		t.Errorf("policy %+v", first)
+	}
+	in.Observed.Enrollment.Stored = first
+	if again := gatewayPolicy(in, policy.Proxy{}); again.Generation != first.Generation {
+		t.Errorf("generation %d although nothing changed since %d", again.Generation, first.Generation)
+	}
+	for name, change := range map[string]func(*Input){
+		"the overlap ends":         func(in *Input) { in.Now = in.Observed.Enrollment.PreviousUntil },
+		"the tenant is suspended":  func(in *Input) { in.Tenant.Spec.Suspended = true },
+		"the tenant is offboarded": func(in *Input) { in.Tenant.DeletionTimestamp = &metav1.Time{Time: in.Now} },
+		"a ban is lifted":          func(in *Input) { in.Observed.Enrollment.Revocations = nil },
+		"a token gets its secret": func(in *Input) {
+			in.Observed.Enrollment.Tokens[1].Digest = policy.DigestOf([]byte("token-unmade-no-more-01"))
+		},
+	} {
+		in := enrollmentInput()
+		in.Observed.Enrollment.Stored = first
+		change(&in)
+		changed := gatewayPolicy(in, policy.Proxy{})
+		if changed.Generation != first.Generation+1 {
+			t.Errorf("%s: generation %d, want %d", name, changed.Generation, first.Generation+1)
+		}
+		if err := changed.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
