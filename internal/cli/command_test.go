@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"mvdan.cc/sh/v3/shell"
 
 	"github.com/soctalk/soctalk-ingress/internal/golden"
 )
@@ -80,7 +81,12 @@ func TestExamplesAreCommands(t *testing.T) {
 			words, _, _ = strings.Cut(words, " | ")
 			words, _, _ = strings.Cut(words, " > ")
 			root := newRootCommand(newSession(Program{}))
-			found, rest, err := root.Find(strings.Fields(strings.ReplaceAll(words, "'Acme GmbH'", "Acme")))
+			arguments, err := shell.Fields(words, nil)
+			if err != nil {
+				t.Errorf("%s: %v", line, err)
+				continue
+			}
+			found, rest, err := root.Find(arguments)
 			if err != nil {
 				t.Errorf("%s: %v", line, err)
 				continue

@@ -16,6 +16,7 @@ func commands(s *session) []*cobra.Command {
 	return []*cobra.Command{
 		newTenantCommand(s),
 		newOnboardCommand(s),
+		newSecretCommand(s),
 		newAgentsCommand(s),
 		newRenderCommand(s),
 		operator,
