@@ -122,7 +122,7 @@ type EnrollmentTokenSpec struct {
 	MaxUses int32 `json:"maxUses,omitempty"`
 	// Group replaces whatever groups the agent asks for.
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]*$`
+	// +kubebuilder:validation:Pattern=`^([A-Za-z0-9_-][A-Za-z0-9._-]*)?$`
 	// +optional
 	Group string `json:"group,omitempty"`
 	// Names is a pattern with * and ? that the agent's name must match, such as berlin-*.

@@ -15,7 +15,10 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.step`
 // +kubebuilder:printcolumn:name="Refused",type=integer,JSONPath=`.status.refusedAttempts`
 // +kubebuilder:printcolumn:name="Why",type=string,JSONPath=`.spec.why`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 100",message="metadata.name of a Revocation may have 100 characters at most, because the gateway's deny list refers to it; choose a shorter one"
 type Revocation struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -77,6 +80,17 @@ type RevocationStatus struct {
 	// name. It is a digest and no secret.
 	// +optional
 	KeyHash string `json:"keyHash,omitempty"`
+	// AgentStatus is what the manager said of the agent when the revocation began,
+	// such as active; empty if it did not know it.
+	// +optional
+	AgentStatus string `json:"agentStatus,omitempty"`
+	// DeregisteredAt is when the registration was gone.
+	// +optional
+	DeregisteredAt *metav1.Time `json:"deregisteredAt,omitempty"`
+	// CutAt is from when the manager refuses the former key: sessions that began
+	// earlier are ended.
+	// +optional
+	CutAt *metav1.Time `json:"cutAt,omitempty"`
 	// Evidence of the steps that are done, a sentence each.
 	// +listType=atomic
 	// +optional

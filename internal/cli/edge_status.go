@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,8 +30,8 @@ func newEdgeStatusCommand(s *session) *cobra.Command {
 		if err := out.check(); err != nil {
 			return err
 		}
-		status, err := edge.AskStatus(command.Context(), edge.Beside(dir))
-		if err != nil {
+		var status edge.Status
+		if err := edge.Ask(command.Context(), dir, "/status", &status); err != nil {
 			return err
 		}
 		if !out.table() {
@@ -109,7 +108,7 @@ func size(bytes int64) string {
 }
 
 func newEdgeAgentsCommand(s *session) *cobra.Command {
-	var dir, tenant string
+	var dir string
 	command := &cobra.Command{
 		Use:   "agents",
 		Short: "show from where agents came, by the id they claim",
@@ -117,29 +116,26 @@ func newEdgeAgentsCommand(s *session) *cobra.Command {
 			"agents'. The id is read in clear from the first bytes of a session; that it is true only the\n" +
 			"manager can tell.",
 		Example: "  # from where each agent came, by the id it claims\n" +
-			"  soctalk-ingress edge agents\n\n" +
-			"  # those of one tenant\n" +
-			"  soctalk-ingress edge agents --tenant acme",
+			"  soctalk-ingress edge agents",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	command.Flags().StringVar(&tenant, "tenant", "", "show the agents of this tenant alone")
 	command.Flags().StringVar(&dir, "dir", edgeDir, "folder of the edge")
 	out := addOutput(command, formatTable, formatJSON, formatYAML)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if err := out.check(); err != nil {
 			return err
 		}
-		agents, err := edge.AskAgents(command.Context(), edge.Beside(dir), tenant)
-		if err != nil {
+		agents := []edge.Agent{}
+		if err := edge.Ask(command.Context(), dir, "/agents", &agents); err != nil {
 			return err
 		}
 		if !out.table() {
 			return out.printData(s.streams.Out, agents)
 		}
 		table := tabwriter.NewWriter(s.streams.Out, 0, 0, 3, ' ', 0)
-		fmt.Fprintln(table, "TENANT\tAGENT\tSOURCE\tSESSIONS\tCONNECTIONS\tSEEN")
+		fmt.Fprintln(table, "TENANT\tAGENT\tSOURCE\tSESSIONS\tCONNECTIONS")
 		for _, agent := range agents {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\n", agent.Tenant, agent.ID, agent.Source, agent.Current, agent.Total, since(agent.Seen, time.Now()))
+			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\n", agent.Tenant, agent.ID, agent.Source, agent.Current, agent.Total)
 		}
 		return table.Flush()
 	}

@@ -68,7 +68,9 @@ func TestTheDenied(t *testing.T) {
 	renamed := agent("web-01-new")
 	renamed.KeyHash = strings.ToUpper(hash)
 	s.want(wazuh.ReasonInvalidPassword, tenantSecret, renamed)
-	s.wantReason("web-01-new", policy.ReasonDeniedKey)
+	if r := s.wantReason("web-01-new", policy.ReasonDeniedKey); r.Ban != "revoke-1" {
+		t.Errorf("the audit blames ban %q", r.Ban)
+	}
 	s.want(wazuh.ReasonInvalidPassword, tenantSecret, agent("guest"), "127.0.7.9")
 	s.wantReason("guest", policy.ReasonDeniedSource)
 	s.clock.advance(2 * time.Hour)

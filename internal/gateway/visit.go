@@ -154,7 +154,7 @@ func (v *visit) note(r request, verdict policy.Verdict) {
 	if r.refusal == nil {
 		v.record.Name, v.record.Version, v.record.Groups = r.fields.Name, r.fields.Version, r.fields.Groups
 	}
-	v.record.Credential, v.record.Token = verdict.Credential, ""
+	v.record.Credential, v.record.Token, v.record.Ban = verdict.Credential, "", verdict.Ban
 	if verdict.Token != nil {
 		v.record.Token = verdict.Token.Name
 	}

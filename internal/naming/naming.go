@@ -7,6 +7,8 @@
 package naming
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -100,10 +102,6 @@ const (
 // EdgePodName is the name label of an edge's pods, as SocTalk documents it.
 const EdgePodName = "wazuh-edge-haproxy"
 
-// EdgeAdminPort names the port of an edge's pod where it tells from where agents
-// came; it is on loopback, so only a port forward reaches it.
-const EdgeAdminPort = "edge-admin"
-
 // Annotations external-dns reads. Its prefix changed with v0.22; both are
 // written, so that either version publishes the name.
 const (
@@ -128,6 +126,31 @@ const AnnotationRotate = "ingress.soctalk.io/rotate"
 
 // TokenSecret is the Secret of an EnrollmentToken, in the tenant's namespace.
 func TokenSecret(token string) string { return "enrollment-token-" + token }
+
+// FinalizerToken holds an EnrollmentToken until the gateway refuses it.
+const FinalizerToken = "ingress.soctalk.io/token"
+
+// Revocation is the name of the Revocation of one agent: the same agent gives the
+// same name, so that revoking it twice is revoking it once. A name that had to be
+// changed to be one is told apart by a digest.
+func Revocation(agentName, agentID string) string {
+	const most = 40
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '-':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, agentName)
+	clean = strings.Trim(clean[:min(len(clean), most)], "-")
+	if clean != agentName {
+		sum := sha256.Sum256([]byte(agentName))
+		clean = strings.TrimPrefix(clean+"-"+hex.EncodeToString(sum[:4]), "-")
+	}
+	return clean + "-" + agentID
+}
 
 // Finalizer holds a Tenant until its offboarding steps are done.
 const Finalizer = "ingress.soctalk.io/offboard"

@@ -32,15 +32,17 @@ type Record struct {
 	Time   time.Time `json:"time"`
 	Source string    `json:"source"`
 	// Via is the proxy that named the source, if one did.
-	Via        string        `json:"via,omitempty"`
-	Name       string        `json:"name,omitempty"`
-	ID         string        `json:"id,omitempty"`
-	Version    string        `json:"version,omitempty"`
-	Groups     string        `json:"groups,omitempty"`
-	Credential string        `json:"credential,omitempty"`
-	Token      string        `json:"token,omitempty"`
-	Outcome    string        `json:"outcome"`
-	Reason     policy.Reason `json:"reason"`
+	Via        string `json:"via,omitempty"`
+	Name       string `json:"name,omitempty"`
+	ID         string `json:"id,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Groups     string `json:"groups,omitempty"`
+	Credential string `json:"credential,omitempty"`
+	Token      string `json:"token,omitempty"`
+	// Ban is the ID of the ban that refused the attempt.
+	Ban     string        `json:"ban,omitempty"`
+	Outcome string        `json:"outcome"`
+	Reason  policy.Reason `json:"reason"`
 	// Detail is what the manager said, or how often this happened.
 	Detail string  `json:"detail,omitempty"`
 	Millis float64 `json:"ms"`
@@ -92,7 +94,7 @@ func (r Record) attrs() []slog.Attr {
 	attrs := []slog.Attr{slog.String("source", r.Source), slog.String("outcome", r.Outcome), slog.String("reason", string(r.Reason))}
 	for _, a := range []struct{ key, value string }{
 		{"via", r.Via}, {"name", r.Name}, {"id", r.ID}, {"version", r.Version}, {"groups", r.Groups},
-		{"credential", r.Credential}, {"token", r.Token}, {"detail", r.Detail},
+		{"credential", r.Credential}, {"token", r.Token}, {"ban", r.Ban}, {"detail", r.Detail},
 	} {
 		if a.value != "" {
 			attrs = append(attrs, slog.String(a.key, a.value))

@@ -40,6 +40,8 @@ type Verdict struct {
 	Token *Token
 	// Group replaces the groups the agent asks for; empty leaves them.
 	Group string
+	// Ban is the ID of the ban that refused the attempt, if one did.
+	Ban string
 }
 
 // Allowed reports whether the manager may be asked.
@@ -65,7 +67,7 @@ func Decide(p *Policy, a Attempt, now time.Time) Verdict {
 		v.Group = v.Token.Group
 	}
 	if v.Reason == ReasonAllowed {
-		v.Reason = denied(p.Deny, a, now)
+		v.Reason, v.Ban = denied(p.Deny, a, now)
 	}
 	if v.Reason == ReasonAllowed && a.Malformed {
 		v.Reason = ReasonMalformed
@@ -118,21 +120,22 @@ func fits(pattern, name string) bool {
 	return err == nil && ok
 }
 
-func denied(bans []Ban, a Attempt, now time.Time) Reason {
+// denied returns why an attempt is refused, and by which ban.
+func denied(bans []Ban, a Attempt, now time.Time) (Reason, string) {
 	for _, ban := range bans {
 		if !ban.Until.IsZero() && !now.Before(ban.Until) {
 			continue
 		}
 		switch {
 		case ban.Source.IsValid() && contains([]netip.Prefix{ban.Source}, a.Source):
-			return ReasonDeniedSource
+			return ReasonDeniedSource, ban.ID
 		case a.Malformed:
 			continue
 		case ban.Name != "" && strings.EqualFold(ban.Name, a.Name):
-			return ReasonDeniedName
+			return ReasonDeniedName, ban.ID
 		case ban.KeyHash != "" && strings.EqualFold(ban.KeyHash, a.KeyHash):
-			return ReasonDeniedKey
+			return ReasonDeniedKey, ban.ID
 		}
 	}
-	return ReasonAllowed
+	return ReasonAllowed, ""
 }

@@ -31,6 +31,7 @@ func TestDecide(t *testing.T) {
 		attempt    Attempt
 		want       Reason
 		credential string
+		ban        string
 	}{
 		{what: "current", secret: "current", want: ReasonAllowed, credential: CredentialSecret},
 		{what: "previous", secret: "previous", want: ReasonAllowed, credential: CredentialPrevious},
@@ -45,15 +46,15 @@ func TestDecide(t *testing.T) {
 		{what: "expired", secret: "narrow", at: hour, attempt: Attempt{Name: "ber-01"}, want: ReasonTokenExpired, credential: CredentialToken},
 		{what: "wrong name", secret: "narrow", attempt: Attempt{Name: "ber-001"}, want: ReasonTokenName, credential: CredentialToken},
 		{what: "wrong source", secret: "narrow", attempt: Attempt{Name: "ber-01", Source: netip.MustParseAddr("192.0.3.1")}, want: ReasonTokenSource, credential: CredentialToken},
-		{what: "denied name", secret: "current", attempt: Attempt{Name: "WEB-66"}, want: ReasonDeniedName, credential: CredentialSecret},
-		{what: "denied name with a token", secret: "plain", attempt: Attempt{Name: "web-66"}, want: ReasonDeniedName, credential: CredentialToken},
+		{what: "denied name", secret: "current", attempt: Attempt{Name: "WEB-66"}, want: ReasonDeniedName, credential: CredentialSecret, ban: "1"},
+		{what: "denied name with a token", secret: "plain", attempt: Attempt{Name: "web-66"}, want: ReasonDeniedName, credential: CredentialToken, ban: "1"},
 		{what: "ban that ended", secret: "current", attempt: Attempt{Name: "web-67"}, want: ReasonAllowed, credential: CredentialSecret},
-		{what: "denied key", secret: "current", attempt: Attempt{KeyHash: "ab"}, want: ReasonDeniedKey, credential: CredentialSecret},
-		{what: "denied source", secret: "current", attempt: Attempt{Source: netip.MustParseAddr("198.51.100.9")}, want: ReasonDeniedSource, credential: CredentialSecret},
+		{what: "denied key", secret: "current", attempt: Attempt{KeyHash: "ab"}, want: ReasonDeniedKey, credential: CredentialSecret, ban: "2"},
+		{what: "denied source", secret: "current", attempt: Attempt{Source: netip.MustParseAddr("198.51.100.9")}, want: ReasonDeniedSource, credential: CredentialSecret, ban: "3"},
 		{what: "denied, but first of all unknown", secret: "other", attempt: Attempt{Name: "web-66"}, want: ReasonUnknownSecret},
 		{what: "malformed", secret: "current", attempt: Attempt{Malformed: true}, want: ReasonMalformed, credential: CredentialSecret},
 		{what: "malformed, unknown", secret: "other", attempt: Attempt{Malformed: true}, want: ReasonUnknownSecret},
-		{what: "malformed, denied source", secret: "current", attempt: Attempt{Malformed: true, Source: netip.MustParseAddr("198.51.100.9")}, want: ReasonDeniedSource, credential: CredentialSecret},
+		{what: "malformed, denied source", secret: "current", attempt: Attempt{Malformed: true, Source: netip.MustParseAddr("198.51.100.9")}, want: ReasonDeniedSource, credential: CredentialSecret, ban: "3"},
 		{what: "malformed, expired", secret: "narrow", at: hour, attempt: Attempt{Malformed: true}, want: ReasonTokenExpired, credential: CredentialToken},
 	} {
 		a, at := c.attempt, c.at
@@ -72,6 +73,9 @@ func TestDecide(t *testing.T) {
 		v := Decide(p, a, at)
 		if v.Reason != c.want || v.Credential != c.credential || v.Allowed() != (c.want == ReasonAllowed) {
 			t.Errorf("%s: got %s with credential %q, want %s with %q", c.what, v.Reason, v.Credential, c.want, c.credential)
+		}
+		if v.Ban != c.ban {
+			t.Errorf("%s: refused by ban %q, want %q", c.what, v.Ban, c.ban)
 		}
 		if v.Allowed() && c.secret == "narrow" && v.Group != "berlin" {
 			t.Errorf("%s: group %q, want berlin", c.what, v.Group)

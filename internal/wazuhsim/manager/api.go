@@ -73,8 +73,10 @@ func (a *api) routes() http.Handler {
 		"GET /agents":                        a.listAgents,
 		"DELETE /agents":                     a.deleteAgents,
 		"GET /agents/summary/status":         a.summary,
+		"GET /agents/{id}/key":               a.agentKey,
 		"PUT /agents/reconnect":              a.reconnect,
 		"GET /manager/info":                  a.managerInfo,
+		"GET /manager/logs":                  a.managerLogs,
 		"GET /manager/status":                a.managerStatus,
 		"PUT /manager/restart":               a.restart,
 	} {

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"cmp"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
@@ -206,6 +207,23 @@ func (a *api) deleteOne(r row, q url.Values, older time.Duration, purge bool) in
 		return wazuh.CodeAuthdDown
 	}
 	return 0
+}
+
+// agentKey answers with the agent's line of client.keys. An agent without a row has no key here
+// either: the API looks into the database first.
+func (a *api) agentKey(w http.ResponseWriter, r *http.Request) {
+	messages := [3]string{"Obtained keys for all selected agents", "Some keys could not be obtained", "No keys were obtained"}
+	id := r.PathValue("id")
+	a.m.store.mu.Lock()
+	_, known := a.m.store.rows[id]
+	key := a.m.store.keys[id]
+	a.m.store.mu.Unlock()
+	if !known || key.Removed {
+		a.envelope(w, []any{}, 0, addFailure(nil, wazuh.CodeNoAgent, id), messages)
+		return
+	}
+	line := base64.StdEncoding.EncodeToString(key.AppendLine(nil))
+	a.envelope(w, []any{map[string]string{"id": id, "key": line}}, 1, nil, messages)
 }
 
 // reconnect asks connected agents to dial again.

@@ -199,3 +199,55 @@ func TestAPIRestart(t *testing.T) {
 	<-session.Done()
 	s.eventually("connected again", func() bool { _, err := s.dial(key); return err == nil })
 }
+
+// The key of an agent is its line of client.keys; a ghost, which has a key and no row, has none here.
+func TestAPIAgentKey(t *testing.T) {
+	s := newSite(t)
+	key := s.agent("web-01")
+	api := s.api()
+	got, err := api.AgentKey(t.Context(), key.ID)
+	if err != nil || got.Hash() != key.Hash() {
+		t.Errorf("got the key of %q, %v", got.Name, err)
+	}
+	s.m.store.mu.Lock()
+	delete(s.m.store.rows, key.ID)
+	s.m.store.mu.Unlock()
+	if _, err := api.AgentKey(t.Context(), key.ID); !wazuh.HasCode(err, wazuh.CodeNoAgent) {
+		t.Errorf("a ghost: %v", err)
+	}
+	if _, err := api.DeleteAgents(t.Context(), key.ID); err != nil {
+		t.Errorf("deleting a ghost counts as gone, although its key stays: %v", err)
+	}
+	if _, err := api.AgentKey(t.Context(), "000"); err == nil {
+		t.Error("asked for the manager's own key")
+	}
+}
+
+// What remoted says of an id it does not know is all that shows a removed agent's session ending.
+func TestAPIRefusedIDs(t *testing.T) {
+	s := newSite(t)
+	key := s.agent("web-01")
+	api := s.api()
+	at, err := api.RefusedIDs(t.Context(), key.ID)
+	if err != nil || len(at) != 0 {
+		t.Fatalf("refused at %v, %v", at, err)
+	}
+	for _, id := range []string{key.ID, "0" + key.ID} {
+		unknown := key
+		unknown.ID = id
+		if id == key.ID {
+			if _, err := api.DeleteAgents(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			s.clock.advance(time.Minute) // remoted reads client.keys again
+		}
+		_, err := wazuh.Dial(t.Context(), s.m.Addresses().Events, wazuh.SessionOptions{Key: unknown, Handshake: 5 * time.Second})
+		if err == nil {
+			t.Fatalf("agent %s was let in", id)
+		}
+	}
+	at, err = api.RefusedIDs(t.Context(), key.ID)
+	if err != nil || len(at) != 1 || !at[0].Equal(s.m.store.now().UTC().Truncate(time.Second)) {
+		t.Errorf("refused at %v, %v", at, err)
+	}
+}

@@ -57,13 +57,14 @@ func (o Options) withDefaults() Options {
 
 // Manager is a running simulated manager.
 type Manager struct {
-	o      Options
-	root   root
-	log    *slog.Logger
-	conf   config // of everything but authd, which reads its own at each start
-	faults faultSet
-	store  *store
-	alerts *analysis
+	o       Options
+	root    root
+	log     *slog.Logger
+	conf    config // of everything but authd, which reads its own at each start
+	faults  faultSet
+	store   *store
+	alerts  *analysis
+	journal journal
 
 	remoted *remoted
 	api     *api

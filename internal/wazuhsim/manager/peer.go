@@ -36,6 +36,7 @@ func (p *peer) receive(payload []byte) error {
 	}
 	key, ok := p.r.m.store.forRemoted(prefix, p.source)
 	if !ok {
+		p.r.m.journal.warn(p.r.m.store.now(), "wazuh-remoted", "(1408): Invalid ID %s for the source ip: '%s' (name 'unknown').", prefix.ID, p.source)
 		return fmt.Errorf("(1408): Invalid ID %s for the source ip", prefix.ID)
 	}
 	if err := p.r.claim(key.ID, p.conn); err != nil {
