@@ -1,16 +1,27 @@
 #!/usr/bin/env bash
-# Installs the programs the tests talk to and the product does not contain: HAProxy.
-# Does nothing where it is there already.
+# Installs the programs the tests talk to and the product does not contain: HAProxy
+# and BIND 9. Does nothing where they are there already. `--missing` only prints
+# which are not.
 set -euo pipefail
-if command -v haproxy >/dev/null; then
-  haproxy -v | head -n 1
+PATH=$PATH:/usr/sbin # where Debian keeps them, and a user's PATH need not lead
+missing=()
+command -v haproxy >/dev/null || missing+=(haproxy)
+command -v named >/dev/null || missing+=(bind9)
+if [ "${1:-}" = --missing ]; then
+  echo "${missing[*]}"
+  exit 0
+fi
+versions() { haproxy -v | head -n 1; named -v; }
+if [ "${#missing[@]}" = 0 ]; then
+  versions
   exit 0
 fi
 fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit 1; }
-[ "$(id -u)" = 0 ] || fail "haproxy is not installed, and only root may install it" "run: sudo bash hack/install-peers.sh"
-command -v apt-get >/dev/null || fail "haproxy is not installed, and this machine has no apt-get" "install HAProxy 2.6 or later with the machine's own package manager"
-echo "installing haproxy with apt-get (its own service is not started)"
-# The package would start a service on port 80; a policy of one minute's life keeps it down.
+[ "$(id -u)" = 0 ] || fail "not installed: ${missing[*]}, and only root may install them" "run: sudo bash hack/install-peers.sh"
+command -v apt-get >/dev/null || fail "not installed: ${missing[*]}, and this machine has no apt-get" "install HAProxy 2.6 or later and BIND 9.18 or later with the machine's own package manager"
+echo "installing ${missing[*]} with apt-get (their own services are not started)"
+# The packages would start services on ports 80 and 53; a policy of one minute's
+# life keeps them down.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -19,5 +30,5 @@ if [ ! -e "$policy" ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends haproxy >/dev/null
-haproxy -v | head -n 1
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+versions

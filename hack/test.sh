@@ -16,13 +16,14 @@ step() {
   fi
   printf '== %s: done in %ds\n' "$name" $((SECONDS - begin))
 }
-# The edge's tests want the real HAProxy. Root gets it installed; anybody else is
-# told, and those tests say that they were left out.
+# Some tests want the real HAProxy and the real BIND 9. Root gets them installed;
+# anybody else is told, and those tests say that they were left out.
 peers() {
-  if command -v haproxy >/dev/null || [ "$(id -u)" = 0 ]; then
+  missing=$(bash hack/install-peers.sh --missing)
+  if [ -z "$missing" ] || [ "$(id -u)" = 0 ]; then
     bash hack/install-peers.sh
   else
-    echo "haproxy is not installed and only root may install it: the edge's tests are left out (sudo bash hack/install-peers.sh)"
+    echo "not installed, and only root may install them: $missing; the tests that need them are left out (sudo bash hack/install-peers.sh)"
   fi
 }
 controlplane() { bin/soctalk-ingress demo --prepare; }

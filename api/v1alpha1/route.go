@@ -60,6 +60,24 @@ type RouteSpec struct {
 	// Suspended keeps the ports and ends the service: live sessions are cut.
 	// +optional
 	Suspended bool `json:"suspended,omitempty"`
+	// Cut names agents whose sessions end, each once: what began before the time
+	// given. Whether the agent may come back is the manager's to say, so an id that
+	// is given out again is not locked out. The latest entries are enough: an edge
+	// that carries the spec has cut them.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=agentID
+	// +optional
+	Cut []RouteCut `json:"cut,omitempty"`
+}
+
+// RouteCut ends the sessions of one agent at the edges.
+type RouteCut struct {
+	// AgentID as the manager gave it out and the agent says it, such as 017.
+	// +kubebuilder:validation:Pattern=`^[0-9]{1,8}$`
+	AgentID string `json:"agentID"`
+	// Before is the time of the revocation: later sessions are left alone.
+	Before metav1.Time `json:"before"`
 }
 
 // RoutePort is one public port and where it leads.

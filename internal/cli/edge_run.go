@@ -13,10 +13,10 @@ import (
 // edgeRunFlags are the command line of a running edge.
 type edgeRunFlags struct {
 	edgeConfigFlags
-	name, region, routes, metrics, logLevel, program string
-	external                                         bool
-	self                                             []string
-	check                                            time.Duration
+	name, region, routes, metrics, admin, logLevel, program string
+	external                                                bool
+	self                                                    []string
+	check                                                   time.Duration
 }
 
 // newEdgeRunCommand keeps one HAProxy in step, beside it.
@@ -53,6 +53,7 @@ func newEdgeRunCommand(s *session) *cobra.Command {
 	set.StringSliceVar(&flags.self, "self", nil, "address that leads to this edge from outside, such as a NAT's; no route may lead there")
 	set.DurationVar(&flags.check, "check", 30*time.Second, "time between two comparisons with what HAProxy has")
 	set.StringVar(&flags.metrics, "metrics-address", "", "where /metrics and /healthz are served, such as :8080 (default nowhere)")
+	set.StringVar(&flags.admin, "admin-address", "", "port of 127.0.0.1 where /status and /agents are served, such as 127.0.0.1:8091 (default nowhere)")
 	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
 	s.addClusterFlags(command)
 	return command
@@ -84,7 +85,7 @@ func (s *session) runEdge(command *cobra.Command, flags *edgeRunFlags) error {
 	}
 	made, err := edge.New(edge.Options{
 		Name: flags.name, Config: config, Source: source, Program: flags.program, External: flags.external,
-		Self: self, Check: flags.check, Metrics: flags.metrics,
+		Self: self, Check: flags.check, Metrics: flags.metrics, Admin: flags.admin,
 		Log: slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,8 +31,8 @@ func newEdgeStatusCommand(s *session) *cobra.Command {
 		if err := out.check(); err != nil {
 			return err
 		}
-		var status edge.Status
-		if err := edge.Ask(command.Context(), dir, "/status", &status); err != nil {
+		status, err := edge.AskStatus(command.Context(), edge.Beside(dir))
+		if err != nil {
 			return err
 		}
 		if !out.table() {
@@ -108,7 +109,7 @@ func size(bytes int64) string {
 }
 
 func newEdgeAgentsCommand(s *session) *cobra.Command {
-	var dir string
+	var dir, tenant string
 	command := &cobra.Command{
 		Use:   "agents",
 		Short: "show from where agents came, by the id they claim",
@@ -116,26 +117,29 @@ func newEdgeAgentsCommand(s *session) *cobra.Command {
 			"agents'. The id is read in clear from the first bytes of a session; that it is true only the\n" +
 			"manager can tell.",
 		Example: "  # from where each agent came, by the id it claims\n" +
-			"  soctalk-ingress edge agents",
+			"  soctalk-ingress edge agents\n\n" +
+			"  # those of one tenant\n" +
+			"  soctalk-ingress edge agents --tenant acme",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	command.Flags().StringVar(&tenant, "tenant", "", "show the agents of this tenant alone")
 	command.Flags().StringVar(&dir, "dir", edgeDir, "folder of the edge")
 	out := addOutput(command, formatTable, formatJSON, formatYAML)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if err := out.check(); err != nil {
 			return err
 		}
-		agents := []edge.Agent{}
-		if err := edge.Ask(command.Context(), dir, "/agents", &agents); err != nil {
+		agents, err := edge.AskAgents(command.Context(), edge.Beside(dir), tenant)
+		if err != nil {
 			return err
 		}
 		if !out.table() {
 			return out.printData(s.streams.Out, agents)
 		}
 		table := tabwriter.NewWriter(s.streams.Out, 0, 0, 3, ' ', 0)
-		fmt.Fprintln(table, "TENANT\tAGENT\tSOURCE\tSESSIONS\tCONNECTIONS")
+		fmt.Fprintln(table, "TENANT\tAGENT\tSOURCE\tSESSIONS\tCONNECTIONS\tSEEN")
 		for _, agent := range agents {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\n", agent.Tenant, agent.ID, agent.Source, agent.Current, agent.Total)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\n", agent.Tenant, agent.ID, agent.Source, agent.Current, agent.Total, since(agent.Seen, time.Now()))
 		}
 		return table.Flush()
 	}

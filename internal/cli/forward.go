@@ -24,18 +24,22 @@ import (
 // forward opens a port on loopback that leads, through the API server, to the
 // API of a tenant's manager.
 func (c *cluster) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, func(), error) {
-	namespace := naming.Namespace(tenant.Name)
 	pod, err := c.managerPod(ctx, tenant)
 	if err != nil {
 		return nil, nil, err
 	}
+	return c.forwardTo(ctx, naming.Namespace(tenant.Name), pod, naming.PortNumber(naming.PortAPI))
+}
+
+// forwardTo opens a port on loopback that leads to a port of one pod.
+func (c *cluster) forwardTo(ctx context.Context, namespace, pod string, port int32) (dialer, func(), error) {
 	upgrade, err := c.upgrader(namespace, pod)
 	if err != nil {
 		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
 	}
 	forwarding, stop := context.WithCancel(ctx)
 	ready := make(chan struct{})
-	ports := []string{fmt.Sprintf("0:%d", naming.PortNumber(naming.PortAPI))}
+	ports := []string{fmt.Sprintf("0:%d", port)}
 	forwarder, err := portforward.NewOnAddressesForStreamingWithContext(quiet(forwarding), upgrade, []string{"127.0.0.1"}, ports, ready, io.Discard, io.Discard)
 	if err != nil {
 		stop()
@@ -100,7 +104,7 @@ func (c *cluster) forwardURL(namespace, pod string) (*url.URL, *rest.Config, err
 func forwardError(namespace, pod string, err error) error {
 	err = fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
 	if strings.Contains(err.Error(), "is forbidden") {
-		return hinted(exitFailed, err, "you need the right to create pods/portforward in namespace %s; or use --api-address", namespace)
+		return hinted(exitFailed, err, "you need the right to create pods/portforward in namespace %s", namespace)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"net"
@@ -42,9 +43,13 @@ func (e *Edge) Apply(ctx context.Context, update Update) error {
 		e.update(func() { e.refused = refused })
 		return nil
 	}
-	if _, err := e.files.save(good); err != nil {
+	if _, err := e.writeConfig(good); err != nil {
 		return err // nothing has changed yet; the next update tries again
 	}
+	if _, err := e.files.save(good); err != nil {
+		return err
+	}
+	e.disown(ctx, before, after)
 	e.set(good, refused)
 	e.update(func() { e.inStep, e.counts.Changes = false, e.counts.Changes+int64(changes.count) })
 	if e.unknown { // what HAProxy has is not what we had
@@ -81,6 +86,7 @@ func (e *Edge) carryOut(ctx context.Context, c changes) error {
 	}
 	e.cutInOldWorkers(ctx, c.cut)
 	e.cutAgain(ctx, c.cut)
+	e.cutRevoked(ctx, c.revoked)
 	return nil
 }
 
@@ -163,7 +169,7 @@ func (e *Edge) check(ctx context.Context) error {
 
 // checkFiles writes every file that is not as it should be.
 func (e *Edge) checkFiles(routes []haproxy.Route) (drifted bool, err error) {
-	config, err := e.files.write(haproxy.FileConfig, e.static)
+	config, err := e.writeConfig(routes)
 	if err != nil {
 		return false, err
 	}
@@ -173,6 +179,12 @@ func (e *Edge) checkFiles(routes []haproxy.Route) (drifted bool, err error) {
 	}
 	data, err := e.files.save(routes)
 	return config || self || data, err
+}
+
+// writeConfig writes what the next HAProxy is started with. It changes with a
+// tenant only where that has a slot the static part does not hold.
+func (e *Edge) writeConfig(routes []haproxy.Route) (changed bool, err error) {
+	return e.files.write(haproxy.FileConfig, append(bytes.Clone(e.static), haproxy.Tail(e.config, routes)...))
 }
 
 // addSlots gives a worker that is new to us the slots no configuration holds.

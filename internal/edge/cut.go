@@ -2,11 +2,33 @@ package edge
 
 import (
 	"context"
+	"errors"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
+
+// asker puts one line to one worker.
+type asker func(ctx context.Context, line string) (string, error)
+
+// oldWorkers are those of before a reload, which serve their sessions to the end.
+func (e *Edge) oldWorkers(ctx context.Context) ([]asker, error) {
+	answer, err := e.process.askMaster(ctx, "show proc")
+	if err != nil {
+		return nil, err
+	}
+	var workers []asker
+	for _, pid := range haproxy.ParseOldWorkers(answer) {
+		workers = append(workers, func(ctx context.Context, line string) (string, error) {
+			return e.process.askMaster(ctx, "@!"+pid+" "+line)
+		})
+	}
+	return workers, nil
+}
 
 // cutInOldWorkers ends sessions that live in workers of before a reload. Such a
 // worker answers `shutdown sessions server` with "Proxy is disabled", but still
@@ -17,7 +39,7 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
 	defer cancel()
-	answer, err := e.process.askMaster(ctx, "show proc")
+	workers, err := e.oldWorkers(ctx)
 	if err != nil {
 		e.log.Warn("sessions in old workers, if there are any, were not cut", "error", err.Error())
 		return
@@ -28,18 +50,122 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 			servers = append(servers, server.Backend+"/"+server.Name)
 		}
 	}
-	for _, pid := range haproxy.ParseOldWorkers(answer) {
-		answer, err := e.process.askMaster(ctx, "@!"+pid+" show sess all")
+	for _, ask := range workers {
+		_, err := cutSessions(ctx, ask, func(session haproxy.Session) bool {
+			return slices.Contains(servers, session.Backend+"/"+session.Server)
+		})
 		if err != nil {
-			continue // it may just have ended
-		}
-		for _, session := range haproxy.ParseSessions(answer) {
-			if !slices.Contains(servers, session.Backend+"/"+session.Server) {
-				continue
-			}
-			if answer, err := e.process.askMaster(ctx, "@!"+pid+" shutdown session "+session.ID); err != nil || strings.TrimSpace(answer) != "" {
-				e.log.Warn("a session in an old worker could not be cut", "worker", pid, "answer", clip(strings.TrimSpace(answer), 80))
-			}
+			e.log.Warn("sessions in an old worker could not be cut, unless it has just ended", "error", err.Error())
 		}
 	}
+}
+
+// cutSessions ends a worker's sessions that are chosen, one by one.
+func cutSessions(ctx context.Context, ask asker, chosen func(haproxy.Session) bool) (count int, err error) {
+	answer, err := ask(ctx, "show sess")
+	if err != nil {
+		return 0, err
+	}
+	sessions, err := haproxy.ParseSessions(answer)
+	if err != nil {
+		return 0, err
+	}
+	for _, session := range sessions {
+		if !chosen(session) {
+			continue
+		}
+		answer, err := ask(ctx, "shutdown session "+session.ID)
+		if err != nil {
+			return count, err
+		}
+		if text := strings.TrimSpace(answer); text != "" && !strings.Contains(text, "No such session") { // it has ended by itself
+			return count, &complaint{text: text}
+		}
+		count++
+	}
+	return count, nil
+}
+
+// claimed is who a session says it is.
+type claimed struct {
+	slot int32
+	id   string
+}
+
+// cutRevoked cuts now, and once more for agents that had connected and not said
+// who they are yet. The comparison on the timer does the same.
+func (e *Edge) cutRevoked(ctx context.Context, routes []haproxy.Route) {
+	if len(routes) == 0 {
+		return
+	}
+	cut := func() {
+		if err := e.cutAgents(ctx, routes); err != nil && ctx.Err() == nil {
+			e.log.Warn("sessions of revoked agents could not be cut, and are tried again", "error", err.Error())
+		}
+	}
+	cut()
+	time.AfterFunc(e.options.Second, cut)
+}
+
+// cutAgents ends the sessions of single agents that began before their
+// revocation, in every worker. Who began later is the manager's to judge.
+func (e *Edge) cutAgents(ctx context.Context, routes []haproxy.Route) error {
+	before := map[claimed]time.Time{}
+	for _, route := range routes {
+		for _, cut := range route.Cut {
+			before[claimed{route.Slot, cut.ID}] = cut.Before
+		}
+	}
+	if len(before) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
+	defer cancel()
+	workers, failed := e.oldWorkers(ctx)
+	for _, ask := range append(workers, e.runtime.ask) {
+		count, err := cutClaimed(ctx, ask, before)
+		failed = errors.Join(failed, err)
+		if count > 0 {
+			e.log.Info("sessions of revoked agents cut", "sessions", count)
+		}
+	}
+	return failed
+}
+
+// leg is what the list of sessions and the table of agents have in common.
+type leg struct {
+	server string
+	source netip.AddrPort
+}
+
+// cutClaimed ends the sessions of one worker that claim an id and began before
+// its time. Ages are rounded down, so a session is never taken for older than it
+// is; the one second that is lost is added.
+func cutClaimed(ctx context.Context, ask asker, before map[claimed]time.Time) (int, error) {
+	answer, err := ask(ctx, "show table "+haproxy.TableAgents)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := haproxy.ParseAgents(answer)
+	if err != nil {
+		return 0, err
+	}
+	legs := map[leg]time.Time{}
+	for _, row := range rows {
+		if limit, wanted := before[claimed{row.Slot, row.ID}]; wanted && row.Open {
+			legs[leg{"s" + strconv.Itoa(int(row.Slot)), row.Source}] = limit.Add(time.Second)
+		}
+	}
+	if len(legs) == 0 {
+		return 0, nil
+	}
+	now := time.Now()
+	return cutSessions(ctx, ask, func(session haproxy.Session) bool {
+		limit, wanted := legs[leg{session.Server, session.Source}]
+		return wanted && now.Add(-session.Age).Before(limit)
+	})
+}
+
+func cutsEqual(a, b []haproxy.Cut) bool {
+	return slices.EqualFunc(a, b, func(a, b haproxy.Cut) bool { return a.ID == b.ID && a.Before.Equal(b.Before) })
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -35,7 +36,11 @@ type Options struct {
 	Second time.Duration
 	// Metrics is where /metrics and /healthz are served; empty means nowhere.
 	Metrics string
-	Log     *slog.Logger
+	// Admin is where /status and /agents are served besides the edge's own socket:
+	// a port on loopback, which is reached with the right to forward ports to the
+	// edge's pod. Empty means nowhere.
+	Admin string
+	Log   *slog.Logger
 }
 
 // Edge is one HAProxy and what it should carry.
@@ -46,7 +51,7 @@ type Edge struct {
 	files   *store
 	process *process
 	runtime runtime
-	static  []byte // the rendered configuration
+	static  []byte // the static part of the configuration
 	log     *slog.Logger
 
 	news    chan struct{} // there is something to report
@@ -55,6 +60,8 @@ type Edge struct {
 
 	// unknown is true until somebody has said what the routes are.
 	unknown bool
+	// freed are slots whose tenant left, and when.
+	freed map[int32]time.Time
 
 	// Below is owned by Run's goroutine; others read it under the lock.
 	mu      sync.RWMutex
@@ -66,7 +73,7 @@ type Edge struct {
 	ledger  *ledger
 	worker  string
 	slotsOf string // the worker that has the slots its configuration does not hold
-	agents  []Agent
+	seen    *sightings
 	hashes  map[string]string // of the specs last given, by tenant
 }
 
@@ -96,11 +103,14 @@ func New(options Options) (*Edge, error) {
 	if options.Second == 0 {
 		options.Second = time.Second
 	}
+	if host, _, err := net.SplitHostPort(options.Admin); options.Admin != "" && (err != nil || !isLoopback(host)) {
+		return nil, fmt.Errorf("admin address %q: use a port of 127.0.0.1 or [::1]; it tells from where every agent comes, and asks nobody who he is", options.Admin)
+	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
 	config := options.Config.WithDefaults()
-	static, err := haproxy.Render(config)
+	static, err := haproxy.Head(config)
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +124,8 @@ func New(options Options) (*Edge, error) {
 	process := &process{program: options.Program, config: config, external: options.External, log: options.Log}
 	e := &Edge{
 		options: options, config: config, self: self, files: newStore(config.Dir), process: process, runtime: process.runtime(),
-		static: static, log: options.Log, inForce: map[string]haproxy.Route{}, refused: map[string]error{}, ledger: newLedger(), news: make(chan struct{}, 1),
+		static: static, log: options.Log, inForce: map[string]haproxy.Route{}, refused: map[string]error{}, ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, news: make(chan struct{}, 1),
 	}
-	_, err = e.files.write(haproxy.FileConfig, static)
 	return e, err
 }
 
@@ -159,6 +168,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		case <-check.C:
 			e.note("compare with haproxy", e.Check(ctx))
 			e.note("count", e.count(ctx))
+			e.note("cut revoked agents", e.cutAgents(ctx, e.routes()))
 			e.tell()
 		}
 	}
@@ -180,6 +190,9 @@ func (e *Edge) begin(ctx context.Context) error {
 		if _, err := e.files.save(e.routes()); err != nil {
 			return err
 		}
+	}
+	if _, err := e.writeConfig(e.routes()); err != nil {
+		return err
 	}
 	if _, err := e.files.write(haproxy.FileSelf, haproxy.SelfList(e.self)); err != nil {
 		return err

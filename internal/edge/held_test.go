@@ -118,7 +118,7 @@ func TestTwoTenantsOneAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]string{}
-	for _, a := range s.edge.Agents() {
+	for _, a := range s.edge.Agents("") {
 		seen[a.Tenant+"/"+a.ID] = a.Source.String()
 	}
 	if len(seen) != 2 || seen["t0/001"] != "127.0.0.1" || seen["t1/001"] != "127.0.0.1" {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
@@ -115,7 +116,7 @@ func (e *Edge) count(ctx context.Context) error {
 	e.update(func() {
 		// A pid may come again; with the start time it does not.
 		e.ledger.add(info["Pid"]+"@"+info["Start_time_sec"]+info["Node"], rows, tenantOf)
-		e.agents = agentsOf(seen, tenantOf)
+		e.seen.look(time.Now(), seen, tenantOf)
 		text, err = json.Marshal(e.ledger)
 	})
 	if err != nil {

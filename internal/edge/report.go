@@ -1,10 +1,8 @@
 package edge
 
 import (
-	"cmp"
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -30,38 +28,6 @@ type TenantStatus struct {
 	Suspended bool                        `json:"suspended,omitempty"`
 	Refused   string                      `json:"refused,omitempty"`
 	Counters  map[string]haproxy.Counters `json:"counters,omitempty"`
-}
-
-// Agent is where somebody who calls itself agent ID of a tenant came from. The
-// id is read in clear from the first bytes and not proven; the manager decides.
-type Agent struct {
-	Tenant  string     `json:"tenant"`
-	ID      string     `json:"id"`
-	Source  netip.Addr `json:"source"`
-	Current int64      `json:"current"`
-	Total   int64      `json:"total"`
-	left    int64
-}
-
-// agentsOf orders the sightings: by tenant and id, the latest source first.
-func agentsOf(rows []haproxy.AgentRow, tenantOf map[int32]string) []Agent {
-	var agents []Agent
-	for _, row := range rows {
-		if slug, known := tenantOf[row.Slot]; known {
-			agents = append(agents, Agent{Tenant: slug, ID: row.ID, Source: row.Source, Current: row.Current, Total: row.Total, left: row.Left})
-		}
-	}
-	slices.SortFunc(agents, func(a, b Agent) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID), cmp.Compare(b.Current, a.Current), cmp.Compare(b.left, a.left))
-	})
-	return agents
-}
-
-// Agents are the sightings of the last day.
-func (e *Edge) Agents() []Agent {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return slices.Clone(e.agents)
 }
 
 // Status tells how the edge is doing, tenants by name.

@@ -64,6 +64,9 @@ func modelOf(route v1alpha1.Route) (haproxy.Route, error) {
 			Limits: haproxy.Limits{Sessions: port.Limits.Sessions, Rate: port.Limits.Rate, PerSource: port.Limits.PerSource},
 		})
 	}
+	for _, cut := range route.Spec.Cut {
+		model.Cut = append(model.Cut, haproxy.Cut{ID: cut.AgentID, Before: cut.Before.Time})
+	}
 	for _, text := range route.Spec.AllowedCIDRs {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {

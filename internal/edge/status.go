@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Handler serves /metrics for Prometheus and /healthz; beside HAProxy, on the
-// edge's own socket, /status and /agents too.
+// Handler serves /metrics for Prometheus and /healthz; on the edge's own socket
+// and its admin port, which not everybody reaches, /status and /agents too.
 func (e *Edge) Handler(own bool) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collector{edge: e})
@@ -34,7 +36,7 @@ func (e *Edge) Handler(own bool) http.Handler {
 			e.answer(r.Context(), w, func() any { return e.Status() })
 		})
 		mux.HandleFunc("GET /agents", func(w http.ResponseWriter, r *http.Request) {
-			e.answer(r.Context(), w, func() any { return e.Agents() })
+			e.answer(r.Context(), w, func() any { return e.Agents(r.URL.Query().Get("tenant")) })
 		})
 	}
 	return mux
@@ -61,36 +63,78 @@ func (e *Edge) serveStatus() (stop func(), err error) {
 	if err := os.Chmod(file, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	own := &http.Server{Handler: e.Handler(true), ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = own.Serve(listener) }() // ends with Close
-	if e.options.Metrics == "" {
-		return func() { _ = own.Close() }, nil
+	stops := []func() error{serveHTTP(listener, e.Handler(true))}
+	stop = func() {
+		for _, end := range stops {
+			_ = end()
+		}
 	}
-	open, err := net.Listen("tcp", e.options.Metrics)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("serve metrics: %w", err), own.Close())
+	for _, door := range []struct {
+		address string
+		own     bool
+		what    string
+	}{{e.options.Metrics, false, "metrics"}, {e.options.Admin, true, "the admin port"}} {
+		if door.address == "" {
+			continue
+		}
+		open, err := net.Listen("tcp", door.address)
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("serve %s: %w", door.what, err)
+		}
+		stops = append(stops, serveHTTP(open, e.Handler(door.own)))
 	}
-	metrics := &http.Server{Handler: e.Handler(false), ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = metrics.Serve(open) }() // ends with Close
-	return func() { _ = errors.Join(own.Close(), metrics.Close()) }, nil
+	return stop, nil
 }
 
-// Ask reads /status or /agents of the edge whose folder this is.
-func Ask(ctx context.Context, dir, path string, into any) error {
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var dialer net.Dialer
-			return dialer.DialContext(ctx, "unix", filepath.Join(dir, fileStatus))
-		},
-	}}
+func serveHTTP(listener net.Listener, handler http.Handler) (end func() error) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	return server.Close
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// Dialer opens a connection to an edge.
+type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Beside dials the edge whose folder this is.
+func Beside(dir string) Dialer {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "unix", filepath.Join(dir, fileStatus))
+		if err != nil {
+			err = fmt.Errorf("%w; is soctalk-ingress edge run running with --dir %s?", err, dir)
+		}
+		return conn, err
+	}
+}
+
+// AskStatus reads how an edge is doing.
+func AskStatus(ctx context.Context, dial Dialer) (status Status, err error) {
+	return status, ask(ctx, dial, "/status", &status)
+}
+
+// AskAgents reads from where an edge saw agents come; an empty tenant means of
+// all tenants.
+func AskAgents(ctx context.Context, dial Dialer, tenant string) ([]Agent, error) {
+	agents := []Agent{}
+	err := ask(ctx, dial, "/agents?"+url.Values{"tenant": {tenant}}.Encode(), &agents)
+	return agents, err
+}
+
+func ask(ctx context.Context, dial Dialer, path string, into any) error {
+	client := &http.Client{Timeout: 2 * runtimeTimeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://edge"+path, nil)
 	if err != nil {
 		return err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the edge: %w; is soctalk-ingress edge run running with --dir %s?", err, dir)
+		return fmt.Errorf("ask the edge: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {

@@ -129,6 +129,7 @@ type changes struct {
 	have, want tables           // lines of the tenants that differ, and of no other
 	servers    []haproxy.Server // slots to be made in the running process
 	cut        []haproxy.Route  // tenants whose live sessions end
+	revoked    []haproxy.Route  // tenants of which single agents are cut
 	forget     []string         // rows of the tenants' table that belong to nobody any more
 	count      int
 }
@@ -162,6 +163,9 @@ func compare(config haproxy.Config, before, after map[string]haproxy.Route) chan
 			c.count++
 		}
 		c.want.add(route)
+		if len(route.Cut) > 0 && !cutsEqual(before[slug].Cut, route.Cut) {
+			c.revoked = append(c.revoked, route)
+		}
 		c.servers = append(c.servers, added(config, route)...)
 	}
 	return c

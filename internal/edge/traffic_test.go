@@ -77,7 +77,7 @@ func TestWhoMayCome(t *testing.T) {
 	}
 	// Agents' ids and sources, read from the first frame, of those who were let in.
 	var sources []string
-	for _, agent := range s.edge.Agents() {
+	for _, agent := range s.edge.Agents("") {
 		if agent.Tenant == "t0" && agent.ID == "001" {
 			sources = append(sources, agent.Source.String())
 		}

@@ -29,6 +29,10 @@ const (
 	TableAgents  = "st_agent"
 )
 
+// AgentMemory is how long HAProxy remembers the source of a session that ended.
+// The edge looks more often than that, and remembers longer.
+const AgentMemory = 2 * time.Minute
+
 // SlotsPerBackend keeps the list HAProxy searches for a slot's server short: up
 // to 2.9 it is searched from its beginning.
 const SlotsPerBackend = 32
@@ -75,6 +79,9 @@ type Timeouts struct {
 	Enrollment time.Duration `json:"enrollment,omitempty"`
 	// Queue bounds the wait for an enrollment's turn.
 	Queue time.Duration `json:"queue,omitempty"`
+	// Gateway bounds a silent enrollment by way of a gateway, which holds nobody
+	// up: agents wait for one another there, for 60 s at most.
+	Gateway time.Duration `json:"gateway,omitempty"`
 }
 
 // WithDefaults fills what is left out.
@@ -90,6 +97,7 @@ func (c Config) WithDefaults() Config {
 	either(&c.Timeouts.First, 10*time.Second)
 	either(&c.Timeouts.Enrollment, 10*time.Second)
 	either(&c.Timeouts.Queue, 50*time.Second)
+	either(&c.Timeouts.Gateway, 70*time.Second)
 	if c.EnrollmentsAtOnce == 0 {
 		c.EnrollmentsAtOnce = 1
 	}

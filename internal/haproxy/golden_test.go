@@ -116,7 +116,7 @@ func need(t *testing.T, name string) string {
 // A judge that never refuses judges nothing.
 func TestTheJudgeRefuses(t *testing.T) {
 	config := Config{First: 15140, Last: 15149, Dir: "/var/lib/soctalk-edge", MaxFiles: 4096}
-	text, err := Render(config)
+	text, err := Render(config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

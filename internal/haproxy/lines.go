@@ -140,7 +140,9 @@ func (r Route) Servers(config Config) []Server {
 	}
 	for _, port := range r.Ports {
 		if port.role() == "ep" {
-			servers = append(servers, Server{Backend: "ep_more", Name: "p" + slot, Options: atOnce + " send-proxy-v2 proxy-v2-options unique-id"})
+			// No maxconn: a gateway has agents wait for one another by itself, and does
+			// not let a slow one hold the turn.
+			servers = append(servers, Server{Backend: "ep_more", Name: "p" + slot, Options: "weight 0 send-proxy-v2 proxy-v2-options unique-id"})
 		}
 	}
 	return servers

@@ -110,25 +110,24 @@ func ParseTenants(text string) ([]TenantRow, error) {
 	return rows, err
 }
 
-// AgentRow says that somebody who calls itself agent ID of a slot came from
-// Source. The id is read in clear from the first frame and is a claim, not proof.
+// AgentRow says that a session whose agent calls itself ID of a slot came, or
+// came lately, from Source. The id is read in clear from the first frame and is a
+// claim, not proof.
 type AgentRow struct {
-	Slot    int32
-	ID      string
-	Source  netip.Addr
-	Current int64
-	Total   int64
-	// Left is in how many milliseconds the row is forgotten, once its sessions ended.
-	Left int64
+	Slot   int32
+	ID     string
+	Source netip.AddrPort
+	// Open is true while the session lasts.
+	Open bool
 }
 
 // ParseAgents reads the answer to `show table st_agent`.
 func ParseAgents(text string) ([]AgentRow, error) {
 	var rows []AgentRow
 	err := eachRow(text, func(key string, values map[string]int64) error {
-		parts := strings.SplitN(key, "/", 3)
-		if len(parts) != 3 {
-			return fmt.Errorf("key %q is not of the form \"slot/id/source\"", clip(key))
+		parts := strings.Split(key, "/")
+		if len(parts) != 4 {
+			return fmt.Errorf("key %q is not of the form \"slot/id/source/port\"", clip(key))
 		}
 		slot, err := strconv.ParseUint(parts[0], 10, 16)
 		if err != nil {
@@ -141,10 +140,19 @@ func ParseAgents(text string) ([]AgentRow, error) {
 		if err != nil {
 			return fmt.Errorf("source of key %q: %w", clip(key), err)
 		}
-		rows = append(rows, AgentRow{Slot: int32(slot), ID: parts[1], Source: source, Current: values["conn_cur"], Total: values["conn_cnt"], Left: values["exp"]})
+		port, err := strconv.ParseUint(parts[3], 10, 16)
+		if err != nil {
+			return fmt.Errorf("port of key %q: %w", clip(key), err)
+		}
+		rows = append(rows, AgentRow{Slot: int32(slot), ID: parts[1], Source: netip.AddrPortFrom(source, uint16(port)), Open: values["conn_cur"] > 0})
 		return nil
 	})
 	return rows, err
+}
+
+// Key is the row's name in the table.
+func (r AgentRow) Key() string {
+	return fmt.Sprintf("%d/%s/%s/%d", r.Slot, r.ID, r.Source.Addr(), r.Source.Port())
 }
 
 // eachRow walks a stick table: "0x55d0: key=0-ev use=1 exp=0 conn_cnt=4 …".
@@ -250,34 +258,6 @@ func clip(text string) string {
 		return text[:longest] + "…"
 	}
 	return text
-}
-
-// Session is one session of a worker.
-type Session struct{ ID, Backend, Server string }
-
-// ParseSessions reads the answer to `show sess all`. Sessions that have no
-// server yet are left out.
-func ParseSessions(text string) []Session {
-	var sessions []Session
-	var current Session
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "0x") {
-			id, _, _ := strings.Cut(line, ":")
-			current = Session{ID: strings.TrimSpace(id)}
-			continue
-		}
-		line = strings.TrimSpace(line)
-		if name, ok := strings.CutPrefix(line, "backend="); ok {
-			current.Backend, _, _ = strings.Cut(name, " ")
-		}
-		if name, ok := strings.CutPrefix(line, "server="); ok {
-			current.Server, _, _ = strings.Cut(name, " ")
-			if current.ID != "" && current.Backend != "" && !strings.HasPrefix(current.Server, "<") {
-				sessions = append(sessions, current)
-			}
-		}
-	}
-	return sessions
 }
 
 // ParseOldWorkers reads, from the master's answer to `show proc`, the pids of

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -13,8 +14,12 @@ const (
 	aclAnswer    = "0x56068cb39b30 fd00::7f00:0/104\n0x56068ced6250 fd00::5:0:0/96\n\n"
 	tenantAnswer = "# table: st_tenant, type: string, size:204800, used:1\n" +
 		"0x56068ced48a0: key=12-ev use=1 exp=0 conn_cnt=4 conn_rate(10000)=3 conn_cur=1 bytes_in_cnt=127 bytes_out_cnt=144 gpc0=0 gpc1=0 gpc2=0 gpc3=0 gpc4=0 gpc5=9 gpc6=1\n\n"
-	agentAnswer = "# table: st_agent, type: string, size:204800, used:2\n0x56068ced5a58: key=0/001/::1 use=0 exp=86399999 conn_cnt=1 conn_cur=0\n\n"
-	statAnswer  = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,\nen_0,e3,2,2,1,1,,5,100,200,\n\n"
+	agentAnswer   = "# table: st_agent, type: string, size:204800, used:2\n0x56068ced5a58: key=0/001/::1/40112 use=1 exp=0 conn_cur=1\n\n"
+	sessionAnswer = "0x5652e9e2f2c0: proto=tcpv4 src=127.0.0.1:47188 fe=edge be=ev_0 srv=s0 ts=00 epoch=0 age=2m3s calls=2 rate=0 cpu=0 lat=0 rq[f=848202h,i=0,an=00h,rx=,wx=,ax=] exp=29m57s\n" +
+		"0x5652e9e30010: proto=tcpv6 src=::1:40113 fe=edge be=ep_more srv=p7 ts=00 epoch=0 age=1d3h calls=2 exp=\n" +
+		"0x5652e9e31000: proto=tcpv4 src=127.0.0.1:47200 fe=edge be=<NONE> srv=<none> ts=00 epoch=0 age=0s calls=1 exp=\n" +
+		"0x5652e9e32000: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0x1 age=0s calls=1 exp=\n\n"
+	statAnswer = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,\nen_0,e3,2,2,1,1,,5,100,200,\n\n"
 )
 
 func TestParse(t *testing.T) {
@@ -26,7 +31,11 @@ func TestParse(t *testing.T) {
 	check(t, err, rows, []TenantRow{{Slot: 12, Port: PortEvents, Counters: Counters{Current: 1, Rate: 3, Total: 4, In: 127, Out: 144, Rejected: [reasons]int64{5: 9, 6: 1}}}})
 	agents, err := ParseAgents(agentAnswer)
 	check(t, err, len(agents), 1)
-	check(t, nil, agents[0].Source, netip.MustParseAddr("::1"))
+	check(t, nil, agents[0].Source.String(), "[::1]:40112")
+	check(t, nil, agents[0].Key(), "0/001/::1/40112")
+	sessions, err := ParseSessions(sessionAnswer)
+	check(t, err, len(sessions), 2)
+	check(t, nil, fmt.Sprint(sessions), "[{0x5652e9e2f2c0 ev_0 s0 127.0.0.1:47188 2m3s} {0x5652e9e30010 ep_more p7 [::1]:40113 27h0m0s}]")
 	stats, err := ParseStat(statAnswer)
 	check(t, err, stats, []Stat{{Proxy: "en_0", Service: "e3", Queued: 2, Current: 1, Total: 5, Peak: 1, In: 100, Out: 200}})
 	check(t, nil, ParseInfo("Name: HAProxy\nPid: 12\n")["Pid"], "12")
@@ -43,7 +52,7 @@ func check[T any](t *testing.T, err error, got, want T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{mapAnswer, aclAnswer, tenantAnswer, agentAnswer, statAnswer, "15140 x\n", "Pid: 1\n"} {
+	for _, seed := range []string{mapAnswer, aclAnswer, tenantAnswer, agentAnswer, statAnswer, sessionAnswer, "15140 x\n", "Pid: 1\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -73,9 +82,11 @@ func FuzzParse(f *testing.F) {
 		_, _ = ParseRouteFile(text)
 		ParseInfo(text)
 		ParseOldWorkers(text)
-		for _, session := range ParseSessions(text) {
-			if session.ID == "" {
-				t.Error("a session without an id")
+		if sessions, err := ParseSessions(text); err == nil {
+			for _, session := range sessions {
+				if session.ID == "" || !session.Source.IsValid() || session.Age < 0 {
+					t.Errorf("a session nobody has: %+v", session)
+				}
 			}
 		}
 	})

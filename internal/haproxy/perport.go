@@ -23,7 +23,7 @@ func RenderFor(format string, config Config, routes []Route) ([]byte, error) {
 	binds := config.Binds()
 	switch format {
 	case "own":
-		return Render(config)
+		return Render(config, routes)
 	case "haproxy":
 		return perPortHAProxy(binds, routes), nil
 	case "nginx":
@@ -78,14 +78,17 @@ defaults
 		}
 		fmt.Fprintf(&out, "    maxconn %d\n    default_backend %s\n", port.Limits.Sessions, name)
 		options := ""
-		if port.Name == PortEnrollment {
+		switch {
+		case port.Proxy: // a gateway has agents wait for one another by itself
+			options = " send-proxy-v2"
+		case port.Name == PortEnrollment:
 			options = " maxconn 1"
 		}
-		if port.Proxy {
-			options += " send-proxy-v2"
-		}
 		fmt.Fprintf(&backends, "\nbackend %s\n", name)
-		if port.Name == PortEnrollment {
+		switch {
+		case port.Proxy:
+			backends.WriteString("    timeout server 70s\n")
+		case port.Name == PortEnrollment:
 			backends.WriteString("    timeout server 10s\n")
 		}
 		fmt.Fprintf(&backends, "    server wazuh %s%s\n", port.Target, options)

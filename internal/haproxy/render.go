@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -32,19 +33,28 @@ type page struct {
 	GroupList   []group
 	PerBackend  int
 	Spent       []string
+	AgentMemory string
 }
 
-// Render writes the static configuration. Equal configurations give equal bytes.
-func Render(config Config) ([]byte, error) {
+// Render writes the configuration as it is started with: [Head] and [Tail].
+func Render(config Config, routes []Route) ([]byte, error) {
+	head, err := Head(config)
+	if err != nil {
+		return nil, err
+	}
+	return append(head, Tail(config, routes)...), nil
+}
+
+// Head is the static part, which is a matter of the edge alone. Equal
+// configurations give equal bytes.
+func Head(config Config) ([]byte, error) {
 	config = config.WithDefaults()
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
 	page := page{Config: config, Shape: routeShape, PerBackend: SlotsPerBackend, Description: "{description}", T: config.Timeouts.texts(),
-		Spent: []string{"r", "ip", "to", "cap", "rate", "brake", "key", "who", "hex", "host"}}
-	if config.Transparent {
-		page.Source = "\n    source 0.0.0.0 usesrc clientip"
-	}
+		Spent:  []string{"r", "ip", "to", "cap", "rate", "brake", "key", "who", "hex", "host"},
+		Source: config.sourceLine(), AgentMemory: fmt.Sprintf("%ds", int(AgentMemory.Seconds()))}
 	for i := range config.Groups() {
 		page.GroupList = append(page.GroupList, group{Name: i, First: i * SlotsPerBackend, Last: min((i+1)*SlotsPerBackend, config.Slots()) - 1})
 	}
@@ -58,7 +68,52 @@ func Render(config Config) ([]byte, error) {
 	}
 	// The hash of the rest names the file, so that a running process can be
 	// asked which one it was started with.
-	return bytes.Replace(out.Bytes(), []byte("{description}"), []byte(describe(out.Bytes())), 1), nil
+	name := describe(append(bytes.Clone(out.Bytes()), Tail(config, nil)...))
+	return bytes.Replace(out.Bytes(), []byte("{description}"), []byte(name), 1), nil
+}
+
+// Tail has the slots beyond the range's, and those of enrollment by way of a
+// gateway. In a running process they are added; the file is for the next one,
+// which must not wait for the edge to know them.
+func Tail(config Config, routes []Route) []byte {
+	config = config.WithDefaults()
+	lines := map[string][]string{}
+	for _, route := range routes {
+		for _, server := range route.Servers(config) {
+			if server.Options != "" {
+				lines[server.Backend] = append(lines[server.Backend], fmt.Sprintf("    server %s 0.0.0.0 %s\n", server.Name, server.Options))
+			}
+		}
+	}
+	var out bytes.Buffer
+	out.WriteString("# Slots beyond the range's, and enrollment by way of a gateway that is told the\n" +
+		"# agents' addresses. A running process has been given them; a new one reads them here.\n")
+	for _, backend := range []struct{ name, server, timeout string }{
+		{"ev_more", "s", ""}, {"en_more", "e", config.Timeouts.texts()["Enrollment"]}, {"ep_more", "p", config.Timeouts.texts()["Gateway"]},
+	} {
+		fmt.Fprintf(&out, "backend %s\n", backend.name)
+		if backend.timeout != "" {
+			fmt.Fprintf(&out, "    timeout server %s\n", backend.timeout)
+		}
+		fmt.Fprintf(&out, "    use-server %s%%[var(sess.slot)] if { always_true }", backend.server)
+		if backend.name != "ep_more" { // a gateway is told the address, and answers to ours
+			out.WriteString(config.sourceLine())
+		}
+		out.WriteByte('\n')
+		slices.Sort(lines[backend.name])
+		for _, line := range lines[backend.name] {
+			out.WriteString(line)
+		}
+	}
+	return out.Bytes()
+}
+
+// sourceLine has managers see the agents' own addresses.
+func (c Config) sourceLine() string {
+	if c.Transparent {
+		return "\n    source 0.0.0.0 usesrc clientip"
+	}
+	return ""
 }
 
 // describe names a configuration by its contents.
@@ -90,7 +145,7 @@ func (t Timeouts) texts() map[string]string {
 	text := func(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
 	return map[string]string{
 		"Idle": text(t.Idle), "Connect": text(t.Connect), "Fin": text(t.Fin),
-		"First": text(t.First), "Enrollment": text(t.Enrollment), "Queue": text(t.Queue),
+		"First": text(t.First), "Enrollment": text(t.Enrollment), "Queue": text(t.Queue), "Gateway": text(t.Gateway),
 	}
 }
 

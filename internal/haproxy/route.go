@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"time"
 )
 
 // Names of the ports a route may have.
@@ -31,6 +32,15 @@ type Route struct {
 	Allowed []netip.Prefix `json:"allowed,omitempty"`
 	// Suspended tenants keep their ports and get no service.
 	Suspended bool `json:"suspended,omitempty"`
+	// Cut are agents whose sessions end. HAProxy's tables do not show it; the edge
+	// looks the sessions up.
+	Cut []Cut `json:"cut,omitempty"`
+}
+
+// Cut ends an agent's sessions that began before a time.
+type Cut struct {
+	ID     string    `json:"id"`
+	Before time.Time `json:"before"`
 }
 
 // Port is one public port and where it leads.
@@ -111,7 +121,8 @@ func comparePrefix(a, b netip.Prefix) int {
 // Equal compares routes that both went through [Route.WithDefaults].
 func (r Route) Equal(other Route) bool {
 	return r.Tenant == other.Tenant && r.Slot == other.Slot && r.Suspended == other.Suspended &&
-		slices.Equal(r.Ports, other.Ports) && slices.Equal(r.Allowed, other.Allowed)
+		slices.Equal(r.Ports, other.Ports) && slices.Equal(r.Allowed, other.Allowed) &&
+		slices.EqualFunc(r.Cut, other.Cut, func(a, b Cut) bool { return a.ID == b.ID && a.Before.Equal(b.Before) })
 }
 
 // role of a port in the route map.
@@ -140,6 +151,8 @@ func portOfRole(role string) (name string, ok bool) {
 	return "", false
 }
 
+var agentID = regexp.MustCompile(`^[0-9]{1,8}$`)
+
 var slug = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // Check refuses a route that must not reach HAProxy. Self are the edge's own
@@ -160,6 +173,11 @@ func (r Route) Check(config Config, self []netip.Addr) error {
 		}
 		names[port.Name] = true
 		found = append(found, port.check(config, self))
+	}
+	for _, cut := range r.Cut {
+		if !agentID.MatchString(cut.ID) {
+			refuse("cut: %q is no agent id; use up to eight digits, such as 017", cut.ID)
+		}
 	}
 	if !names[PortEvents] || !names[PortEnrollment] {
 		refuse("ports: both %q and %q are needed; an agent that cannot enroll, or cannot report, is no use", PortEvents, PortEnrollment)

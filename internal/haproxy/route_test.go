@@ -60,7 +60,7 @@ func TestConfigCheckRefuses(t *testing.T) {
 	} {
 		config := testConfig
 		spoil(&config)
-		if _, err := Render(config); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Render(config, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)
 		}
 	}

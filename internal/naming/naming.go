@@ -102,6 +102,10 @@ const (
 // EdgePodName is the name label of an edge's pods, as SocTalk documents it.
 const EdgePodName = "wazuh-edge-haproxy"
 
+// EdgeAdminPort names the port of an edge's pod where it tells from where agents
+// came; it is on loopback, so only a port forward reaches it.
+const EdgeAdminPort = "edge-admin"
+
 // Annotations external-dns reads. Its prefix changed with v0.22; both are
 // written, so that either version publishes the name.
 const (

@@ -29,6 +29,9 @@ type Placement struct {
 	EdgePorts *v1alpha1.EdgePorts `json:"edgePorts,omitempty"`
 	// Slot is the tenant's number at the Region's edges, in mode edge-haproxy.
 	Slot *int32 `json:"slot,omitempty"`
+	// Gateway is true when the enrollment gateway answers on 1515: edges then tell
+	// it each agent's address in a PROXY header.
+	Gateway bool `json:"gateway,omitempty"`
 	// TLSSecret is the Secret with the certificate for 1515.
 	TLSSecret string `json:"tlsSecret"`
 	// Strategy by which that certificate comes about, and the issuer to ask.

@@ -24,6 +24,8 @@ func route(in Input, place Placement) *v1alpha1.RouteSpec {
 		spec.Ports = append(spec.Ports, v1alpha1.RoutePort{
 			Name: port.Name, Port: port.Port,
 			Target: v1alpha1.RouteTarget{IP: target, Port: naming.PortNumber(port.Name)},
+			// A gateway is told where the agent really is; no Wazuh daemon could read it.
+			ProxyProtocol: place.Gateway && port.Name == naming.PortEnrollment,
 		})
 	}
 	return spec
