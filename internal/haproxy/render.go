@@ -93,7 +93,7 @@ func Tail(config Config, routes []Route) []byte {
 	} {
 		fmt.Fprintf(&out, "backend %s\n", backend.name)
 		if backend.timeout != "" {
-			fmt.Fprintf(&out, "    timeout server %s\n", backend.timeout)
+			fmt.Fprintf(&out, "    timeout tunnel %s\n", backend.timeout)
 		}
 		fmt.Fprintf(&out, "    use-server %s%%[var(sess.slot)] if { always_true }", backend.server)
 		if backend.name != "ep_more" { // a gateway is told the address, and answers to ours

@@ -1,0 +1,238 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+)
+
+// mute is a manager that accepts, and then neither speaks nor hangs up.
+func mute(t *testing.T, address string) (target string, accepted <-chan net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns := make(chan net.Conn, 16)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			conns <- conn
+		}
+	}()
+	return listener.Addr().String(), conns
+}
+
+// clientHello is the beginning of one, as far as HAProxy looks.
+var clientHello = append([]byte{0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3}, make([]byte, 39)...)
+
+// next is the manager's leg of the latest session.
+func next(t *testing.T, accepted <-chan net.Conn) net.Conn {
+	t.Helper()
+	select {
+	case conn := <-accepted:
+		return conn
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing reaches the manager")
+		return nil
+	}
+}
+
+// bothEnd is true once neither leg is left.
+func bothEnd(t *testing.T, agent, manager net.Conn) bool {
+	t.Helper()
+	for _, conn := range []net.Conn{agent, manager} {
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		for {
+			_, err := conn.Read(make([]byte, 100))
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, io.EOF) && !isReset(err) {
+				return false
+			}
+			break
+		}
+	}
+	return true
+}
+
+func dialSaying(t *testing.T, address string, say []byte) *net.TCPConn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := conn.Write(say); err != nil {
+		t.Fatal(err)
+	}
+	return conn.(*net.TCPConn)
+}
+
+// Who connects to the events port and says nothing never reaches the manager,
+// and is gone after the time for the first bytes.
+func TestSilentClientsAreDropped(t *testing.T) {
+	s := newSite(t, func(o *Options) { o.Config.Timeouts.First = 300 * time.Millisecond })
+	target, accepted := mute(t, "127.10.0.1")
+	s.tenant(0, target, target)
+	s.apply()
+	for which, port := range []string{haproxy.PortEvents, haproxy.PortEnrollment} {
+		for _, say := range []string{"", []string{"\x10\x00", "\x16\x03"}[which]} { // nothing, or too little to judge
+			conn := dialSaying(t, s.port(0, which), []byte(say))
+			begin := time.Now()
+			if !ended(t, conn) {
+				t.Errorf("%s: somebody silent stays", port)
+			}
+			if took := time.Since(begin); took < 200*time.Millisecond {
+				t.Errorf("%s: dropped after %s already", port, took)
+			}
+		}
+	}
+	select {
+	case <-accepted:
+		t.Error("the manager was bothered")
+	default:
+	}
+	s.eventually("they are counted", func() bool {
+		if err := s.edge.count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		silent := int64(0)
+		for _, sum := range s.edge.ledger.Sum {
+			silent += sum.Rejected[5] + sum.Rejected[6]
+		}
+		return silent == 4
+	})
+}
+
+// One leg never outlives the other for long, although the far end does not hang up.
+func TestBothLegsEndTogether(t *testing.T) {
+	s := newSite(t, func(o *Options) { o.Config.Timeouts.Fin = 300 * time.Millisecond })
+	target, accepted := mute(t, "127.10.0.1")
+	s.tenant(0, target, target)
+	s.apply()
+	for which, say := range [][]byte{frame("001"), clientHello} {
+		agent := dialSaying(t, s.port(0, which), say)
+		manager := next(t, accepted)
+		if err := agent.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if !bothEnd(t, agent, manager) {
+			t.Errorf("port %d: the agent hung up, and a leg is left", which)
+		}
+		agent = dialSaying(t, s.port(0, which), say)
+		manager = next(t, accepted)
+		if err := manager.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if !bothEnd(t, agent, manager) {
+			t.Errorf("port %d: the manager hung up, and a leg is left", which)
+		}
+		agent = dialSaying(t, s.port(0, which), say)
+		manager = next(t, accepted)
+		if err := agent.SetLinger(0); err != nil { // the agent's machine crashed: a reset
+			t.Fatal(err)
+		}
+		_ = agent.Close()
+		_ = manager.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.Copy(io.Discard, manager); err != nil && !isReset(err) {
+			t.Errorf("port %d: the agent was reset, and the manager's leg is left: %v", which, err)
+		}
+	}
+}
+
+// An idle events session ends in its time; one on the enrollment port much
+// earlier, since it holds the tenant's turn, and the next in the queue gets it.
+func TestIdleSessionsEnd(t *testing.T) {
+	s := newSite(t, func(o *Options) {
+		o.Config.Timeouts.Enrollment, o.Config.Timeouts.Gateway = 300*time.Millisecond, 300*time.Millisecond
+	})
+	target, accepted := mute(t, "127.10.0.1")
+	s.tenant(0, target, target)
+	s.tenant(1, target, target, func(r *haproxy.Route) { r.Ports[1].Proxy = true })
+	s.apply()
+	events := dialSaying(t, s.port(0, 0), frame("001"))
+	eventsLeg := next(t, accepted)
+	for n, what := range []string{"at the manager", "at the gateway"} {
+		first := dialSaying(t, s.port(n, 1), clientHello)
+		firstLeg := next(t, accepted)
+		second := dialSaying(t, s.port(n, 1), clientHello)
+		if !bothEnd(t, first, firstLeg) {
+			t.Errorf("a silent enrollment %s goes on", what)
+		}
+		if !bothEnd(t, second, next(t, accepted)) {
+			t.Errorf("the next in the queue %s gets no turn", what)
+		}
+	}
+	if _, err := eventsLeg.Write([]byte("still here")); err != nil {
+		t.Fatal(err)
+	}
+	_ = events.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.ReadFull(events, make([]byte, 10)); err != nil {
+		t.Errorf("the events session ended with the enrollments: %v", err)
+	}
+	s.stop()
+	s.options.Config.Timeouts.Idle = 300 * time.Millisecond
+	s.begin()
+	events = dialSaying(t, s.port(0, 0), frame("001"))
+	if !bothEnd(t, events, next(t, accepted)) {
+		t.Error("an idle events session goes on")
+	}
+}
+
+// A machine that vanished is noticed by the kernel: keep-alive runs on both legs
+// of a session, after 30 s of silence.
+func TestKeepAliveRunsOnBothLegs(t *testing.T) {
+	s := newSite(t)
+	target, accepted := mute(t, "127.10.0.1")
+	s.tenant(0, target, target)
+	s.apply()
+	agent := dialSaying(t, s.port(0, 0), frame("001"))
+	next(t, accepted)
+	manager := netip.MustParseAddrPort(target)
+	legs := map[string]string{
+		"agent":   hexAddr(netip.MustParseAddrPort(s.port(0, 0))) + " " + hexAddr(netip.MustParseAddrPort(agent.LocalAddr().String())),
+		"manager": " " + hexAddr(manager),
+	}
+	for whose, pattern := range legs {
+		found := false
+		for line := range strings.Lines(read(t, "/proc/net/tcp")) {
+			fields := strings.Fields(line)
+			if len(fields) < 7 || fields[3] != "01" || !strings.HasSuffix(fields[1]+" "+fields[2], pattern) {
+				continue
+			}
+			found = true
+			timer, when, _ := strings.Cut(fields[5], ":")
+			jiffies, err := strconv.ParseInt(when, 16, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if timer != "02" || jiffies > 30*100 {
+				t.Errorf("leg of the %s: timer %s ends in %d hundredths of a second; want keep-alive (02) within 3000", whose, timer, jiffies)
+			}
+		}
+		if !found {
+			t.Errorf("the leg of the %s is not among the machine's sockets", whose)
+		}
+	}
+}
+
+// hexAddr is an address as /proc/net/tcp writes it on this machine.
+func hexAddr(address netip.AddrPort) string {
+	ip := address.Addr().As4()
+	return fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], address.Port())
+}
