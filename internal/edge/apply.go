@@ -77,11 +77,7 @@ func (e *Edge) carryOut(ctx context.Context, c changes) error {
 	for _, route := range c.cut {
 		commands = append(commands, cutCommands(e.config, route)...)
 	}
-	commands = append(commands, steps.after...)
-	for _, key := range c.forget {
-		commands = append(commands, "clear table "+haproxy.TableTenants+" key "+key)
-	}
-	if err := e.runtime.do(ctx, commands); err != nil {
+	if err := e.runtime.do(ctx, append(commands, steps.after...)); err != nil {
 		return err
 	}
 	e.cutInOldWorkers(ctx, c.cut)
@@ -110,7 +106,33 @@ func (e *Edge) cutAgain(ctx context.Context, routes []haproxy.Route) {
 		if err := e.runtime.do(ctx, commands); err != nil {
 			e.log.Warn("sessions of ended tenants could not be cut a second time", "error", err.Error())
 		}
+		e.forgetRows(ctx, routes)
 	})
+}
+
+// forgetRows takes the counters of tenants that are gone out of HAProxy's table.
+// A row a session still holds stays, and is told apart when the slot is given out.
+func (e *Edge) forgetRows(ctx context.Context, routes []haproxy.Route) {
+	for _, route := range routes {
+		if e.slotHeld(route.Slot) {
+			continue
+		}
+		for _, key := range route.Keys() {
+			_, _ = e.runtime.ask(ctx, "clear table "+haproxy.TableTenants+" key "+key)
+		}
+	}
+}
+
+// slotHeld is true when some tenant has the slot.
+func (e *Edge) slotHeld(slot int32) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, route := range e.inForce {
+		if route.Slot == slot {
+			return true
+		}
+	}
+	return false
 }
 
 // slotServes is true when a tenant that is not suspended holds the slot.

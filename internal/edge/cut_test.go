@@ -130,6 +130,10 @@ func TestSightingsBelongToTheirTenant(t *testing.T) {
 	if err := s.edge.count(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	counted := s.edge.Status().Tenants[0].Counters[haproxy.PortEvents]
+	if counted.Total != 1 {
+		t.Errorf("the next tenant is told of %d connections, and had 1", counted.Total)
+	}
 	if agents := s.edge.Agents("heir"); len(agents) != 1 || agents[0].Source != netip.MustParseAddr("127.1.0.3") {
 		t.Errorf("the next tenant's own agent: %+v", agents)
 	}

@@ -93,18 +93,7 @@ func (e *Edge) count(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answer, err := e.runtime.ask(ctx, "show table "+haproxy.TableTenants)
-	if err != nil {
-		return err
-	}
-	rows, err := haproxy.ParseTenants(answer)
-	if err != nil {
-		return err
-	}
-	if answer, err = e.runtime.ask(ctx, "show table "+haproxy.TableAgents); err != nil {
-		return err
-	}
-	seen, err := haproxy.ParseAgents(answer)
+	seen, rows, err := e.readTables(ctx)
 	if err != nil {
 		return err
 	}

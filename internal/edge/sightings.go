@@ -145,31 +145,48 @@ func (e *Edge) disown(ctx context.Context, before, after map[string]haproxy.Rout
 			e.freed[old.Slot] = now
 		}
 	}
-	taken := map[int32]bool{}
+	taken := map[int32]string{}
 	for slug, route := range after {
 		if old, there := before[slug]; there && old.Slot == route.Slot {
 			continue
 		}
 		if _, used := e.freed[route.Slot]; used {
-			taken[route.Slot] = true
+			taken[route.Slot] = slug
 		}
 	}
 	if len(taken) == 0 {
 		return
 	}
-	answer, err := e.runtime.ask(ctx, "show table "+haproxy.TableAgents)
+	agents, tenants, err := e.readTables(ctx)
 	if err != nil {
-		return // a HAProxy that is away has no table
-	}
-	rows, err := haproxy.ParseAgents(answer)
-	if err != nil {
-		e.log.Warn("agents of a slot's former tenant may show at its next one", "error", err.Error())
+		return // a HAProxy that is away has no tables
 	}
 	e.update(func() {
-		for _, row := range rows {
-			if taken[row.Slot] {
+		for _, row := range agents {
+			if taken[row.Slot] != "" {
 				e.seen.former[row.Key()] = true
 			}
 		}
+		for _, row := range tenants {
+			if slug := taken[row.Slot]; slug != "" {
+				e.ledger.Last[slug+"/"+row.Port] = row.Counters
+			}
+		}
 	})
+}
+
+// readTables asks who is there, and what was counted.
+func (e *Edge) readTables(ctx context.Context) (agents []haproxy.AgentRow, tenants []haproxy.TenantRow, err error) {
+	answer, err := e.runtime.ask(ctx, "show table "+haproxy.TableTenants)
+	if err != nil {
+		return nil, nil, err
+	}
+	if tenants, err = haproxy.ParseTenants(answer); err != nil {
+		return nil, nil, err
+	}
+	if answer, err = e.runtime.ask(ctx, "show table "+haproxy.TableAgents); err != nil {
+		return nil, nil, err
+	}
+	agents, err = haproxy.ParseAgents(answer)
+	return agents, tenants, err
 }

@@ -130,7 +130,6 @@ type changes struct {
 	servers    []haproxy.Server // slots to be made in the running process
 	cut        []haproxy.Route  // tenants whose live sessions end
 	revoked    []haproxy.Route  // tenants of which single agents are cut
-	forget     []string         // rows of the tenants' table that belong to nobody any more
 	count      int
 }
 
@@ -149,7 +148,6 @@ func compare(config haproxy.Config, before, after map[string]haproxy.Route) chan
 		switch {
 		case !stays:
 			c.cut = append(c.cut, old)
-			c.forget = append(c.forget, old.Keys()...)
 		case route.Suspended && !old.Suspended, route.Slot != old.Slot:
 			// Sessions of a slot the tenant has left could not be cut later.
 			c.cut = append(c.cut, old)

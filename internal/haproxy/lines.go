@@ -148,11 +148,17 @@ func (r Route) Servers(config Config) []Server {
 	return servers
 }
 
-// Keys are the route's rows in [TableTenants].
+// Keys are the rows in [TableTenants] the route has, or had before it got a gateway.
 func (r Route) Keys() []string {
 	var keys []string
 	for _, port := range r.Ports {
-		keys = append(keys, fmt.Sprintf("%d-%s", r.Slot, port.role()))
+		roles := []string{port.role()}
+		if port.Name == PortEnrollment {
+			roles = []string{"en", "ep"}
+		}
+		for _, role := range roles {
+			keys = append(keys, fmt.Sprintf("%d-%s", r.Slot, role))
+		}
 	}
 	return keys
 }

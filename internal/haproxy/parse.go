@@ -87,9 +87,21 @@ type TenantRow struct {
 	Counters
 }
 
-// ParseTenants reads the answer to `show table st_tenant`.
+// add sums two rows of one port.
+func (c Counters) add(more Counters) Counters {
+	c.Current, c.Rate, c.Total = c.Current+more.Current, c.Rate+more.Rate, c.Total+more.Total
+	c.In, c.Out = c.In+more.In, c.Out+more.Out
+	for i := range c.Rejected {
+		c.Rejected[i] += more.Rejected[i]
+	}
+	return c
+}
+
+// ParseTenants reads the answer to `show table st_tenant`. A port that got a
+// gateway has a row of before, and both count.
 func ParseTenants(text string) ([]TenantRow, error) {
 	var rows []TenantRow
+	place := map[string]int{}
 	err := eachRow(text, func(key string, values map[string]int64) error {
 		slotText, role, _ := strings.Cut(key, "-")
 		slot, err := strconv.ParseUint(slotText, 10, 16)
@@ -104,6 +116,12 @@ func ParseTenants(text string) ([]TenantRow, error) {
 		for i := range row.Rejected {
 			row.Rejected[i] = values["gpc"+strconv.Itoa(i)]
 		}
+		name := slotText + "/" + port
+		if i, there := place[name]; there {
+			rows[i].Counters = rows[i].add(row.Counters)
+			return nil
+		}
+		place[name] = len(rows)
 		rows = append(rows, row)
 		return nil
 	})
