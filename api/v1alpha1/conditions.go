@@ -125,6 +125,29 @@ const (
 	ReasonDNSNotManaged = "DNSNotManaged"
 	// ReasonDNSUnreachable: the name server did not answer the check.
 	ReasonDNSUnreachable = "DNSUnreachable"
+
+	// ReasonTenantNotFound: a token or revocation outside a tenant's namespace.
+	ReasonTenantNotFound = "TenantNotFound"
+	// ReasonWaitingForGateway: written down, and not yet obeyed by the gateway.
+	ReasonWaitingForGateway = "WaitingForGateway"
+	// ReasonNotGuarded: enrollment is direct, and what was asked for needs the gateway.
+	ReasonNotGuarded = "NotGuarded"
+	// ReasonTokenEarly: the token's time has not begun.
+	ReasonTokenEarly = "TokenEarly"
+	// ReasonTokenExpired: the token's time is over.
+	ReasonTokenExpired = "TokenExpired"
+	// ReasonTokenUsedUp: the token let in as many agents as it may.
+	ReasonTokenUsedUp = "TokenUsedUp"
+	// ReasonTokenRevoked: a person ended the token.
+	ReasonTokenRevoked = "TokenRevoked"
+	// ReasonRevoking: a revocation is under way.
+	ReasonRevoking = "Revoking"
+	// ReasonRevoked: the agent is deregistered and its host refused.
+	ReasonRevoked = "Revoked"
+	// ReasonAgentUnknown: the host is refused, but the manager knew no such agent.
+	ReasonAgentUnknown = "AgentUnknown"
+	// ReasonNameStillRegistered: another registration has the revoked agent's name.
+	ReasonNameStillRegistered = "NameStillRegistered"
 )
 
 // Reasons lists every reason, for the tests that hold constants, golden cases
@@ -141,6 +164,9 @@ func Reasons() []string {
 		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
 		ReasonDNSNotManaged, ReasonDNSUnreachable,
+		ReasonTenantNotFound, ReasonWaitingForGateway, ReasonNotGuarded,
+		ReasonTokenEarly, ReasonTokenExpired, ReasonTokenUsedUp, ReasonTokenRevoked,
+		ReasonRevoking, ReasonRevoked, ReasonAgentUnknown, ReasonNameStillRegistered,
 	}
 }
 

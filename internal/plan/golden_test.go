@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/golden"
 )
@@ -21,6 +23,9 @@ type scenario struct {
 	Rejected string `json:"rejected,omitempty"`
 	// NotInstalled is a kind the cluster turned out not to know.
 	NotInstalled string `json:"notInstalled,omitempty"`
+	// EnrollmentToken and Revocation are the input where one of them is judged.
+	EnrollmentToken *TokenInput      `json:"enrollmentToken,omitempty"`
+	Revocation      *RevocationInput `json:"revocation,omitempty"`
 }
 
 // verdict is the content of a want.yaml.
@@ -34,8 +39,8 @@ func TestDecisions(t *testing.T) {
 	seen := map[string]bool{}
 	golden.Folders(t, "testdata", func(t *testing.T, folder string) {
 		golden.Why(t, filepath.Join(folder, "in.yaml"))
-		got := decide(t, folder)
-		for _, condition := range got.Status.Conditions {
+		got, conditions := decide(t, folder)
+		for _, condition := range conditions {
 			seen[condition.Reason] = true
 		}
 		golden.Compare(t, filepath.Join(folder, "want.yaml"), golden.YAML(t, got))
@@ -52,7 +57,7 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
-func decide(t *testing.T, folder string) verdict {
+func decide(t *testing.T, folder string) (any, []metav1.Condition) {
 	t.Helper()
 	var given scenario
 	golden.Read(t, filepath.Join(folder, "in.yaml"), &given)
@@ -60,6 +65,30 @@ func decide(t *testing.T, folder string) verdict {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var got any
+	var conditions []metav1.Condition
+	switch {
+	case given.EnrollmentToken != nil:
+		report := ReportToken(*given.EnrollmentToken)
+		got, conditions = report, report.Status.Conditions
+	case given.Revocation != nil:
+		move := Revoke(*given.Revocation)
+		got, conditions = move, move.Status.Conditions
+	default:
+		verdict := decideTenant(given)
+		got, conditions = verdict, verdict.Status.Conditions
+	}
+	after, err := json.Marshal(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(before) != string(after) {
+		t.Error("the decision changed its input")
+	}
+	return got, conditions
+}
+
+func decideTenant(given scenario) verdict {
 	desired, planErr := Tenant(given.Input)
 	outcome := Outcome{Desired: desired, Err: planErr}
 	got := verdict{}
@@ -78,12 +107,5 @@ func decide(t *testing.T, folder string) verdict {
 		outcome.Err = NotInstalled(given.NotInstalled+" wazuh-tls", given.NotInstalled)
 	}
 	got.Status = Report(given.Input, outcome)
-	after, err := json.Marshal(given)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(before) != string(after) {
-		t.Error("the decision changed its input")
-	}
 	return got
 }

@@ -1,7 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -19,6 +22,7 @@ func route(in Input, place Placement) *v1alpha1.RouteSpec {
 		Slot:         *place.Slot,
 		AllowedCIDRs: in.Tenant.Spec.WazuhIngress.AllowedCIDRs,
 		Suspended:    in.Tenant.Spec.Suspended,
+		Cut:          routeCuts(in.Observed.Enrollment.Revocations),
 	}
 	for _, port := range place.Ports() {
 		spec.Ports = append(spec.Ports, v1alpha1.RoutePort{
@@ -29,6 +33,29 @@ func route(in Input, place Placement) *v1alpha1.RouteSpec {
 		})
 	}
 	return spec
+}
+
+// maxCuts is what a route may name; the API server would refuse more.
+const maxCuts = 64
+
+// routeCuts are the latest sessions to end: of agents whose former key the manager
+// refuses by now, so that they cannot come back.
+func routeCuts(revocations []v1alpha1.Revocation) []v1alpha1.RouteCut {
+	latest := map[string]v1alpha1.RouteCut{}
+	for _, r := range revocations {
+		if r.Status.CutAt == nil || r.DeletionTimestamp != nil {
+			continue
+		}
+		if held, ok := latest[r.Spec.AgentID]; !ok || held.Before.Before(r.Status.CutAt) {
+			latest[r.Spec.AgentID] = v1alpha1.RouteCut{AgentID: r.Spec.AgentID, Before: *r.Status.CutAt}
+		}
+	}
+	cuts := slices.SortedFunc(maps.Values(latest), func(a, b v1alpha1.RouteCut) int {
+		return cmp.Or(b.Before.Compare(a.Before.Time), strings.Compare(a.AgentID, b.AgentID))
+	})
+	cuts = cuts[:min(len(cuts), maxCuts)]
+	slices.SortFunc(cuts, func(a, b v1alpha1.RouteCut) int { return strings.Compare(a.AgentID, b.AgentID) })
+	return cuts
 }
 
 // edgeHop is true once an edge says that it carries the route as it is now.
