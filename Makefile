@@ -33,6 +33,7 @@ generate: ## write what is generated: deep copies, kinds, rights, reference docs
 	@$(TOOL) controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:dir=charts/soctalk-ingress/crds-source
 	@$(TOOL) controller-gen rbac:roleName=soctalk-ingress paths=./internal/controller/... output:rbac:dir=charts/soctalk-ingress/files
 	@$(TOOL) controller-gen rbac:roleName=soctalk-ingress-edge paths=./internal/edge/... output:rbac:dir=charts/soctalk-ingress/files/edge
+	@$(TOOL) controller-gen rbac:roleName=soctalk-ingress-handover paths=./internal/handover/... output:rbac:dir=charts/soctalk-ingress/files/handover
 
 check-generate: ## fail if a generated file is not what `make generate` writes
 	@bash hack/check-generate.sh

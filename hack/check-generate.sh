@@ -2,7 +2,7 @@
 # Generates into place and fails if that changed anything, then puts it back.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-generated=(api/v1alpha1/zz_generated.deepcopy.go charts/soctalk-ingress/crds-source charts/soctalk-ingress/files/role.yaml charts/soctalk-ingress/files/edge/role.yaml)
+generated=(api/v1alpha1/zz_generated.deepcopy.go charts/soctalk-ingress/crds-source charts/soctalk-ingress/files/role.yaml charts/soctalk-ingress/files/edge/role.yaml charts/soctalk-ingress/files/handover/role.yaml)
 before=$(mktemp -d)
 trap 'rm -rf "$before"' EXIT
 cp -r --parents "${generated[@]}" "$before"

@@ -27,7 +27,8 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&Tenant{}, &TenantList{}, &Region{}, &RegionList{}, &Claim{}, &ClaimList{},
 		&Route{}, &RouteList{},
-		&EnrollmentToken{}, &EnrollmentTokenList{}, &Revocation{}, &RevocationList{})
+		&EnrollmentToken{}, &EnrollmentTokenList{}, &Revocation{}, &RevocationList{},
+		&Handover{}, &HandoverList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -23,6 +23,22 @@ type onboardFlags struct {
 	publicCA  bool
 }
 
+// add gives a command the flags a sheet is made with.
+func (f *onboardFlags) add(command *cobra.Command) {
+	set := command.Flags()
+	set.StringVar(&f.version, "agent-version", "", "version of the agents; empty for the manager's own")
+	set.StringVar(&f.group, "group", "", "group the agents join")
+	set.StringVar(&f.caFile, "ca-file", "", "authority to trust, as a PEM file; empty for the one in the tenant's Secret")
+	set.BoolVar(&f.publicCA, "public-ca", false, "the certificate comes from a public authority")
+}
+
+func (f *onboardFlags) check() error {
+	if f.caFile != "" && f.publicCA {
+		return usageError("--ca-file and --public-ca exclude each other")
+	}
+	return nil
+}
+
 func newOnboardCommand(s *session) *cobra.Command {
 	flags := onboardFlags{}
 	command := &cobra.Command{
@@ -42,12 +58,8 @@ func newOnboardCommand(s *session) *cobra.Command {
 	}
 	s.addClusterFlags(command)
 	out := addOutput(command, formatText, formatJSON, formatYAML)
-	set := command.Flags()
-	set.StringSliceVar(&flags.platforms, "platform", nil, "only these platforms; empty for all")
-	set.StringVar(&flags.version, "agent-version", "", "version of the agents; empty for the manager's own")
-	set.StringVar(&flags.group, "group", "", "group the agents join")
-	set.StringVar(&flags.caFile, "ca-file", "", "authority to trust, as a PEM file; empty for the one in the tenant's Secret")
-	set.BoolVar(&flags.publicCA, "public-ca", false, "the certificate comes from a public authority")
+	flags.add(command)
+	command.Flags().StringSliceVar(&flags.platforms, "platform", nil, "only these platforms; empty for all")
 	complete := cobra.FixedCompletions(onboard.PlatformIDs(), cobra.ShellCompDirectiveNoFileComp)
 	if err := command.RegisterFlagCompletionFunc("platform", complete); err != nil {
 		panic(err) // the flag stands above
@@ -56,8 +68,8 @@ func newOnboardCommand(s *session) *cobra.Command {
 		if err := out.check(); err != nil {
 			return err
 		}
-		if flags.caFile != "" && flags.publicCA {
-			return usageError("--ca-file and --public-ca exclude each other")
+		if err := flags.check(); err != nil {
+			return err
 		}
 		return s.onboard(command.Context(), flags, out, args[0])
 	}
@@ -69,28 +81,13 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 	if err != nil {
 		return err
 	}
-	tenant, err := c.tenant(ctx, slug)
+	in, err := c.sheetInput(ctx, flags, slug)
 	if err != nil {
 		return err
 	}
-	regions, err := c.regions(ctx)
+	sheet, err := newSheet(in)
 	if err != nil {
 		return err
-	}
-	place, err := plan.Place(tenant, regions)
-	if err != nil {
-		return fmt.Errorf("tenant %q: %w", slug, err)
-	}
-	authority, err := c.authority(ctx, flags, place)
-	if err != nil {
-		return err
-	}
-	sheet, err := onboard.NewSheet(onboard.Input{
-		Tenant: tenant, Region: regionNamed(regions, place.Region),
-		AuthorityPEM: authority, AgentVersion: flags.version, AgentGroup: flags.group,
-	})
-	if err != nil {
-		return hinted(exitRefused, err, "see soctalk-ingress tenant describe %s", slug)
 	}
 	if len(flags.platforms) > 0 {
 		if sheet, err = sheet.Only(flags.platforms...); err != nil {
@@ -101,6 +98,35 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 		return out.printData(s.streams.Out, sheet)
 	}
 	return sheet.WriteText(s.streams.Out)
+}
+
+// sheetInput reads what a tenant's sheet is made from.
+func (c *cluster) sheetInput(ctx context.Context, flags onboardFlags, slug string) (onboard.Input, error) {
+	tenant, err := c.tenant(ctx, slug)
+	if err != nil {
+		return onboard.Input{}, err
+	}
+	regions, err := c.regions(ctx)
+	if err != nil {
+		return onboard.Input{}, err
+	}
+	place, err := plan.Place(tenant, regions)
+	if err != nil {
+		return onboard.Input{}, fmt.Errorf("tenant %q: %w", slug, err)
+	}
+	authority, err := c.authority(ctx, flags, place)
+	return onboard.Input{
+		Tenant: tenant, Region: regionNamed(regions, place.Region),
+		AuthorityPEM: authority, AgentVersion: flags.version, AgentGroup: flags.group,
+	}, err
+}
+
+func newSheet(in onboard.Input) (onboard.Sheet, error) {
+	sheet, err := onboard.NewSheet(in)
+	if err != nil {
+		return sheet, hinted(exitRefused, err, "see soctalk-ingress tenant describe %s", in.Tenant.Name)
+	}
+	return sheet, nil
 }
 
 func regionNamed(regions []v1alpha1.Region, name string) v1alpha1.Region {

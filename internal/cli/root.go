@@ -17,6 +17,7 @@ func commands(s *session) []*cobra.Command {
 		newTenantCommand(s),
 		newOnboardCommand(s),
 		newSecretCommand(s),
+		newHandoverCommand(s),
 		newAgentsCommand(s),
 		newRenderCommand(s),
 		operator,

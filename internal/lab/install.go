@@ -38,7 +38,7 @@ func (l *Lab) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for account, role := range map[string]string{naming.Product: "files/role.yaml", EdgeAccount: "files/edge/role.yaml"} {
+	for account, role := range map[string]string{naming.Product: "files/role.yaml", EdgeAccount: "files/edge/role.yaml", HandoverAccount: "files/handover/role.yaml"} {
 		if err := l.installRights(ctx, account, role); err != nil {
 			return err
 		}

@@ -190,3 +190,6 @@ func APIHost(slug string) string { return ServiceAPI + "." + Namespace(slug) + "
 func OperatorPodLabels() map[string]string {
 	return map[string]string{LabelName: Product, LabelComponent: "operator"}
 }
+
+// SlugOf is the inverse of [Namespace].
+func SlugOf(namespace string) string { return strings.TrimPrefix(namespace, namespacePrefix) }
