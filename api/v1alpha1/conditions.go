@@ -10,7 +10,7 @@ const (
 	ConditionClaimsHeld = "ClaimsHeld"
 	// ConditionSecretReady is True when a sound enrollment secret exists.
 	ConditionSecretReady = "SecretReady"
-	// ConditionCertificateReady is True when the certificate for 1515 is present and valid for the hostname.
+	// ConditionCertificateReady is True when the certificate for 1515 is present, good for the hostname, and served.
 	ConditionCertificateReady = "CertificateReady"
 	// ConditionAddressAssigned is True when agents have an address to connect to.
 	ConditionAddressAssigned = "AddressAssigned"
@@ -98,6 +98,22 @@ const (
 	ReasonCertificateWrongName = "CertificateWrongName"
 	// ReasonCertificateExpired: the certificate's time is over, or has not begun.
 	ReasonCertificateExpired = "CertificateExpired"
+	// ReasonCertificateChainBroken: the certificates in tls.crt do not follow from one another.
+	ReasonCertificateChainBroken = "CertificateChainBroken"
+	// ReasonCertificateUntrusted: no authority that agents are told to trust vouches for it.
+	ReasonCertificateUntrusted = "CertificateUntrusted"
+	// ReasonCertificateNotServed: port 1515 does not show the certificate in the Secret.
+	ReasonCertificateNotServed = "CertificateNotServed"
+	// ReasonIssuerNotFound: the cert-manager issuer to ask does not exist.
+	ReasonIssuerNotFound = "IssuerNotFound"
+	// ReasonIssuerNotReady: the cert-manager issuer cannot issue.
+	ReasonIssuerNotReady = "IssuerNotReady"
+	// ReasonChallengeFailed: the ACME server, or the DNS server, refuses the proof of the name.
+	ReasonChallengeFailed = "ChallengeFailed"
+	// ReasonACMERateLimited: the ACME server issues no more for now.
+	ReasonACMERateLimited = "ACMERateLimited"
+	// ReasonCertificateIssuanceFailed: cert-manager gave up on a request, and tries again later.
+	ReasonCertificateIssuanceFailed = "CertificateIssuanceFailed"
 
 	// ReasonWaitingForAddress: the load balancer has not assigned an address.
 	ReasonWaitingForAddress = "WaitingForAddress"
@@ -160,6 +176,8 @@ func Reasons() []string {
 		ReasonNamespaceNotOurs, ReasonNamespaceTerminating, ReasonEdgeAddressShared, ReasonKindNotInstalled, ReasonObjectRejected,
 		ReasonSecretMissing, ReasonSecretUnsound,
 		ReasonCertificateMissing, ReasonCertificateUnreadable, ReasonCertificateWrongName, ReasonCertificateExpired,
+		ReasonCertificateChainBroken, ReasonCertificateUntrusted, ReasonCertificateNotServed,
+		ReasonIssuerNotFound, ReasonIssuerNotReady, ReasonChallengeFailed, ReasonACMERateLimited, ReasonCertificateIssuanceFailed,
 		ReasonWaitingForAddress, ReasonWaitingForEdge,
 		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,

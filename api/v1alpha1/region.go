@@ -152,18 +152,26 @@ const (
 
 // CertificatesSpec says how tenants of the Region get their certificate.
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy == 'built-in-ca' || self.strategy == 'wildcard' || has(self.issuerRef)",message="certificates.strategy acme and internal-ca need certificates.issuerRef.name, the cert-manager issuer to ask"
-// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'wildcard' || has(self.wildcardSecret)",message="certificates.strategy wildcard needs certificates.wildcardSecret, the Secret in the operator's namespace that holds the certificate for *.<domain>"
+// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'wildcard' || has(self.wildcardSecret) || has(self.issuerRef)",message="certificates.strategy wildcard needs certificates.issuerRef.name, the cert-manager issuer to ask for *.<domain>, or certificates.wildcardSecret, a Secret in the operator's namespace that holds such a certificate"
 type CertificatesSpec struct {
 	// Strategy; acme is the usual one where agents come over the internet.
 	// +kubebuilder:default=built-in-ca
 	// +optional
 	Strategy CertificateStrategy `json:"strategy,omitempty"`
-	// IssuerRef is the cert-manager issuer for acme and internal-ca.
+	// IssuerRef is the cert-manager issuer for acme and internal-ca, and for wildcard
+	// where cert-manager is to make the certificate: in the operator's namespace, once.
 	// +optional
 	IssuerRef *IssuerRef `json:"issuerRef,omitempty"`
-	// WildcardSecret is a TLS Secret in the operator's namespace.
+	// WildcardSecret is a TLS Secret in the operator's namespace; wildcard-<region>
+	// unless said otherwise.
+	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	WildcardSecret string `json:"wildcardSecret,omitempty"`
+	// CABundle, PEM, are the authorities agents trust where neither the system's own
+	// nor ca.crt in the Secret are: those of a private ACME server, for example.
+	// +kubebuilder:validation:MaxLength=65536
+	// +optional
+	CABundle string `json:"caBundle,omitempty"`
 }
 
 // IssuerRef names a cert-manager issuer.

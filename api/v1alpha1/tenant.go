@@ -252,6 +252,21 @@ type CertificateStatus struct {
 	// Serial number, hexadecimal.
 	// +optional
 	Serial string `json:"serial,omitempty"`
+	// Served is what the enrollment port showed when it was last looked at.
+	// +optional
+	Served *ServedCertificate `json:"served,omitempty"`
+	// NotServedSince is when the enrollment port was first seen not to show the
+	// certificate in the Secret; absent while it does.
+	// +optional
+	NotServedSince *metav1.Time `json:"notServedSince,omitempty"`
+}
+
+// ServedCertificate is a certificate as an agent meets it.
+type ServedCertificate struct {
+	// Serial number, hexadecimal.
+	Serial string `json:"serial"`
+	// NotAfter is when it expires.
+	NotAfter metav1.Time `json:"notAfter"`
 }
 
 // AgentCounts are numbers by the manager's own connection states.

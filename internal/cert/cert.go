@@ -32,17 +32,43 @@ type Info struct {
 	Issuer string `json:"issuer,omitempty"`
 	// Serial of the leaf, hexadecimal.
 	Serial string `json:"serial,omitempty"`
+	// SHA256 of the leaf, hexadecimal: what tells one certificate from another.
+	SHA256 string `json:"sha256,omitempty"`
+	// ChainProblem is where the certificates in the file do not follow from one
+	// another; empty when they do.
+	ChainProblem string `json:"chainProblem,omitempty"`
+	// TrustProblem is why an agent that trusts what it is told to trust would
+	// refuse the chain; empty when it would not.
+	TrustProblem string `json:"trustProblem,omitempty"`
+	// Source is who wrote the Secret.
+	Source Source `json:"source,omitempty"`
 	// NotBefore and NotAfter bound the leaf's time.
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	NotAfter  time.Time `json:"notAfter,omitzero"`
 }
 
-// Inspect reads a PEM chain, leaf first, and its key.
+// Source is who wrote a certificate into its Secret, as far as the Secret tells.
+type Source string
+
+const (
+	// SourceCertManager: cert-manager, for a Certificate of the tenant.
+	SourceCertManager Source = "cert-manager"
+	// SourceWildcard: the operator, from the Region's wildcard certificate.
+	SourceWildcard Source = "wildcard"
+	// SourceBuiltInCA: the operator, with its own authority.
+	SourceBuiltInCA Source = "built-in-ca"
+	// SourceOther: somebody else. It is never written to.
+	SourceOther Source = "other"
+)
+
+// Inspect reads a PEM chain, leaf first, and its key. Whether anybody trusts the
+// chain is for [Trust] to say.
 func Inspect(chainPEM, keyPEM []byte) Info {
-	leaf, err := Leaf(chainPEM)
+	chain, err := Chain(chainPEM)
 	if err != nil {
 		return Info{Problem: err.Error()}
 	}
+	leaf := chain[0]
 	info := Info{
 		DNSNames:   leaf.DNSNames,
 		CommonName: leaf.Subject.CommonName,
@@ -50,6 +76,9 @@ func Inspect(chainPEM, keyPEM []byte) Info {
 		Serial:     fmt.Sprintf("%x", leaf.SerialNumber),
 		NotBefore:  leaf.NotBefore.UTC(),
 		NotAfter:   leaf.NotAfter.UTC(),
+
+		SHA256:       Fingerprint(leaf),
+		ChainProblem: broken(chain),
 	}
 	if len(bytes.TrimSpace(keyPEM)) == 0 {
 		return Info{Problem: "the private key is missing"}
@@ -65,19 +94,6 @@ func Inspect(chainPEM, keyPEM []byte) Info {
 	}
 	_, info.KeyMatches = pair.PrivateKey.(crypto.Signer)
 	return info
-}
-
-// Leaf returns the first certificate of a PEM chain.
-func Leaf(chainPEM []byte) (*x509.Certificate, error) {
-	block, _ := pem.Decode(chainPEM)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, errors.New("no PEM certificate found")
-	}
-	leaf, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("parse certificate: %w", err)
-	}
-	return leaf, nil
 }
 
 func parseKey(keyPEM []byte) (any, error) {

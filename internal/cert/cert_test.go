@@ -96,6 +96,9 @@ func TestCheck(t *testing.T) {
 		"wildcard, two labels":            {with(func(i *Info) { i.DNSNames = []string{"*.example.com"} }), "a.b.example.com", FaultName},
 		"over":                            {with(func(i *Info) { i.NotAfter = noon.Add(-time.Second) }), "a.example.com", FaultTime},
 		"not begun":                       {with(func(i *Info) { i.NotBefore = noon.Add(time.Second) }), "a.example.com", FaultTime},
+		"out of order":                    {with(func(i *Info) { i.ChainProblem = "out of order" }), "a.example.com", FaultChain},
+		"nobody's authority":              {with(func(i *Info) { i.TrustProblem = "unknown" }), "a.example.com", FaultTrust},
+		"untrusted and over: trust first": {with(func(i *Info) { i.TrustProblem, i.NotAfter = "unknown", noon.Add(-time.Second) }), "a.example.com", FaultTrust},
 		"wrong name and over: name first": {with(func(i *Info) { i.NotAfter = noon.Add(-time.Second) }), "b.example.com", FaultName},
 	} {
 		failure, ok := Check(c.info, c.host, noon)

@@ -17,6 +17,8 @@ const (
 	FaultUnreadable Fault = "unreadable"
 	FaultKey        Fault = "key"
 	FaultName       Fault = "name"
+	FaultChain      Fault = "chain"
+	FaultTrust      Fault = "trust"
 	FaultTime       Fault = "time"
 )
 
@@ -29,7 +31,7 @@ type Failure struct {
 // Check says whether a certificate serves a hostname at a moment; ok is true
 // when every check passed. A nil info means there is no Secret.
 func Check(info *Info, hostname string, now time.Time) (failure Failure, ok bool) {
-	for _, check := range []func(*Info, string, time.Time) *Failure{present, readable, keyMatches, covers, current} {
+	for _, check := range []func(*Info, string, time.Time) *Failure{present, readable, keyMatches, covers, chained, trusted, current} {
 		if failure := check(info, hostname, now); failure != nil {
 			return *failure, false
 		}
@@ -72,6 +74,20 @@ func covers(info *Info, hostname string, _ time.Time) *Failure {
 	shown := slices.Clone(names)
 	slices.Sort(shown)
 	return &Failure{FaultName, fmt.Sprintf("the certificate is for %s, not for %q", quoteList(shown), hostname)}
+}
+
+func chained(info *Info, _ string, _ time.Time) *Failure {
+	if info.ChainProblem != "" {
+		return &Failure{FaultChain, info.ChainProblem}
+	}
+	return nil
+}
+
+func trusted(info *Info, _ string, _ time.Time) *Failure {
+	if info.TrustProblem != "" {
+		return &Failure{FaultTrust, info.TrustProblem}
+	}
+	return nil
 }
 
 func current(info *Info, _ string, now time.Time) *Failure {

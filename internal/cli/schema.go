@@ -132,8 +132,8 @@ func checkRegion(region v1alpha1.Region) error {
 			return refuse("spec.certificates.strategy", string(certificates.Strategy), "it needs certificates.issuerRef.name, the cert-manager issuer to ask")
 		}
 	case v1alpha1.CertificateWildcard:
-		if certificates.WildcardSecret == "" {
-			return refuse("spec.certificates.strategy", string(certificates.Strategy), "it needs certificates.wildcardSecret, the Secret in the operator's namespace that holds the certificate")
+		if certificates.WildcardSecret == "" && certificates.IssuerRef == nil {
+			return refuse("spec.certificates.strategy", string(certificates.Strategy), "it needs certificates.issuerRef.name, the cert-manager issuer to ask for the certificate, or certificates.wildcardSecret, a Secret in the operator's namespace that holds one")
 		}
 	}
 	edge := region.Spec.Edge

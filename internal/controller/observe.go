@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/cert"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/secret"
@@ -44,14 +43,17 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	if seen.Certificate, err = r.observeCertificate(ctx, place); err != nil {
 		return seen, err
 	}
-	if seen.Certificate == nil {
-		seen.CertificateIssue = r.observeIssuing(ctx, place)
+	if seen.Issuance, err = r.observeIssuance(ctx, place); err != nil {
+		return seen, err
 	}
 	if seen.Service, err = r.observeService(ctx, place.Namespace); err != nil {
 		return seen, err
 	}
 	if seen.Manager, err = r.observeManager(ctx, tenant, place.Namespace); err != nil {
 		return seen, err
+	}
+	if !tenant.Spec.Suspended && seen.Manager.Ready > 0 && seen.Service.Endpoints > 0 {
+		seen.Served = r.observeServed(ctx, place, seen.Certificate)
 	}
 	seen.DNS = r.observeDNS(ctx, place, seen.Service)
 	return seen, nil
@@ -99,44 +101,6 @@ func (r *Reconciler) observeSecret(ctx context.Context, namespace string) (plan.
 		state.Problem = problem.Error()
 	}
 	return state, nil
-}
-
-func (r *Reconciler) observeCertificate(ctx context.Context, place plan.Placement) (*cert.Info, error) {
-	held, err := r.readSecret(ctx, place.Namespace, place.TLSSecret)
-	if err != nil || held == nil {
-		return nil, err
-	}
-	info := cert.Inspect(held.Data[naming.KeyTLSCert], held.Data[naming.KeyTLSKey])
-	return &info, nil
-}
-
-// observeIssuing carries cert-manager's own words up while it has not issued.
-func (r *Reconciler) observeIssuing(ctx context.Context, place plan.Placement) string {
-	for _, gvk := range r.kinds {
-		if gvk.Kind != "Certificate" {
-			continue
-		}
-		certificate := &unstructured.Unstructured{}
-		certificate.SetGroupVersionKind(gvk)
-		if err := r.cached.Get(ctx, types.NamespacedName{Namespace: place.Namespace, Name: place.TLSSecret}, certificate); err != nil {
-			return ""
-		}
-		return conditionMessage(certificate, "Issuing", "Ready")
-	}
-	return ""
-}
-
-func conditionMessage(object *unstructured.Unstructured, kinds ...string) string {
-	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
-	for _, kind := range kinds {
-		for _, item := range conditions {
-			condition, ok := item.(map[string]any)
-			if ok && condition["type"] == kind && condition["message"] != nil {
-				return fmt.Sprint(condition["message"])
-			}
-		}
-	}
-	return ""
 }
 
 func (r *Reconciler) observeService(ctx context.Context, namespace string) (plan.ServiceState, error) {

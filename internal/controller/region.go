@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -18,10 +20,16 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
-// RegionReconciler reports on Regions; it changes nothing.
+// RegionReconciler reports on Regions, and asks cert-manager for the wildcard
+// certificate of one that wants it.
 type RegionReconciler struct {
 	cached client.Reader
+	direct client.Reader
 	writer writer
+
+	kinds     []schema.GroupVersionKind
+	namespace string // the operator's own
+	applied   *applied
 }
 
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=regions/status,verbs=patch
@@ -30,7 +38,15 @@ type RegionReconciler struct {
 func (r *RegionReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var region v1alpha1.Region
 	if err := r.cached.Get(ctx, request.NamespacedName, &region); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if apierrors.IsNotFound(err) {
+			region.Name = request.Name
+			_, err = r.keepWildcard(ctx, region)
+		}
+		return ctrl.Result{}, err
+	}
+	problem, err := r.keepWildcard(ctx, region)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
 	var regions v1alpha1.RegionList
 	var tenants v1alpha1.TenantList
@@ -41,7 +57,7 @@ func (r *RegionReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, fmt.Errorf("list tenants: %w", err)
 	}
 	after := region.DeepCopy()
-	after.Status = plan.ReportRegion(region, regions.Items, tenants.Items)
+	after.Status = plan.ReportRegion(region, regions.Items, tenants.Items, problem)
 	if equality.Semantic.DeepEqual(region.Status, after.Status) {
 		return ctrl.Result{}, nil
 	}

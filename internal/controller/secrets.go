@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/internal/ca"
-	"github.com/soctalk/soctalk-ingress/internal/cert"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/secret"
@@ -93,33 +92,6 @@ func (r *Reconciler) updateSecret(ctx context.Context, held *corev1.Secret) erro
 	return nil
 }
 
-// renewHeld renews a certificate of the built-in authority for the names it has.
-// It serves a tenant whose spec is wrong for now: what runs must not expire
-// because of a typing error.
-func (r *Reconciler) renewHeld(ctx context.Context, slug, name string) error {
-	held, err := r.readSecret(ctx, naming.Namespace(slug), name)
-	if err != nil || held == nil || held.Labels[naming.LabelManagedBy] != naming.Product || held.Labels[naming.LabelTenant] != slug {
-		return err
-	}
-	info := cert.Inspect(held.Data[naming.KeyTLSCert], held.Data[naming.KeyTLSKey])
-	if info.Problem != "" || len(info.DNSNames) == 0 || !cert.RenewalDue(info, r.options.Now()) {
-		return nil
-	}
-	authority, err := r.authority(ctx)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(held.Data[naming.KeyTLSCA], authority.CertPEM) {
-		return nil // signed by somebody else
-	}
-	pair, err := authority.Issue(info.DNSNames, ca.LeafLifetime, r.options.Now())
-	if err != nil {
-		return err
-	}
-	held.Data = tlsData(pair, authority.CertPEM)
-	return r.updateSecret(ctx, held)
-}
-
 // ensureOnce creates a Secret if there is none. Losing the race to create it is
 // fine: the other one's content counts.
 func (r *Reconciler) ensureOnce(ctx context.Context, place plan.Placement, name string, make func() (map[string][]byte, error)) error {
@@ -150,57 +122,6 @@ func newSecret(place plan.Placement, name string, data map[string][]byte) *corev
 		Type: kind,
 		Data: data,
 	}
-}
-
-// issueCertificate signs a certificate for the hostname with the built-in authority.
-func (r *Reconciler) issueCertificate(ctx context.Context, place plan.Placement) error {
-	authority, err := r.authority(ctx)
-	if err != nil {
-		return err
-	}
-	pair, err := authority.Issue([]string{place.Hostname}, ca.LeafLifetime, r.options.Now())
-	if err != nil {
-		return err
-	}
-	return r.writeTLS(ctx, place, tlsData(pair, authority.CertPEM))
-}
-
-// copyWildcard keeps the tenant's Secret equal to the Region's wildcard
-// certificate. A tenant sees its own copy and has no way to another namespace.
-func (r *Reconciler) copyWildcard(ctx context.Context, place plan.Placement) error {
-	name := place.RegionSpec.Certificates.WildcardSecret
-	source, err := r.readSecret(ctx, r.options.Operator.Namespace, name)
-	if err != nil {
-		return err
-	}
-	if source == nil {
-		return nil // CertificateReady says that there is none
-	}
-	data := map[string][]byte{}
-	for _, key := range []string{naming.KeyTLSCert, naming.KeyTLSKey, naming.KeyTLSCA} {
-		if value, ok := source.Data[key]; ok {
-			data[key] = value
-		}
-	}
-	return r.writeTLS(ctx, place, data)
-}
-
-func (r *Reconciler) writeTLS(ctx context.Context, place plan.Placement, data map[string][]byte) error {
-	held, err := r.readSecret(ctx, place.Namespace, place.TLSSecret)
-	if err != nil {
-		return err
-	}
-	if held == nil {
-		return r.ensureOnce(ctx, place, place.TLSSecret, func() (map[string][]byte, error) { return data, nil })
-	}
-	if held.Labels[naming.LabelManagedBy] != naming.Product {
-		return nil // somebody else's certificate; CertificateReady says whether it serves
-	}
-	if sameData(held.Data, data) {
-		return nil
-	}
-	held.Data = data
-	return r.updateSecret(ctx, held)
 }
 
 // authority loads the built-in authority, making it on first use.

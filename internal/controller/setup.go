@@ -104,11 +104,15 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		renderings: newRenderings(),
 		applied:    newApplied(),
 		managers:   newManagers(options.Dial),
+		looks:      newLooks(),
 	}
 	if err := r.watchTenants(mgr, kinds); err != nil {
 		return err
 	}
-	regions := &RegionReconciler{cached: mgr.GetClient(), writer: mgr.GetClient()}
+	regions := &RegionReconciler{
+		cached: mgr.GetClient(), direct: mgr.GetAPIReader(), writer: mgr.GetClient(),
+		kinds: kinds, namespace: options.Operator.Namespace, applied: newApplied(),
+	}
 	if err := regions.watch(mgr); err != nil {
 		return err
 	}
@@ -145,6 +149,7 @@ type Reconciler struct {
 	renderings *renderings
 	applied    *applied
 	managers   *managers
+	looks      *looks
 }
 
 func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionKind) error {
@@ -169,7 +174,7 @@ func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionK
 	}
 	secret := &metav1.PartialObjectMetadata{}
 	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	build = build.WatchesMetadata(secret, handler.EnqueueRequestsFromMapFunc(tenantOf))
+	build = build.WatchesMetadata(secret, handler.EnqueueRequestsFromMapFunc(r.tenantsOfSecret))
 	if err := build.Complete(r); err != nil {
 		return fmt.Errorf("watch tenants: %w", err)
 	}
@@ -185,6 +190,24 @@ func tenantOf(_ context.Context, object client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: slug}}}
+}
+
+// tenantsOfSecret also wakes everybody who has a copy of a Region's wildcard
+// certificate: a renewal must reach them at once.
+func (r *Reconciler) tenantsOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+	if secret.GetNamespace() != r.options.Operator.Namespace {
+		return tenantOf(ctx, secret)
+	}
+	var regions v1alpha1.RegionList
+	if err := r.cached.List(ctx, &regions); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list regions")
+		return nil
+	}
+	served := map[string]bool{}
+	for _, region := range regions.Items {
+		served[region.Name] = region.Spec.Certificates.Strategy == v1alpha1.CertificateWildcard && plan.WildcardSecret(region) == secret.GetName()
+	}
+	return r.tenantsWhere(ctx, func(tenant v1alpha1.Tenant) bool { return served[tenant.Status.Region] })
 }
 
 func (r *Reconciler) allTenants(ctx context.Context, _ client.Object) []reconcile.Request {

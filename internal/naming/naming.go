@@ -75,6 +75,10 @@ const (
 // certificate authority.
 const SecretCA = "soctalk-ingress-ca"
 
+// WildcardSecret is the Secret, in the operator's own namespace, of a Region's
+// wildcard certificate, unless the Region names another.
+func WildcardSecret(region string) string { return "wildcard-" + region }
+
 // DefaultSystemNamespace is where the operator runs unless told otherwise.
 const DefaultSystemNamespace = "soctalk-system"
 
@@ -115,10 +119,20 @@ const (
 	AnnotationDNSTTLLegacy      = "external-dns.alpha.kubernetes.io/ttl"
 )
 
+// AnnotationCertManagerName is cert-manager's mark on a Secret: the Certificate it
+// was issued for. All of its marks begin with the prefix.
+const (
+	AnnotationCertManagerName   = PrefixCertManagerAnnotation + "certificate-name"
+	PrefixCertManagerAnnotation = "cert-manager.io/"
+)
+
 // Annotations.
 const (
 	// AnnotationCreatedBy marks a namespace this product created and may delete.
 	AnnotationCreatedBy = "ingress.soctalk.io/created-by"
+	// AnnotationCertificateSource on a TLS Secret says how the operator came by what
+	// is in it: a v1alpha1.CertificateStrategy.
+	AnnotationCertificateSource = "ingress.soctalk.io/certificate-source"
 	// AnnotationAbandonRegistrations on a Tenant being deleted tells the operator
 	// to go on although the manager cannot be asked to delete its agents.
 	AnnotationAbandonRegistrations = "ingress.soctalk.io/abandon-registrations"
@@ -184,6 +198,9 @@ func SlotOf(claim, region string) (slot int32, ok bool) {
 
 // APIHost is the in-cluster name of a tenant's manager API, without port.
 func APIHost(slug string) string { return ServiceAPI + "." + Namespace(slug) + ".svc" }
+
+// EnrollmentHost is the in-cluster name of what agents enroll at, without port.
+func EnrollmentHost(slug string) string { return ServiceAgents + "." + Namespace(slug) + ".svc" }
 
 // OperatorPodLabels are the labels of the operator's own pods, which every
 // tenant's network policy lets in to the manager's API.

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/soctalk/soctalk-ingress/internal/controller"
@@ -60,6 +61,11 @@ func Run(ctx context.Context, options Options) error {
 	if err := controller.Register(mgr, kinds, options.Controller); err != nil {
 		return err
 	}
+	collector := controller.NewCollector(mgr.GetClient())
+	if err := metrics.Registry.Register(collector); err != nil && !options.AlreadyNamed {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	defer metrics.Registry.Unregister(collector)
 	if options.Ready != nil {
 		if err := mgr.Add(readiness(options.Ready)); err != nil {
 			return fmt.Errorf("watch for readiness: %w", err)

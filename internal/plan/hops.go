@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/cert"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
@@ -72,26 +71,6 @@ func secretHop(in Input) hop {
 			fmt.Sprintf("Secret %s, key %s: %s; correct it, or delete the Secret and a new one is generated", name, naming.KeyEnrollment, secret.Problem))
 	}
 	return ok(v1alpha1.ConditionSecretReady, fmt.Sprintf("Secret %s holds a sound enrollment secret", name))
-}
-
-func certificateHop(in Input, place Placement) hop {
-	condition := v1alpha1.ConditionCertificateReady
-	failure, good := cert.Check(in.Observed.Certificate, place.Hostname, in.Now)
-	if good {
-		return ok(condition, fmt.Sprintf("Secret %s covers %s", place.TLSSecret, place.Hostname))
-	}
-	message := fmt.Sprintf("Secret %s: %s", place.TLSSecret, failure.Message)
-	if failure.Fault == cert.FaultMissing && in.Observed.CertificateIssue != "" {
-		message += "; cert-manager says: " + in.Observed.CertificateIssue
-	}
-	reasons := map[cert.Fault]string{
-		cert.FaultMissing:    v1alpha1.ReasonCertificateMissing,
-		cert.FaultUnreadable: v1alpha1.ReasonCertificateUnreadable,
-		cert.FaultKey:        v1alpha1.ReasonCertificateUnreadable,
-		cert.FaultName:       v1alpha1.ReasonCertificateWrongName,
-		cert.FaultTime:       v1alpha1.ReasonCertificateExpired,
-	}
-	return no(condition, reasons[failure.Fault], message)
 }
 
 func addressHop(in Input, place Placement) hop {

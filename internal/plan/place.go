@@ -37,6 +37,9 @@ type Placement struct {
 	// Strategy by which that certificate comes about, and the issuer to ask.
 	Strategy v1alpha1.CertificateStrategy `json:"strategy"`
 	Issuer   *v1alpha1.IssuerRef          `json:"issuer,omitempty"`
+	// WildcardSecret is where the Region's wildcard certificate lies, in the
+	// operator's namespace; empty unless Strategy is wildcard.
+	WildcardSecret string `json:"wildcardSecret,omitempty"`
 }
 
 // Ports are the ports agents connect to: the manager's own, or the edge's.
@@ -98,6 +101,9 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		if place.Strategy != v1alpha1.CertificateInternalCA {
 			place.Strategy = v1alpha1.CertificateACME
 		}
+	}
+	if place.Strategy == v1alpha1.CertificateWildcard {
+		place.WildcardSecret = WildcardSecret(region)
 	}
 	if err := checkPlacement(tenant, place); err != nil {
 		return Placement{}, err

@@ -20,6 +20,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/cert"
 	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
+	"github.com/soctalk/soctalk-ingress/internal/issuance"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
@@ -56,8 +57,10 @@ type Observed struct {
 	Secret SecretState `json:"secret"`
 	// Certificate in the tenant's TLS Secret; nil when there is none.
 	Certificate *cert.Info `json:"certificate,omitempty"`
-	// CertificateIssue is what cert-manager says while there is no certificate.
-	CertificateIssue string `json:"certificateIssue,omitempty"`
+	// Served is what the enrollment port shows; nil when it was not looked at.
+	Served *cert.Served `json:"served,omitempty"`
+	// Issuance is what cert-manager says while it has not issued, or is renewing.
+	Issuance issuance.State `json:"issuance,omitzero"`
 	// Service that agents connect to.
 	Service ServiceState `json:"service"`
 	// Route at the Region's edges, as stored; nil when there is none.
@@ -218,21 +221,4 @@ func apiUser(spec v1alpha1.ManagerSpec, place Placement) string {
 		return naming.APIUserWazuh5
 	}
 	return naming.APIUser
-}
-
-// certificateDuty renews a built-in certificate early and replaces one that does
-// not serve (another hostname, expired); a wildcard copy is compared by the
-// controller, which can see both Secrets.
-func certificateDuty(in Input, place Placement) CertificateDuty {
-	switch place.Strategy {
-	case v1alpha1.CertificateWildcard:
-		return CertificateCopy
-	case v1alpha1.CertificateBuiltInCA:
-		have := in.Observed.Certificate
-		if _, ok := cert.Check(have, place.Hostname, in.Now); !ok || cert.RenewalDue(*have, in.Now) {
-			return CertificateIssue
-		}
-		return CertificateKeep
-	}
-	return CertificateByOthers
 }

@@ -56,12 +56,7 @@ func reportFacts(status *v1alpha1.TenantStatus, in Input, place Placement) {
 	case len(in.Observed.Service.Addresses) > 0:
 		status.Address = in.Observed.Service.Addresses[0]
 	}
-	status.Certificate = nil
-	if have := in.Observed.Certificate; have != nil && have.Problem == "" {
-		status.Certificate = &v1alpha1.CertificateStatus{
-			NotAfter: metav1.NewTime(have.NotAfter), Issuer: have.Issuer, Serial: have.Serial,
-		}
-	}
+	status.Certificate = certificateStatus(in)
 	// Yesterday's number beside a manager that does not answer would be a lie.
 	status.Agents = in.Observed.Manager.Agents
 	if in.Observed.Manager.Version != "" {

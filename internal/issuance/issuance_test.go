@@ -1,0 +1,55 @@
+package issuance
+
+import (
+	"strings"
+	"testing"
+)
+
+// What cert-manager 1.21 and Pebble really wrote, object by object.
+func TestJudge(t *testing.T) {
+	issuer := Issuer{Kind: "ClusterIssuer", Name: "letsencrypt-prod"}
+	for name, c := range map[string]struct {
+		state State
+		kind  Kind
+		says  string
+	}{
+		"nothing known": {State{}, None, ""},
+		"at work": {State{Issuer: issuer, Certificate: Step{State: "DoesNotExist", Message: "Issuing certificate as Secret does not exist"}},
+			Working, "cert-manager says: Issuing certificate as Secret does not exist"},
+		"no issuer": {State{
+			Issuer:  Issuer{Kind: "ClusterIssuer", Name: "letsencrpyt-prod", Missing: true},
+			Request: Step{State: "Pending", Message: `Referenced "ClusterIssuer" not found: clusterissuer.cert-manager.io "letsencrpyt-prod" not found`},
+		}, IssuerNotFound, `ClusterIssuer "letsencrpyt-prod" does not exist`},
+		"issuer without account": {State{Issuer: Issuer{Kind: "ClusterIssuer", Name: "pebble", NotReady: `Failed to register ACME account: Get "https://127.0.0.1:1/dir": connection refused`}},
+			IssuerNotReady, "Failed to register ACME account"},
+		"limit": {State{Issuer: issuer, Order: Step{State: "errored",
+			Message: "Failed to create Order: 429 urn:ietf:params:acme:error:rateLimited: too many certificates (50) already issued for \"example.com\""}},
+			RateLimited, "too many certificates (50) already issued"},
+		"challenge refused by the server": {State{Issuer: issuer, Order: Step{State: "pending"},
+			Challenges: []Step{{Name: "acme.soc.mssp.example.com", State: "invalid", Message: "Error accepting authorization: acme: authorization error for acme.soc.mssp.example.com: 403 urn:ietf:params:acme:error:unauthorized: Correct value not found for DNS challenge"}}},
+			Challenge, "challenge for acme.soc.mssp.example.com fails: Error accepting authorization"},
+		"name server refuses the update": {State{Issuer: issuer, Challenges: []Step{{Name: "a.example.com", State: "pending", Message: "DNS update failed. Server replied: REFUSED"}}},
+			Challenge, "Server replied: REFUSED"},
+		"propagation takes its time": {State{Issuer: issuer, Challenges: []Step{{Name: "a.example.com", State: "pending", Message: "Waiting for DNS-01 challenge propagation: DNS record for \"a.example.com\" not yet propagated"}}},
+			Working, "Waiting for DNS-01 challenge propagation"},
+		"order failed": {State{Issuer: issuer, Order: Step{State: "invalid", Message: "Failed to finalize Order: 400 urn:ietf:params:acme:error:rejectedIdentifier"}},
+			Failed, "the ACME order failed: Failed to finalize Order"},
+		"request denied":     {State{Issuer: issuer, Request: Step{State: "Denied", Message: "not by our policy"}}, Failed, "ended as Denied: not by our policy"},
+		"certificate failed": {State{Issuer: issuer, Certificate: Step{State: "Failed", Message: "The certificate request has failed to complete and will be retried"}}, Failed, "tries again later"},
+	} {
+		trouble := Judge(c.state)
+		if trouble.Kind != c.kind || !strings.Contains(trouble.Message, c.says) {
+			t.Errorf("%s: %+v, want %q with %q", name, trouble, c.kind, c.says)
+		}
+		if trouble.Serious() != (c.kind != None && c.kind != Working) {
+			t.Errorf("%s: serious is %v", name, trouble.Serious())
+		}
+	}
+}
+
+func TestWordsAreKeptShort(t *testing.T) {
+	trouble := Judge(State{Order: Step{State: "invalid", Message: strings.Repeat("every word\n", 200)}})
+	if len(trouble.Message) > maxWords+40 || strings.Contains(trouble.Message, "\n") {
+		t.Errorf("%d characters: %q", len(trouble.Message), trouble.Message)
+	}
+}
