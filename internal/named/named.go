@@ -7,6 +7,7 @@
 package named
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -35,7 +36,7 @@ const (
 type Options struct {
 	// Zones the server is primary for.
 	Zones []Zone
-	// Address to listen on; the zero value is 127.0.0.1.
+	// Address to listen on, one that an interface has; the zero value is 127.0.0.1.
 	Address netip.Addr
 	// Port to listen on; 0 takes a free one.
 	Port uint16
@@ -111,7 +112,7 @@ func Start(tb testing.TB, options Options) *Server {
 // findPort starts on the port that was asked for, or on free ones until nobody
 // else was faster.
 func (s *Server) findPort() error {
-	attempts, wanted := 10, s.options.Port
+	attempts, wanted := 5, s.options.Port
 	if wanted != 0 {
 		attempts = 1
 	}
@@ -181,13 +182,12 @@ func (s *Server) Down() {
 
 // start runs BIND and waits until it answers for every zone.
 func (s *Server) start() error {
-	logPath := filepath.Join(s.dir, "named.log")
-	log, err := os.Create(logPath)
+	log, err := os.Create(s.logPath())
 	if err != nil {
 		return fmt.Errorf("start BIND: %w", err)
 	}
 	defer func() { _ = log.Close() }()
-	s.process = exec.Command(s.program, "-f", "-n", "1", "-c", filepath.Join(s.dir, "named.conf"))
+	s.process = exec.Command(s.program, "-g", "-n", "1", "-c", filepath.Join(s.dir, "named.conf"))
 	s.process.Stdout, s.process.Stderr = log, log
 	if err := s.process.Start(); err != nil {
 		s.process = nil
@@ -200,7 +200,7 @@ func (s *Server) start() error {
 	}(s.process, s.ended)
 	if err := s.waitReady(); err != nil {
 		s.Down()
-		text, _ := os.ReadFile(logPath)
+		text, _ := os.ReadFile(s.logPath())
 		return fmt.Errorf("%w; it said:\n%s", err, text)
 	}
 	return nil
@@ -214,6 +214,10 @@ func (s *Server) waitReady() error {
 	for {
 		if s.ready(ctx) {
 			return nil
+		}
+		// It would go on without an address to listen on.
+		if text, _ := os.ReadFile(s.logPath()); bytes.Contains(text, []byte("not listening on any interfaces")) {
+			return fmt.Errorf("BIND cannot listen on %s: taken, or not an address of this machine", s.Address())
 		}
 		select {
 		case <-s.ended:
@@ -245,6 +249,8 @@ func (s *Server) ready(ctx context.Context) bool {
 func (s *Server) Address() string {
 	return net.JoinHostPort(s.options.Address.String(), strconv.Itoa(int(s.options.Port)))
 }
+
+func (s *Server) logPath() string { return filepath.Join(s.dir, "named.log") }
 
 // Port is the port alone.
 func (s *Server) Port() uint16 { return s.options.Port }
