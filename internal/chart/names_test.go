@@ -237,7 +237,7 @@ func TestNamesAreThoseOfNaming(t *testing.T) {
 	}
 
 	services := typed[corev1.Service](t, objects, "Service")
-	for _, port := range naming.ManagerPorts() {
+	for _, port := range naming.ManagerPorts(4) {
 		service := services[naming.ServiceAgents]
 		if !port.Agents {
 			service = services[naming.ServiceAPI]

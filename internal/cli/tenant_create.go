@@ -110,18 +110,25 @@ func (f createFlags) tenant(slug string) (v1alpha1.Tenant, error) {
 	return tenant, nil
 }
 
-// parseEdgePorts reads EVENTS/ENROLLMENT; an empty text is no pair.
+// parseEdgePorts reads EVENTS/ENROLLMENT, or with Wazuh 5 EVENTS/ENROLLMENT/HTTPS;
+// an empty text is no pair.
 func parseEdgePorts(text string) (*v1alpha1.EdgePorts, error) {
 	if text == "" {
 		return nil, nil
 	}
-	events, enrollment, ok := strings.Cut(text, "/")
-	first, err1 := strconv.ParseUint(events, 10, 16)
-	second, err2 := strconv.ParseUint(enrollment, 10, 16)
-	if !ok || err1 != nil || err2 != nil {
+	var ports [3]int32
+	parts := strings.Split(text, "/")
+	ok := len(parts) == 2 || len(parts) == 3
+	for i, part := range parts {
+		number, err := strconv.ParseUint(part, 10, 16)
+		if ok = ok && err == nil; ok {
+			ports[i] = int32(number)
+		}
+	}
+	if !ok {
 		return nil, usageError("--edge-ports: %q: write two ports as EVENTS/ENROLLMENT, such as 15140/15141", text)
 	}
-	return &v1alpha1.EdgePorts{Events: int32(first), Enrollment: int32(second)}, nil
+	return &v1alpha1.EdgePorts{Events: ports[0], Enrollment: ports[1], HTTPS: ports[2]}, nil
 }
 
 func (s *session) createTenant(ctx context.Context, flags createFlags, out *output, tenant v1alpha1.Tenant) error {

@@ -236,3 +236,39 @@ func hexAddr(address netip.AddrPort) string {
 	ip := address.Addr().As4()
 	return fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], address.Port())
 }
+
+// The third port of a tenant with Wazuh 5 carries TLS and nothing else, for as
+// long as an events session, and is cut with its tenant.
+func TestTheThirdPortOfWazuh5(t *testing.T) {
+	s := newSite(t, func(o *Options) { o.Config.Timeouts.Enrollment = 300 * time.Millisecond })
+	target, accepted := mute(t, "127.10.0.1")
+	third := int32(lastPort)
+	with := func(r *haproxy.Route) {
+		r.Ports = append(r.Ports, haproxy.Port{Name: haproxy.PortHTTPS, Public: third, Target: netip.MustParseAddrPort(target)})
+	}
+	s.tenant(0, "127.10.0.2:1514", "127.10.0.2:1515", with)
+	s.apply()
+	public := net.JoinHostPort(s.address, strconv.Itoa(int(third)))
+	if !ended(t, dialSaying(t, public, []byte("GET / HTTP/1.0\r\n\r\n"))) {
+		t.Error("something that is not TLS is let through")
+	}
+	agent := dialSaying(t, public, clientHello)
+	leg := next(t, accepted)
+	if _, err := io.ReadFull(leg, make([]byte, len(clientHello))); err != nil {
+		t.Fatalf("the manager hears nothing: %v", err)
+	}
+	time.Sleep(600 * time.Millisecond) // twice what ends an enrollment
+	if _, err := leg.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	_ = agent.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := agent.Read(make([]byte, 1)); err != nil {
+		t.Errorf("the session ended like an enrollment: %v", err)
+	}
+	s.tenant(0, "127.10.0.2:1514", "127.10.0.2:1515", with, func(r *haproxy.Route) { r.Suspended = true })
+	s.apply()
+	if !bothEnd(t, agent, leg) {
+		t.Error("the session outlives its tenant's suspension")
+	}
+	s.exact()
+}

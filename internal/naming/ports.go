@@ -1,7 +1,6 @@
 package naming
 
-// Port is one of the ports a manager offers. Ports are a named list rather than
-// a pair of fields: Wazuh 5 adds "https" (1517), and adding it changes no type.
+// Port is one of the ports a manager offers.
 type Port struct {
 	// Name is the port's name in Services, specs, routes and firewall rows.
 	Name string
@@ -9,28 +8,42 @@ type Port struct {
 	Number int32
 	// Agents is true where agents connect, false for the API.
 	Agents bool
+	// Since is the major version of Wazuh that brought the port.
+	Since int
 }
 
 // Names of the manager's ports.
 const (
 	PortEvents     = "events"
 	PortEnrollment = "enrollment"
-	PortAPI        = "api"
+	// PortHTTPS is where agents of Wazuh 5 enroll and report.
+	PortHTTPS = "https"
+	PortAPI   = "api"
 )
 
-// ManagerPorts lists the ports of a Wazuh 4.x manager, agents' ports first.
-func ManagerPorts() []Port {
-	return []Port{
-		{Name: PortEvents, Number: 1514, Agents: true},
-		{Name: PortEnrollment, Number: 1515, Agents: true},
-		{Name: PortAPI, Number: 55000},
+// allPorts are in the order in which they are shown.
+var allPorts = []Port{
+	{Name: PortEvents, Number: 1514, Agents: true, Since: 4},
+	{Name: PortEnrollment, Number: 1515, Agents: true, Since: 4},
+	{Name: PortHTTPS, Number: 1517, Agents: true, Since: 5},
+	{Name: PortAPI, Number: 55000, Since: 4},
+}
+
+// ManagerPorts lists the ports of a manager of that major version, agents' ports first.
+func ManagerPorts(major int) []Port {
+	var ports []Port
+	for _, port := range allPorts {
+		if port.Since <= major {
+			ports = append(ports, port)
+		}
 	}
+	return ports
 }
 
 // AgentPorts is the part of [ManagerPorts] that agents use.
-func AgentPorts() []Port {
+func AgentPorts(major int) []Port {
 	var ports []Port
-	for _, port := range ManagerPorts() {
+	for _, port := range ManagerPorts(major) {
 		if port.Agents {
 			ports = append(ports, port)
 		}
@@ -40,7 +53,7 @@ func AgentPorts() []Port {
 
 // PortNumber looks a port up by its name; it is 0 for an unknown name.
 func PortNumber(name string) int32 {
-	for _, port := range ManagerPorts() {
+	for _, port := range allPorts {
 		if port.Name == name {
 			return port.Number
 		}

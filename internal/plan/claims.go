@@ -48,7 +48,7 @@ func (h Holder) Expired(now time.Time) bool {
 func wantedClaims(place Placement) []Claim {
 	claims := []Claim{{Name: naming.HostClaim(place.Hostname), Kind: v1alpha1.ClaimHostname}}
 	if place.EdgePorts != nil {
-		for _, port := range []int32{place.EdgePorts.Events, place.EdgePorts.Enrollment} {
+		for _, port := range place.EdgePorts.All() {
 			claims = append(claims, Claim{Name: naming.PortClaim(place.Region, port), Kind: v1alpha1.ClaimEdgePort})
 		}
 	}
@@ -82,9 +82,8 @@ func checkHolders(in Input, place Placement, claims []Claim) error {
 				Remedy: whose("the name", holder) + "; set another hostname, or remove it there first",
 			}
 		}
-		pair := place.EdgePorts
 		return &Problem{
-			Reason: v1alpha1.ReasonPortTaken, Field: "spec.wazuhIngress.edgePorts", Value: fmt.Sprintf("%d/%d", pair.Events, pair.Enrollment),
+			Reason: v1alpha1.ReasonPortTaken, Field: "spec.wazuhIngress.edgePorts", Value: place.EdgePorts.String(),
 			Remedy: whose(claim.Name, holder) + "; pin a free pair, or leave edgePorts out and one is chosen",
 		}
 	}

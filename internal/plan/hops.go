@@ -56,7 +56,7 @@ func claimsHop(in Input, place Placement) hop {
 	}
 	message := fmt.Sprintf("%s belongs to this tenant", place.Hostname)
 	if place.EdgePorts != nil {
-		message = fmt.Sprintf("%s and edge ports %d/%d belong to this tenant", place.Hostname, place.EdgePorts.Events, place.EdgePorts.Enrollment)
+		message = fmt.Sprintf("%s and edge ports %s belong to this tenant", place.Hostname, place.EdgePorts)
 	}
 	return ok(v1alpha1.ConditionClaimsHeld, message)
 }

@@ -25,6 +25,9 @@ type Placement struct {
 	Mode v1alpha1.IngressMode `json:"mode"`
 	// Hostname agents are given.
 	Hostname string `json:"hostname"`
+	// Major is the version of Wazuh the manager is deployed in, 4 or 5: it says
+	// which ports agents use.
+	Major int `json:"-"`
 	// EdgePorts held, in mode edge-haproxy.
 	EdgePorts *v1alpha1.EdgePorts `json:"edgePorts,omitempty"`
 	// Slot is the tenant's number at the Region's edges, in mode edge-haproxy.
@@ -45,7 +48,7 @@ type Placement struct {
 // Ports are the ports agents connect to: the manager's own, or the edge's.
 func (p Placement) Ports() []v1alpha1.PortStatus {
 	var ports []v1alpha1.PortStatus
-	for _, port := range naming.AgentPorts() {
+	for _, port := range naming.AgentPorts(p.Major) {
 		number := port.Number
 		if p.Mode == v1alpha1.ModeEdgeHAProxy {
 			number = edgePort(p.EdgePorts, port.Name)
@@ -66,6 +69,8 @@ func edgePort(ports *v1alpha1.EdgePorts, name string) int32 {
 		return ports.Events
 	case naming.PortEnrollment:
 		return ports.Enrollment
+	case naming.PortHTTPS:
+		return ports.HTTPS
 	}
 	return 0
 }
@@ -89,6 +94,7 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		Mode:       cmp.Or(ingress.Mode, region.Spec.DefaultMode, v1alpha1.ModeLoadBalancer),
 		Hostname:   strings.ToLower(cmp.Or(ingress.Hostname, naming.Hostname(tenant.Name, region.Spec.Domain))),
 		TLSSecret:  cmp.Or(ingress.TLS.SecretName, naming.SecretTLS),
+		Major:      managerMajor(tenant.Spec.Manager, region.Spec),
 		Strategy:   region.Spec.Certificates.Strategy,
 		Issuer:     region.Spec.Certificates.IssuerRef,
 	}
@@ -215,7 +221,7 @@ func checkPlacement(tenant v1alpha1.Tenant, place Placement) error {
 	pinned := tenant.Spec.WazuhIngress.EdgePorts
 	if place.Mode != v1alpha1.ModeEdgeHAProxy {
 		if pinned != nil {
-			return invalid("spec.wazuhIngress.edgePorts", fmt.Sprintf("%d/%d", pinned.Events, pinned.Enrollment), "edge ports belong to mode edge-haproxy; remove them, or set spec.wazuhIngress.mode to edge-haproxy")
+			return invalid("spec.wazuhIngress.edgePorts", pinned.String(), "edge ports belong to mode edge-haproxy; remove them, or set spec.wazuhIngress.mode to edge-haproxy")
 		}
 		return nil
 	}

@@ -205,20 +205,34 @@ func Tenant(in Input) (Desired, error) {
 		Route:       route(in, place),
 		Values:      values(in, place),
 		Certificate: certificateDuty(in, place),
-		APIUser:     apiUser(in.Tenant.Spec.Manager, place),
+		APIUser:     apiUser(place),
 	}, nil
 }
 
 // apiUser is a user of our own, except that Wazuh 5's image sets a password for
 // its built-in user only.
-func apiUser(spec v1alpha1.ManagerSpec, place Placement) string {
-	version := place.RegionSpec.Manager.Version
-	if spec.Deploy != nil {
-		version = cmp.Or(spec.Deploy.Version, version)
-	}
-	major, _, _ := strings.Cut(version, ".")
-	if number, err := strconv.Atoi(major); err == nil && number >= 5 {
+func apiUser(place Placement) string {
+	if place.Major >= 5 {
 		return naming.APIUserWazuh5
 	}
 	return naming.APIUser
+}
+
+// managerMajor is the major version that is asked for. A manager that was there
+// before us, and a version nobody names, count as Wazuh 4.
+func managerMajor(spec v1alpha1.ManagerSpec, region v1alpha1.RegionSpec) int {
+	const ordinary = 4
+	if spec.Attach != nil {
+		return ordinary
+	}
+	version := region.Manager.Version
+	if spec.Deploy != nil {
+		version = cmp.Or(spec.Deploy.Version, version)
+	}
+	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	number, err := strconv.Atoi(major)
+	if err != nil {
+		return ordinary
+	}
+	return max(number, ordinary)
 }

@@ -10,13 +10,28 @@ import (
 // maxSlots is how many tenants one Region's edges can number.
 const maxSlots = 65536
 
-// assignPorts keeps a pair that is pinned or held and otherwise takes the lowest
-// free one. A pair starts at an even distance from the range's first port, so
-// that pairs never overlap by one.
+// assignPorts keeps ports that are pinned or held and otherwise takes free ones:
+// the lowest pair, and for Wazuh 5 the highest single port. A pair starts at an
+// even distance from the range's first port, so that pairs never overlap by one;
+// singles come from the other end, so that they never split a pair before the
+// range is full.
 func assignPorts(in Input, place Placement) (*v1alpha1.EdgePorts, error) {
 	if place.Mode != v1alpha1.ModeEdgeHAProxy {
 		return nil, nil
 	}
+	own, err := assignPair(in, place)
+	if err != nil || own.HTTPS != 0 || place.Major < 5 {
+		return own, err
+	}
+	chosen := *own
+	if chosen.HTTPS = assignHTTPS(in, place, chosen); chosen.HTTPS == 0 {
+		return nil, exhausted(in, place, "the tenant's manager of Wazuh 5 needs a third port, and ")
+	}
+	return &chosen, nil
+}
+
+// assignPair may find the third port beside the pair, and does not look for it.
+func assignPair(in Input, place Placement) (*v1alpha1.EdgePorts, error) {
 	ports := place.RegionSpec.Edge.Ports
 	if pinned := in.Tenant.Spec.WazuhIngress.EdgePorts; pinned != nil {
 		return pinned, checkPinned(*pinned, ports, place)
@@ -37,14 +52,35 @@ func assignPorts(in Input, place Placement) (*v1alpha1.EdgePorts, error) {
 	if free := pairWhere(ports, func(port int32) bool { return held(port) == "" }); free != nil {
 		return free, nil
 	}
-	return nil, exhausted(in, place)
+	return nil, exhausted(in, place, "")
+}
+
+// assignHTTPS finds the third port of a tenant: the one it has, unless a pinned
+// pair now needs it, or the highest free one; 0 when there is none.
+func assignHTTPS(in Input, place Placement, pair v1alpha1.EdgePorts) int32 {
+	usable := func(port int32) bool { return port != 0 && port != pair.Events && port != pair.Enrollment }
+	if held := in.Tenant.Status.EdgePorts; held != nil && usable(held.HTTPS) && in.Tenant.Status.Region == place.Region {
+		return held.HTTPS
+	}
+	if routed := routedPair(in.Observed.Route, place); routed != nil && usable(routed.HTTPS) {
+		return routed.HTTPS
+	}
+	ports := place.RegionSpec.Edge.Ports
+	for _, wanted := range []string{place.Slug, ""} {
+		for port := ports.Last; port >= ports.First; port-- {
+			if usable(port) && holder(in, naming.PortClaim(place.Region, port)).Tenant == wanted {
+				return port
+			}
+		}
+	}
+	return 0
 }
 
 func checkPinned(pinned v1alpha1.EdgePorts, ports v1alpha1.PortRange, place Placement) error {
-	for _, port := range []int32{pinned.Events, pinned.Enrollment} {
+	for _, port := range pinned.All() {
 		if port < ports.First || port > ports.Last {
 			return &Problem{
-				Reason: v1alpha1.ReasonPortOutOfRange, Field: "spec.wazuhIngress.edgePorts", Value: fmt.Sprintf("%d/%d", pinned.Events, pinned.Enrollment),
+				Reason: v1alpha1.ReasonPortOutOfRange, Field: "spec.wazuhIngress.edgePorts", Value: pinned.String(),
 				Remedy: fmt.Sprintf("port %d is outside the range %d-%d of Region %q; choose ports inside, or leave edgePorts out and a pair is chosen", port, ports.First, ports.Last, place.Region),
 			}
 		}
@@ -53,7 +89,7 @@ func checkPinned(pinned v1alpha1.EdgePorts, ports v1alpha1.PortRange, place Plac
 }
 
 // exhausted says how many pairs are in use and how many only rest.
-func exhausted(in Input, place Placement) *Problem {
+func exhausted(in Input, place Placement, why string) *Problem {
 	ports := place.RegionSpec.Edge.Ports
 	pairs, resting := (ports.Last-ports.First+1)/2, 0
 	for port := ports.First; port < ports.Last; port += 2 {
@@ -63,7 +99,7 @@ func exhausted(in Input, place Placement) *Problem {
 	}
 	return &Problem{
 		Reason: v1alpha1.ReasonPortsExhausted, Field: "spec.wazuhIngress.mode", Value: string(place.Mode),
-		Remedy: fmt.Sprintf("all %d pairs of %d-%d in Region %q are taken, %d of them resting after an offboarding; widen spec.edge.ports there, or offboard a tenant", pairs, ports.First, ports.Last, place.Region, resting),
+		Remedy: why + fmt.Sprintf("all %d pairs of %d-%d in Region %q are taken, %d of them resting after an offboarding; widen spec.edge.ports there, or offboard a tenant", pairs, ports.First, ports.Last, place.Region, resting),
 	}
 }
 
@@ -88,6 +124,8 @@ func routedPair(route *v1alpha1.Route, place Placement) *v1alpha1.EdgePorts {
 			pair.Events = port.Port
 		case naming.PortEnrollment:
 			pair.Enrollment = port.Port
+		case naming.PortHTTPS:
+			pair.HTTPS = port.Port
 		}
 	}
 	if pair.Events == 0 || pair.Enrollment == 0 {

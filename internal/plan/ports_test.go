@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,7 +26,7 @@ func TestPortsOverAnyHistory(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "events") {
 			slug := fmt.Sprintf("t%d", rapid.IntRange(0, 6).Draw(t, "tenant"))
 			tenant := tenants[slug]
-			switch action := rapid.SampledFrom([]string{"come", "go", "lose status", "pin"}).Draw(t, "action"); {
+			switch action := rapid.SampledFrom([]string{"come", "go", "lose status", "pin", "to Wazuh 5"}).Draw(t, "action"); {
 			case action == "go":
 				delete(tenants, slug)
 				release(claims, slug, nil)
@@ -35,11 +36,13 @@ func TestPortsOverAnyHistory(t *testing.T) {
 				tenants[slug] = tenant
 			case action == "lose status":
 				tenant.Status = v1alpha1.TenantStatus{}
+			case action == "to Wazuh 5":
+				tenant.Spec.Manager.Deploy = &v1alpha1.ManagerDeploy{Version: "5.0.0"}
 			case action == "pin":
 				first := rapid.Int32Range(15139, 15147).Draw(t, "pin")
 				tenant.Spec.WazuhIngress.EdgePorts = &v1alpha1.EdgePorts{Events: first, Enrollment: first + 1}
 			}
-			before := heldPair(claims, slug)
+			before, third := heldPair(claims, slug), tenant.Status.EdgePorts
 			pinned := tenant.Spec.WazuhIngress.EdgePorts
 			desired, err := Tenant(Input{Tenant: *tenant, Regions: []v1alpha1.Region{region}, Observed: Observed{Claims: claims}})
 			var problem *Problem
@@ -57,18 +60,31 @@ func TestPortsOverAnyHistory(t *testing.T) {
 			}
 			release(claims, slug, desired.Claims)
 			tenant.Status.EdgePorts, tenant.Status.Region = desired.Placement.EdgePorts, "eu"
-			if got := *desired.Placement.EdgePorts; before != nil && pinned == nil && got != *before {
+			got := *desired.Placement.EdgePorts
+			if before != nil && pinned == nil && (got.Events != before.Events || got.Enrollment != before.Enrollment) {
 				t.Fatalf("%s was moved from %v to %v", slug, *before, got)
 			}
-		}
-		ports := 0
-		for name := range claims {
-			if len(name) > 5 && name[:5] == "port." {
-				ports++
+			if third != nil && third.HTTPS != 0 && pinned == nil && got.HTTPS != third.HTTPS {
+				t.Fatalf("%s was moved from %v to %v", slug, third, got)
+			}
+			if five := tenant.Spec.Manager.Deploy != nil; (got.HTTPS != 0) != five && third == nil {
+				t.Fatalf("%s has %v; Wazuh 5 is %v", slug, got, five)
 			}
 		}
-		if ports%2 != 0 {
-			t.Fatalf("%d ports are held: somebody has half a pair: %v", ports, claims)
+		ports := map[string]int{}
+		for name, holder := range claims {
+			if strings.HasPrefix(name, "port.") {
+				ports[holder.Tenant]++
+			}
+		}
+		for slug, count := range ports {
+			want := 2
+			if tenant := tenants[slug]; tenant.Status.EdgePorts != nil && tenant.Status.EdgePorts.HTTPS != 0 {
+				want = 3
+			}
+			if count != want && tenants[slug].Status.EdgePorts != nil {
+				t.Fatalf("%s holds %d ports, want %d: %v", slug, count, want, claims)
+			}
 		}
 	})
 }

@@ -61,7 +61,7 @@ func routeCuts(revocations []v1alpha1.Revocation) []v1alpha1.RouteCut {
 // edgeHop is true once an edge says that it carries the route as it is now.
 func edgeHop(in Input, place Placement) hop {
 	condition := v1alpha1.ConditionAddressAssigned
-	pair := fmt.Sprintf("%d/%d", place.EdgePorts.Events, place.EdgePorts.Enrollment)
+	pair := place.EdgePorts.String()
 	at := strings.Join(place.RegionSpec.Edge.Addresses, ", ")
 	wait := func(why string) hop {
 		return no(condition, v1alpha1.ReasonWaitingForEdge, fmt.Sprintf("ports %s on %s are held for this tenant; %s", pair, at, why))

@@ -57,7 +57,7 @@ func ingressValues(ingress v1alpha1.WazuhIngress, place Placement) map[string]an
 		out["allowedCIDRs"] = list(ingress.AllowedCIDRs)
 	}
 	if place.EdgePorts != nil {
-		out["edgePorts"] = map[string]any{"events": int64(place.EdgePorts.Events), "enrollment": int64(place.EdgePorts.Enrollment)}
+		out["edgePorts"] = map[string]any{"events": int64(place.EdgePorts.Events), "enrollment": int64(place.EdgePorts.Enrollment), "https": int64(place.EdgePorts.HTTPS)}
 	}
 	return out
 }
