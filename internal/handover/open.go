@@ -212,7 +212,7 @@ func (o *Opener) show(ctx context.Context, held *v1alpha1.Handover, tenant *v1al
 func notConflict(err error) error { return errors.New(err.Error()) }
 
 func pack(sheet onboard.Sheet, secret []byte) (Kit, error) {
-	page, err := kit.Fragment(sheet)
+	page, err := kit.Fragment(kit.Enclosed(sheet))
 	if err != nil {
 		return Kit{}, err
 	}

@@ -20,7 +20,8 @@ async function copy(button, text) {
   }
 }
 
-function problem(text, title) {
+function problem(text, title, again) {
+  for (const id of ["lead", "offer", "unexpected"]) byId(id).hidden = !again;
   byId("closed-title").textContent = title;
   byId("progress").textContent = "";
   byId("problem").textContent = text;
@@ -92,7 +93,7 @@ async function press(link) {
     kit = { message: "The connection failed. Try again.", code: "network" };
   }
   if (kit.code) {
-    problem(kit.message, kit.code === "used" ? "Already used" : "It did not open");
+    problem(kit.message, kit.code === "used" ? "Already used" : "It did not open", again);
     button.disabled = !again;
     return;
   }
@@ -101,7 +102,7 @@ async function press(link) {
 
 const link = location.hash.slice(1);
 if (link === "") {
-  problem("The link is not complete: it must have a part after the # sign. Copy it whole.", "Your onboarding kit");
+  problem("The link is not complete: it must have a part after the # sign. Copy it whole.", "It did not open", false);
 } else {
   byId("open").disabled = false;
   byId("open").addEventListener("click", () => press(link));

@@ -33,6 +33,9 @@ const (
 // Files are the folder's files. With a secret, it comes as the file the
 // installation reads it from, for its owner's eyes only.
 func Files(sheet onboard.Sheet, secret []byte) ([]File, error) {
+	if len(secret) > 0 {
+		sheet = Enclosed(sheet)
+	}
 	document, err := Page(sheet)
 	if err != nil {
 		return nil, err

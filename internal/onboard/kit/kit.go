@@ -26,6 +26,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"join":     strings.Join,
 	"trim":     strings.TrimSpace,
 	"title":    capital,
+	"shell":    stepsFor,
 	"sentence": func(text string) string { return capital(strings.TrimSuffix(text, ".")) + "." },
 }).ParseFS(page, "page/sheet.html"))
 
@@ -65,6 +66,13 @@ func Title(sheet onboard.Sheet) string {
 		return sheet.DisplayName
 	}
 	return sheet.Tenant
+}
+
+// Enclosed is a sheet that goes together with the secret, and says so.
+func Enclosed(sheet onboard.Sheet) onboard.Sheet {
+	sheet.Secret.Remark = "the file " + sheet.Secret.File + " in the kit is the secret as an agent reads it. It lets any host enroll as this tenant: " +
+		"keep it from others, and delete it from where you worked once agents run. On a host without the kit, write it by hand"
+	return sheet
 }
 
 func capital(text string) string {

@@ -1,0 +1,94 @@
+package charts_test
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/soctalk/soctalk-ingress/charts"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+const handoverTemplate = "soctalk-ingress/templates/handover.yaml"
+
+func handover(values map[string]any) map[string]any {
+	values["enabled"] = true
+	return map[string]any{"handover": values}
+}
+
+// The page that hands out secrets is there only where it is asked for, and never
+// without TLS in front of it.
+func TestTheHandoverPageOfTheChart(t *testing.T) {
+	rendered, err := render(t, nil)
+	if err != nil || strings.TrimSpace(rendered[handoverTemplate]) != "" {
+		t.Errorf("it is there unasked: %v, %s", err, rendered[handoverTemplate])
+	}
+	for name, values := range map[string]map[string]any{
+		"without a host":         {"tlsSecret": "onboard-tls"},
+		"without TLS":            {"host": "onboard.example.com"},
+		"with TLS at two places": {"host": "onboard.example.com", "tlsSecret": "onboard-tls", "ingress": map[string]any{"enabled": true}},
+	} {
+		if _, err := render(t, handover(values)); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	rendered, err = render(t, handover(map[string]any{"host": "onboard.example.com", "tlsSecret": "onboard-tls"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := strings.Split(rendered[handoverTemplate], "\n---\n")
+	var page appsv1.Deployment
+	if err := yaml.UnmarshalStrict([]byte(documents[0]), &page); err != nil {
+		t.Fatalf("%v in\n%s", err, documents[0])
+	}
+	container := page.Spec.Template.Spec.Containers[0]
+	if !slices.Contains(container.Args, "--cert-dir=/tls") || slices.Contains(container.Args, "--behind-proxy") {
+		t.Errorf("started with %v", container.Args)
+	}
+	if security := container.SecurityContext; security == nil || !*security.ReadOnlyRootFilesystem || *security.AllowPrivilegeEscalation {
+		t.Error("the container may do more than it needs")
+	}
+	// The tenants' policies let the operator's pods in to the managers' API.
+	if page.Spec.Template.Labels[naming.LabelComponent] == naming.OperatorPodLabels()[naming.LabelComponent] {
+		t.Error("the page's pods pass for the operator's")
+	}
+	if strings.Contains(rendered[handoverTemplate], "kind: Ingress") {
+		t.Error("an Ingress beside the page's own TLS")
+	}
+	rendered, err = render(t, handover(map[string]any{"host": "onboard.example.com", "ingress": map[string]any{"enabled": true, "className": "nginx"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"kind: Ingress", "ingressClassName: nginx", `host: "onboard.example.com"`, "path: /kit.js", "--behind-proxy"} {
+		if !strings.Contains(rendered[handoverTemplate], want) {
+			t.Errorf("behind an Ingress there is no %q", want)
+		}
+	}
+}
+
+// The page reads one Secret of each tenant, by name, and lists nothing.
+func TestTheHandoverPagesRights(t *testing.T) {
+	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/handover/role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var role rbacv1.ClusterRole
+	if err := yaml.UnmarshalStrict(text, &role); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range role.Rules {
+		for _, verb := range rule.Verbs {
+			if !slices.Contains([]string{"get", "update", "create"}, verb) {
+				t.Errorf("%s on %v", verb, rule.Resources)
+			}
+		}
+		if slices.Contains(rule.Resources, "secrets") && !slices.Equal(rule.ResourceNames, []string{naming.SecretEnrollment}) {
+			t.Errorf("secrets %v", rule.ResourceNames)
+		}
+	}
+}
