@@ -21,7 +21,7 @@ type Claim struct {
 }
 
 // ClaimKind is what is claimed.
-// +kubebuilder:validation:Enum=Hostname;EdgePort;EdgeSlot
+// +kubebuilder:validation:Enum=Hostname;EdgePort;EdgeSlot;Address
 type ClaimKind string
 
 const (
@@ -31,6 +31,9 @@ const (
 	ClaimEdgePort ClaimKind = "EdgePort"
 	// ClaimEdgeSlot is a claim on a tenant's number at a Region's edges.
 	ClaimEdgeSlot ClaimKind = "EdgeSlot"
+	// ClaimAddress is a claim on an address a load balancer gave. It is made when the
+	// address is given up, to keep others from it for a while.
+	ClaimAddress ClaimKind = "Address"
 )
 
 // ClaimSpec says who holds what.

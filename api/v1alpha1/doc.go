@@ -28,7 +28,8 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Tenant{}, &TenantList{}, &Region{}, &RegionList{}, &Claim{}, &ClaimList{},
 		&Route{}, &RouteList{},
 		&EnrollmentToken{}, &EnrollmentTokenList{}, &Revocation{}, &RevocationList{},
-		&Handover{}, &HandoverList{})
+		&Handover{}, &HandoverList{},
+		&OffboardingReport{}, &OffboardingReportList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

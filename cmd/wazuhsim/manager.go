@@ -60,6 +60,7 @@ The control port answers HTTP: GET /state, /agents, /alerts?q=TEXT and /faults; 
 	f.StringSliceVar(&o.Faults, "fault", nil, "fault to begin with (see: wazuhsim faults); may be repeated")
 	f.BoolVar(&race, "race", false, "damage the agent database on concurrent enrollments, as 4.14 does")
 	f.DurationVar(&o.KeyReload, "key-reload", 10*time.Second, "how often remoted looks at client.keys; less than 0 is at once")
+	f.DurationVar(&o.StateInterval, "state-interval", 5*time.Second, "how often remoted counts its connections")
 	f.Float64Var(&scale, "time-scale", 1, "how much faster than real time the manager's clock runs")
 	f.BoolVar(&verbose, "verbose", false, "log every closed connection and why")
 	_ = c.MarkFlagRequired("root")

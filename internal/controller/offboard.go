@@ -2,24 +2,21 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
-	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // offboard removes a tenant, one step a turn. Each step may be repeated; its
@@ -36,39 +33,108 @@ func (r *Reconciler) offboard(ctx context.Context, request ctrl.Request) (ctrl.R
 	if !controllerutil.ContainsFinalizer(tenant, naming.Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	progress := progressOf(tenant, metav1.NewTime(r.options.Now()))
+	now := metav1.NewTime(r.options.Now())
+	progress := progressOf(tenant, now)
 	step, more := nextStep(progress)
 	if !more {
 		return ctrl.Result{}, r.letGo(ctx, tenant)
 	}
-	progress.Step = step
-	evidence, done, err := r.runStep(ctx, tenant, step, progress)
-	if done && err == nil {
-		progress.Done = append(progress.Done, v1alpha1.OffboardingRecord{
-			Step: step, At: metav1.NewTime(r.options.Now()), Evidence: evidence,
-		})
+	if progress.Step != step {
+		progress.Step, progress.StepSince = step, now
 	}
-	if reportErr := r.reportOffboarding(ctx, tenant, progress, err); reportErr != nil {
-		return ctrl.Result{}, reportErr
-	}
-	if err != nil {
+	seen, err := r.runStep(ctx, tenant, step, progress)
+	if errors.Is(err, errConflict) {
 		return ctrl.Result{}, err
 	}
+	if given, ok := abandoned(tenant, seen, err); ok {
+		seen, err = given, nil
+	}
+	if seen.done && err == nil {
+		progress.Done = append(progress.Done, v1alpha1.OffboardingRecord{
+			Step: step, StartedAt: progress.StepSince, At: now, Evidence: seen.evidence, Abandoned: seen.abandoned,
+		})
+	}
+	// What holds a step up is told, and is no failure: it is looked at again soon.
+	told := err
+	if err == nil && !seen.done && seen.waitsFor != "" {
+		told = errors.New(seen.waitsFor)
+	}
+	if reportErr := r.reportOffboarding(ctx, tenant, progress, told); reportErr != nil {
+		return ctrl.Result{}, reportErr
+	}
 	switch {
-	case !done && step == v1alpha1.StepDeleteRegistrations:
+	case err != nil:
+		return ctrl.Result{}, err
+	case !seen.done && step == v1alpha1.StepDeleteRegistrations:
 		return ctrl.Result{RequeueAfter: batchPause}, nil
-	case !done:
+	case !seen.done:
 		return ctrl.Result{RequeueAfter: waitingPoll}, nil
 	}
 	// A turn of its own for what comes next: it must see the record just written.
 	return ctrl.Result{RequeueAfter: 1}, nil
 }
 
+// sight is what a step saw.
+type sight struct {
+	// done is true when the step is finished, with this evidence.
+	done     bool
+	evidence string
+	// abandoned is true when it was finished on a person's word.
+	abandoned bool
+	// waitsFor says in words what holds up a step that is not done.
+	waitsFor string
+}
+
+func finished(evidence string) (sight, error) { return sight{done: true, evidence: evidence}, nil }
+
+func waiting(format string, values ...any) (sight, error) {
+	return sight{waitsFor: fmt.Sprintf(format, values...)}, nil
+}
+
+// trouble is an error of what the tenant itself runs, its manager, its edges, its
+// name, which a person may tell the operator to go on without.
+type trouble struct{ error }
+
+// Unwrap lets callers see what is inside.
+func (t *trouble) Unwrap() error { return t.error }
+
+// abandoned gives a step up that cannot be finished, on a person's word. What can
+// be done is done all the same, and the API server is never gone around.
+func abandoned(tenant *v1alpha1.Tenant, seen sight, err error) (sight, bool) {
+	why := tenant.Annotations[naming.AnnotationAbandonRegistrations]
+	var theirs *trouble
+	held := seen.waitsFor
+	if errors.As(err, &theirs) {
+		held = theirs.Error()
+	}
+	if why == "" || held == "" {
+		return sight{}, false
+	}
+	return sight{done: true, abandoned: true, evidence: fmt.Sprintf("abandoned by annotation: %s; it was held up by this: %s", clip(why), held)}, true
+}
+
+// wayAround tells how to go on without what a step needs.
+func wayAround(tenant *v1alpha1.Tenant) string {
+	return fmt.Sprintf("repair it, or go on without it: kubectl annotate tenant %s %s=\"why\"", tenant.Name, naming.AnnotationAbandonRegistrations)
+}
+
 func progressOf(tenant *v1alpha1.Tenant, now metav1.Time) *v1alpha1.OffboardingStatus {
 	if tenant.Status.Offboarding != nil {
 		return tenant.Status.Offboarding.DeepCopy()
 	}
-	return &v1alpha1.OffboardingStatus{StartedAt: now}
+	return &v1alpha1.OffboardingStatus{
+		StartedAt: now,
+		By:        clip(tenant.Annotations[naming.AnnotationOffboardedBy]),
+		Why:       clip(tenant.Annotations[naming.AnnotationOffboardedWhy]),
+	}
+}
+
+// maxWord bounds what people wrote into annotations.
+const maxWord = 500
+
+func clip(text string) string {
+	runes := []rune(text)
+	return string(runes[:min(len(runes), maxWord)])
 }
 
 func nextStep(progress *v1alpha1.OffboardingStatus) (step v1alpha1.OffboardingStep, more bool) {
@@ -84,191 +150,52 @@ func nextStep(progress *v1alpha1.OffboardingStatus) (step v1alpha1.OffboardingSt
 	return "", false
 }
 
-// runStep does one step and says what it saw, or that it is not done yet.
-func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step v1alpha1.OffboardingStep, progress *v1alpha1.OffboardingStatus) (evidence string, done bool, err error) {
+// runStep does one step and says what it saw.
+func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step v1alpha1.OffboardingStep, progress *v1alpha1.OffboardingStatus) (sight, error) {
 	switch step {
-	case v1alpha1.StepReleaseClaims:
-		released, err := r.release(ctx, r.direct, tenant.Name, nil)
-		return fmt.Sprintf("released: %s", strings.Join(released, ", ")), err == nil, err
+	case v1alpha1.StepQuarantine:
+		return r.rest(ctx, tenant, progress)
+	case v1alpha1.StepReport:
+		return r.writeReport(ctx, tenant, progress)
 	}
-	if step == v1alpha1.StepStopRouting {
-		// Whatever became of the namespace, no edge may go on carrying the tenant.
+	// Whatever became of the namespace, no edge may go on carrying the tenant.
+	if step == v1alpha1.StepDeny {
+		if seen, err := r.denyAtEdges(ctx, tenant); err != nil || !seen.done {
+			return seen, err
+		}
+	}
+	if step == v1alpha1.StepRemoveWayIn {
 		gone, err := r.removeRoute(ctx, tenant.Name)
 		if err != nil || !gone {
-			return "", false, err
+			return sight{}, err
 		}
 	}
 	var namespace corev1.Namespace
-	err = r.direct.Get(ctx, types.NamespacedName{Name: naming.Namespace(tenant.Name)}, &namespace)
+	err := r.direct.Get(ctx, types.NamespacedName{Name: naming.Namespace(tenant.Name)}, &namespace)
 	if apierrors.IsNotFound(err) {
-		return "namespace " + naming.Namespace(tenant.Name) + " does not exist", true, nil
+		return finished("namespace " + naming.Namespace(tenant.Name) + " does not exist")
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("read namespace %q: %w", naming.Namespace(tenant.Name), err)
+		return sight{}, fmt.Errorf("read namespace %q: %w", naming.Namespace(tenant.Name), err)
 	}
 	if why := foreign(namespace, tenant.Name); why != "" {
-		return fmt.Sprintf("namespace %s %s and is left alone", namespace.Name, why), true, nil
+		return finished(fmt.Sprintf("namespace %s %s and is left alone", namespace.Name, why))
 	}
 	switch step {
-	case v1alpha1.StepStopRouting:
-		return r.stopRouting(ctx, namespace.Name)
+	case v1alpha1.StepRotateSecret:
+		return r.retireSecret(ctx, tenant, progress)
+	case v1alpha1.StepDeny:
+		return r.deny(ctx, tenant, progress)
 	case v1alpha1.StepDeleteRegistrations:
 		return r.deleteRegistrations(ctx, tenant, progress)
+	case v1alpha1.StepDrain:
+		return r.drain(ctx, tenant, progress)
+	case v1alpha1.StepRemoveWayIn:
+		return r.removeWayIn(ctx, tenant, progress)
 	case v1alpha1.StepRemoveObjects:
 		return r.removeObjects(ctx, tenant.Name, &namespace)
 	}
-	return "", false, fmt.Errorf("unknown offboarding step %q", step)
-}
-
-// removeRoute takes the tenant off the edges, which cuts its sessions there.
-func (r *Reconciler) removeRoute(ctx context.Context, slug string) (gone bool, err error) {
-	route, err := r.observeRoute(ctx, slug)
-	if err != nil || route == nil {
-		return err == nil, err
-	}
-	return false, r.deleteOurs(ctx, route)
-}
-
-// stopRouting removes the agents' Service, and with it address and DNS record.
-func (r *Reconciler) stopRouting(ctx context.Context, namespace string) (string, bool, error) {
-	service := &unstructured.Unstructured{}
-	service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
-	err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, service)
-	if apierrors.IsNotFound(err) {
-		return fmt.Sprintf("service %s is gone, and with it address and name", naming.ServiceAgents), true, nil
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
-	}
-	return "", false, r.deleteOurs(ctx, service)
-}
-
-// deleteRegistrations asks the manager to delete every agent and believes it
-// only when its list is empty.
-func (r *Reconciler) deleteRegistrations(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus) (string, bool, error) {
-	if why := tenant.Annotations[naming.AnnotationAbandonRegistrations]; why != "" {
-		return "registrations were abandoned by annotation: " + why, true, nil
-	}
-	there, err := r.managerExists(ctx, tenant)
-	if err != nil {
-		return "", false, err
-	}
-	if !there {
-		return "no manager exists, so no registration does", true, nil
-	}
-	api, err := r.api(ctx, *tenant)
-	if err != nil {
-		return "", false, managerTrouble(tenant, err)
-	}
-	if progress.Registrations == nil {
-		found, err := countAgents(ctx, api)
-		if err != nil {
-			return "", false, managerTrouble(tenant, err)
-		}
-		progress.Registrations = &found
-		return "", false, nil
-	}
-	left, err := deleteSome(ctx, api)
-	if err != nil {
-		return "", false, managerTrouble(tenant, err)
-	}
-	if left > 0 {
-		return "", false, nil
-	}
-	return fmt.Sprintf("%d registrations deleted; the manager reports 0", *progress.Registrations), true, nil
-}
-
-// batchPause keeps a thousand agents' deletion within the API's requests a minute.
-const batchPause = time.Second
-
-// deleteAtOnce bounds one request: a manager needs a while for each agent.
-const deleteAtOnce = 200
-
-func countAgents(ctx context.Context, api *wazuh.API) (int32, error) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	summary, err := api.AgentsSummary(ctx)
-	return int32(summary.Total), err
-}
-
-// deleteSome deletes a part of the agents and says how many are left, as the
-// manager lists them.
-func deleteSome(ctx context.Context, api *wazuh.API) (left int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, removalTimeout)
-	defer cancel()
-	agents, err := api.ListAgents(ctx, wazuh.AgentFilter{})
-	if err != nil || len(agents) == 0 {
-		return 0, err
-	}
-	var ids []string
-	for _, agent := range agents[:min(len(agents), deleteAtOnce)] {
-		ids = append(ids, agent.ID)
-	}
-	if _, err := api.DeleteAgents(ctx, ids...); err != nil {
-		return 0, err
-	}
-	rest, err := api.ListAgents(ctx, wazuh.AgentFilter{})
-	return len(rest), err
-}
-
-func managerTrouble(tenant *v1alpha1.Tenant, err error) error {
-	return fmt.Errorf("the manager's API must delete the registrations: %s; repair the manager, or give the registrations up with: kubectl annotate tenant %s %s=\"why\"",
-		words(err), tenant.Name, naming.AnnotationAbandonRegistrations)
-}
-
-// managerExists is true while there is a manager to ask: its pods, or the
-// StatefulSet that would start them.
-func (r *Reconciler) managerExists(ctx context.Context, tenant *v1alpha1.Tenant) (bool, error) {
-	namespace := naming.Namespace(tenant.Name)
-	var pods corev1.PodList
-	if err := r.direct.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels(managerapi.PodLabels(tenant.Spec.Manager))); err != nil {
-		return false, fmt.Errorf("list manager pods in %q: %w", namespace, err)
-	}
-	if len(pods.Items) > 0 {
-		return true, nil
-	}
-	for _, gvk := range r.kinds {
-		if gvk.Kind != "StatefulSet" {
-			continue
-		}
-		set := &unstructured.Unstructured{}
-		set.SetGroupVersionKind(gvk)
-		err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.Manager}, set)
-		if err == nil {
-			return true, nil
-		}
-		if !apierrors.IsNotFound(err) {
-			return false, fmt.Errorf("read statefulset %s/%s: %w", namespace, naming.Manager, err)
-		}
-	}
-	return false, nil
-}
-
-// removeObjects deletes the namespace if we made it. One that SocTalk or a
-// person made stays, without our objects.
-func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *corev1.Namespace) (string, bool, error) {
-	if namespace.Annotations[naming.AnnotationCreatedBy] == naming.Product {
-		if namespace.DeletionTimestamp != nil {
-			return "", false, nil
-		}
-		uid := namespace.UID
-		err := r.writer.Delete(ctx, namespace, client.Preconditions{UID: &uid})
-		if client.IgnoreNotFound(err) != nil {
-			return "", false, fmt.Errorf("delete namespace %q: %w", namespace.Name, err)
-		}
-		return "", false, nil
-	}
-	if err := r.prune(ctx, plan.Placement{Slug: slug, Namespace: namespace.Name}, nil); err != nil {
-		return "", false, err
-	}
-	left, err := r.removeData(ctx, slug, namespace.Name)
-	if err != nil || left > 0 {
-		return "", false, err
-	}
-	if err := r.unlabel(ctx, namespace.Name); err != nil {
-		return "", false, err
-	}
-	return fmt.Sprintf("our objects, secrets and volumes are gone; namespace %s was not made by us and stays", namespace.Name), true, nil
+	return sight{}, fmt.Errorf("unknown offboarding step %q", step)
 }
 
 func (r *Reconciler) reportOffboarding(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus, stepErr error) error {
@@ -290,4 +217,9 @@ func (r *Reconciler) letGo(ctx context.Context, tenant *v1alpha1.Tenant) error {
 		return fmt.Errorf("remove finalizer from tenant %q: %w", tenant.Name, err)
 	}
 	return nil
+}
+
+// since is how long a step has been under way.
+func (r *Reconciler) since(progress *v1alpha1.OffboardingStatus) time.Duration {
+	return r.options.Now().Sub(progress.StepSince.Time)
 }

@@ -33,8 +33,7 @@ func (r *Reconciler) removeData(ctx context.Context, slug, namespace string) (le
 		objects = append(objects, &secrets.Items[i])
 	}
 	for i, claim := range claims.Items {
-		// A StatefulSet names its claims <template>-<set>-<ordinal>.
-		if strings.HasSuffix(claim.Name, "-"+naming.Manager+"-0") {
+		if strings.HasSuffix(claim.Name, managerVolume) {
 			objects = append(objects, &claims.Items[i])
 		}
 	}

@@ -145,7 +145,7 @@ func decode(text []byte) ([]*unstructured.Unstructured, error) {
 func (l *Lab) startStandin(ctx context.Context, egress string) (*standin.StandIn, error) {
 	arguments := []string{}
 	if l.options.KeyReload > 0 {
-		arguments = append(arguments, "--key-reload="+l.options.KeyReload.String())
+		arguments = append(arguments, "--key-reload="+l.options.KeyReload.String(), "--state-interval="+l.options.KeyReload.String())
 	}
 	return standin.Start(ctx, standin.Options{
 		Config:            l.Config,

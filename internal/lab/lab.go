@@ -13,9 +13,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -48,7 +50,8 @@ type Options struct {
 	Audit bool
 	// Poll is how often the operator asks a ready tenant's manager; 0 means 2 s here.
 	Poll time.Duration
-	// KeyReload is how often a manager looks at client.keys; 0 is the real 10 s.
+	// KeyReload is how often a manager looks at client.keys, and counts its
+	// connections; 0 is the real 10 s and 5 s.
 	KeyReload time.Duration
 	// Progress, if set, is told what is being done.
 	Progress func(what string)
@@ -70,12 +73,16 @@ type Lab struct {
 
 	serviceRange netip.Prefix
 	operator     *running
+
+	fatalMutex sync.Mutex
+	fatal      Fatal
 }
 
 // running is an operator at work.
 type running struct {
 	cancel context.CancelFunc
 	done   chan error
+	dead   chan struct{} // closed if it was killed
 }
 
 // Start assembles a lab; on error nothing is left running.
@@ -156,7 +163,11 @@ func (l *Lab) StartOperator(ctx context.Context) error {
 	// The operator outlives the call that starts it; StopOperator ends it.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan struct{})
-	started := &running{cancel: cancel, done: make(chan error, 1)}
+	started := &running{cancel: cancel, done: make(chan error, 1), dead: make(chan struct{})}
+	l.KillNobody()
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &executioner{next: next, mu: &l.fatalMutex, judge: &l.fatal, dead: started.dead}
+	})
 	go func() {
 		started.done <- operator.Run(work, operator.Options{
 			Config: config,

@@ -59,7 +59,7 @@ func TestOffboardingGoesOnWhereItStopped(t *testing.T) {
 		}
 		return err != nil, nil
 	})
-	if len(records) < 2 || !strings.Contains(records[1].Evidence, "2 registrations deleted") {
+	if len(records) < 3 || !strings.Contains(records[2].Evidence, "2 registrations deleted") {
 		t.Errorf("the deletion of two registrations is not on record: %+v", records)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -79,6 +80,15 @@ const SecretCA = "soctalk-ingress-ca"
 // wildcard certificate, unless the Region names another.
 func WildcardSecret(region string) string { return "wildcard-" + region }
 
+// ReportKey names, in the operator's own namespace, the Secret with the key that
+// signs offboarding reports, and the ConfigMap with the public half under
+// KeyReportPublic.
+const (
+	ReportKey        = "soctalk-ingress-report-key"
+	KeyReportPrivate = "private.pem"
+	KeyReportPublic  = "public.pem"
+)
+
 // DefaultSystemNamespace is where the operator runs unless told otherwise.
 const DefaultSystemNamespace = "soctalk-system"
 
@@ -89,6 +99,9 @@ const (
 	LabelComponent = "app.kubernetes.io/component"
 	LabelTenant    = "ingress.soctalk.io/tenant"
 	LabelRegion    = "ingress.soctalk.io/region"
+	// LabelSuspended is asked for by the selector of a Service that is to lead
+	// nowhere: no pod carries it.
+	LabelSuspended = "ingress.soctalk.io/suspended"
 )
 
 // SocTalk's own namespace labels, kept so that its policies go on matching.
@@ -170,6 +183,19 @@ func Revocation(agentName, agentID string) string {
 	return clean + "-" + agentID
 }
 
+// Annotations on a Tenant that say who asked for something, and why. They are the
+// word of whoever wrote them.
+const (
+	AnnotationOffboardedBy  = "ingress.soctalk.io/offboarded-by"
+	AnnotationOffboardedWhy = "ingress.soctalk.io/offboarded-why"
+	AnnotationSuspendedBy   = "ingress.soctalk.io/suspended-by"
+	AnnotationSuspendedWhy  = "ingress.soctalk.io/suspended-why"
+)
+
+// AnnotationRetiredFor on the enrollment Secret is the UID of the Tenant for whose
+// removal it was replaced.
+const AnnotationRetiredFor = "ingress.soctalk.io/retired-for"
+
 // Finalizer holds a Tenant until its offboarding steps are done.
 const Finalizer = "ingress.soctalk.io/offboard"
 
@@ -188,6 +214,18 @@ func PortClaim(region string, port int32) string { return fmt.Sprintf("port.%s.%
 
 // SlotClaim is the name of the claim on a tenant's number at a Region's edges.
 func SlotClaim(region string, slot int32) string { return fmt.Sprintf("slot.%s.%d", region, slot) }
+
+// AddressClaim is the name of the claim on an address a load balancer gave.
+func AddressClaim(address netip.Addr) string {
+	return "address." + strings.ReplaceAll(address.Unmap().WithZone("").StringExpanded(), ":", "-")
+}
+
+// OffboardingReport is the name of the report about the removal of one Tenant,
+// which its UID tells from another of the same slug.
+func OffboardingReport(slug, uid string) string {
+	short, _, _ := strings.Cut(uid, "-")
+	return slug + "-" + short
+}
 
 // SlotOf is the inverse of [SlotClaim] for one Region.
 func SlotOf(claim, region string) (slot int32, ok bool) {

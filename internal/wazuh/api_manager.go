@@ -2,6 +2,7 @@ package wazuh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -45,6 +46,43 @@ func (s DaemonStatus) Names() []string { return slices.Sorted(maps.Keys(s)) }
 // ManagerStatus asks which daemons run. It works even while most of them don't.
 func (a *API) ManagerStatus(ctx context.Context) (DaemonStatus, error) {
 	return firstItem[DaemonStatus](ctx, a, "/manager/status")
+}
+
+// TCPSessions asks how many connections are open on the events port, whoever holds them: agents,
+// probes, silent strangers. remoted writes the number down every 5 seconds, so it is that old. A
+// manager without this statistic answers with a *Problem of status 404.
+func (a *API) TCPSessions(ctx context.Context) (int, error) {
+	stats, err := firstItem[struct {
+		Sessions *float64 `json:"tcp_sessions"`
+	}](ctx, a, "/manager/stats/remoted")
+	if err == nil && stats.Sessions == nil {
+		err = errors.New("GET /manager/stats/remoted: the answer has no tcp_sessions")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return int(*stats.Sessions), nil
+}
+
+// Reconnect asks every connected agent to hang up and connect again. Agents obey; who only holds a
+// connection does not. It returns how many were asked.
+func (a *API) Reconnect(ctx context.Context) (int, error) {
+	var data struct {
+		Items []string `json:"affected_items"`
+	}
+	err := a.do(ctx, http.MethodPut, "/agents/reconnect", nil, &data)
+	var partial *PartialError
+	if errors.As(err, &partial) {
+		return len(data.Items), nil // the others are not connected, which is as good
+	}
+	return len(data.Items), err
+}
+
+// RestartManager restarts all of the manager's daemons, which closes every connection. The manager
+// answers before it does.
+func (a *API) RestartManager(ctx context.Context) error {
+	var data struct{}
+	return a.do(ctx, http.MethodPut, "/manager/restart", nil, &data)
 }
 
 func firstItem[T any](ctx context.Context, a *API, path string) (T, error) {

@@ -78,6 +78,7 @@ func (a *api) routes() http.Handler {
 		"GET /manager/info":                  a.managerInfo,
 		"GET /manager/logs":                  a.managerLogs,
 		"GET /manager/status":                a.managerStatus,
+		"GET /manager/stats/remoted":         a.remotedStats,
 		"PUT /manager/restart":               a.restart,
 	} {
 		mux.HandleFunc(pattern, a.authorized(h))

@@ -37,6 +37,14 @@ func (a *api) managerStatus(w http.ResponseWriter, _ *http.Request) {
 	a.oneItem(w, status, "Processes status was successfully read in specified node")
 }
 
+// remotedStats reads what remoted wrote down last, as the real one reads wazuh-remoted.state: every
+// value is a float there. The counters of messages are not kept here and are left out.
+func (a *api) remotedStats(w http.ResponseWriter, _ *http.Request) {
+	a.oneItem(w, map[string]any{
+		"queue_size": 0.0, "total_queue_size": 131072.0, "tcp_sessions": float64(a.m.remoted.sessions.Load()),
+	}, "Statistical information for each node was successfully read")
+}
+
 // restart answers first, as the real one does: the API itself goes down with the rest.
 func (a *api) restart(w http.ResponseWriter, _ *http.Request) {
 	a.envelope(w, []string{"node01"}, 1, nil, [3]string{"Restart request sent to all specified nodes"})

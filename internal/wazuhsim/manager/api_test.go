@@ -251,3 +251,34 @@ func TestAPIRefusedIDs(t *testing.T) {
 		t.Errorf("refused at %v, %v", at, err)
 	}
 }
+
+// The number of connections counts everybody, and is of a moment ago.
+func TestAPICountsConnections(t *testing.T) {
+	s := newSite(t, func(s *site) { s.opts.StateInterval = 20 * time.Millisecond })
+	api := s.api()
+	session := s.connect(s.agent("web-01"))
+	silent := s.rawDial()
+	counts := func(want int) {
+		t.Helper()
+		s.eventually(fmt.Sprintf("%d connections", want), func() bool {
+			got, err := api.TCPSessions(t.Context())
+			return err == nil && got == want
+		})
+	}
+	counts(2)
+	if asked, err := api.Reconnect(t.Context()); err != nil || asked != 1 {
+		t.Errorf("asked %d to reconnect, %v", asked, err)
+	}
+	<-session.Done()
+	counts(1)
+	if asked, err := api.Reconnect(t.Context()); err != nil || asked != 0 {
+		t.Errorf("nobody connected: asked %d, %v", asked, err)
+	}
+	if err := api.RestartManager(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := silent.Read(make([]byte, 1)); err == nil {
+		t.Error("the silent connection outlived the restart")
+	}
+	counts(0)
+}

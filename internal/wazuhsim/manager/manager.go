@@ -32,10 +32,11 @@ type Options struct {
 	APIUser     string // default: wazuh, with the password wazuh
 	APIPassword wazuh.Secret
 
-	Faults    []string
-	KeyReload time.Duration    // between remoted's looks at client.keys; 0 is the real 10 s, less than 0 is at once
-	Now       func() time.Time // default: time.Now
-	Log       *slog.Logger     // default: none
+	Faults        []string
+	KeyReload     time.Duration    // between remoted's looks at client.keys; 0 is the real 10 s, less than 0 is at once
+	StateInterval time.Duration    // between remoted counting its connections; 0 is the real 5 s
+	Now           func() time.Time // default: time.Now
+	Log           *slog.Logger     // default: none
 }
 
 func (o Options) withDefaults() Options {
@@ -43,6 +44,7 @@ func (o Options) withDefaults() Options {
 	o.Version = cmp.Or(o.Version, wazuh.DefaultVersion)
 	o.Listen = cmp.Or(o.Listen, "127.0.0.1")
 	o.KeyReload = cmp.Or(o.KeyReload, 10*time.Second)
+	o.StateInterval = cmp.Or(o.StateInterval, 5*time.Second)
 	if o.APIUser == "" {
 		o.APIUser, o.APIPassword = "wazuh", wazuh.NewSecret("wazuh")
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
@@ -15,6 +16,8 @@ type remoted struct {
 	listener net.Listener
 	conns    *connections
 	served   sync.WaitGroup
+	ended    chan struct{}
+	sessions atomic.Int64 // open connections when they were counted last
 	pool     wazuh.Pool
 
 	mu      sync.Mutex
@@ -33,12 +36,29 @@ func (m *Manager) startRemoted(address string) (*remoted, error) {
 	if err != nil {
 		return nil, fmt.Errorf("remoted: %w", err)
 	}
-	r := &remoted{m: m, listener: l, conns: newConnections(0), bound: map[string]binding{}}
+	r := &remoted{m: m, listener: l, conns: newConnections(0), bound: map[string]binding{}, ended: make(chan struct{})}
 	r.served.Go(r.accept)
+	r.served.Go(r.keepState)
 	return r, nil
 }
 
+// keepState counts the connections now and then, as remoted writes its state file: who asks learns a
+// number of before.
+func (r *remoted) keepState() {
+	ticker := time.NewTicker(r.m.o.StateInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			r.sessions.Store(int64(r.conns.count()))
+		case <-r.ended:
+			return
+		}
+	}
+}
+
 func (r *remoted) stop() {
+	close(r.ended)
 	_ = r.listener.Close()
 	r.conns.closeAll()
 	r.served.Wait()

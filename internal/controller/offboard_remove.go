@@ -1,0 +1,128 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// removeRoute takes the tenant off the edges.
+func (r *Reconciler) removeRoute(ctx context.Context, slug string) (gone bool, err error) {
+	route, err := r.observeRoute(ctx, slug)
+	if err != nil || route == nil {
+		return err == nil, err
+	}
+	return false, r.deleteOurs(ctx, route)
+}
+
+// removeWayIn removes the agents' Service, and with it address and DNS record, and
+// waits until the name no longer leads to the address.
+func (r *Reconciler) removeWayIn(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus) (sight, error) {
+	namespace := naming.Namespace(tenant.Name)
+	service := &unstructured.Unstructured{}
+	service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
+	err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, service)
+	if err == nil {
+		return sight{}, r.deleteOurs(ctx, service)
+	}
+	if !apierrors.IsNotFound(err) {
+		return sight{}, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
+	}
+	evidence := fmt.Sprintf("Service %s is gone, and with it its address", naming.ServiceAgents)
+	if tenant.Status.Mode == v1alpha1.ModeEdgeHAProxy {
+		evidence = fmt.Sprintf("the route at the edges and Service %s are gone", naming.ServiceAgents)
+	}
+	name, err := r.nameGone(ctx, tenant, progress)
+	if err != nil || !name.done {
+		return name, err
+	}
+	return finished(evidence + "; " + name.evidence)
+}
+
+// nameGone asks for the tenant's name. Where external-dns takes the record away,
+// that is waited for; a record a person made is that person's to remove.
+func (r *Reconciler) nameGone(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus) (sight, error) {
+	hostname := tenant.Status.Hostname
+	var region v1alpha1.Region
+	err := r.cached.Get(ctx, types.NamespacedName{Name: tenant.Status.Region}, &region)
+	switch {
+	case hostname == "":
+		return finished("it never had a name")
+	case apierrors.IsNotFound(err):
+		return finished(fmt.Sprintf("%s was not looked up, because Region %q is gone", hostname, tenant.Status.Region))
+	case err != nil:
+		return sight{}, fmt.Errorf("read region %q: %w", tenant.Status.Region, err)
+	case region.Spec.DNS.Mode == v1alpha1.DNSNone || len(progress.Addresses) == 0:
+		return finished(fmt.Sprintf("%s was not looked up: nothing was published here", hostname))
+	}
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	found, err := lookup(ctx, resolver(region.Spec.DNS.Server), hostname)
+	if err != nil && region.Spec.DNS.Mode == v1alpha1.DNSExternalDNS {
+		return waiting("asking whether %s is gone failed: %s; %s", hostname, words(err), wayAround(tenant))
+	}
+	if err != nil {
+		return finished(fmt.Sprintf("whether %s still answers is not known: %s", hostname, words(err)))
+	}
+	leads := slices.ContainsFunc(found, func(address string) bool { return slices.Contains(progress.Addresses, address) })
+	switch {
+	case !leads:
+		return finished(fmt.Sprintf("%s no longer leads there", hostname))
+	case tenant.Status.Mode == v1alpha1.ModeEdgeHAProxy:
+		return finished(fmt.Sprintf("%s still leads to the edge, where its ports are closed; remove its record, unless it is the one for all", hostname))
+	case region.Spec.DNS.Mode == v1alpha1.DNSManual:
+		return finished(fmt.Sprintf("%s still leads to %s; remove its record", hostname, strings.Join(found, ", ")))
+	}
+	return waiting("external-dns has not removed %s yet, which still leads to %s; %s", hostname, strings.Join(found, ", "), wayAround(tenant))
+}
+
+// removeObjects deletes the namespace if we made it. One that SocTalk or a
+// person made stays, without our objects.
+func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *corev1.Namespace) (sight, error) {
+	if namespace.Annotations[naming.AnnotationCreatedBy] == naming.Product {
+		if namespace.DeletionTimestamp != nil {
+			return waiting("namespace %s is being emptied%s", namespace.Name, remains(namespace))
+		}
+		uid := namespace.UID
+		err := r.writer.Delete(ctx, namespace, client.Preconditions{UID: &uid})
+		if client.IgnoreNotFound(err) != nil {
+			return sight{}, fmt.Errorf("delete namespace %q: %w", namespace.Name, err)
+		}
+		return sight{}, nil
+	}
+	if err := r.prune(ctx, plan.Placement{Slug: slug, Namespace: namespace.Name}, nil); err != nil {
+		return sight{}, err
+	}
+	left, err := r.removeData(ctx, slug, namespace.Name)
+	if err != nil || left > 0 {
+		return sight{}, err
+	}
+	if err := r.unlabel(ctx, namespace.Name); err != nil {
+		return sight{}, err
+	}
+	return finished(fmt.Sprintf("our objects, secrets and volumes are gone; namespace %s was not made by us and stays", namespace.Name))
+}
+
+// remains carries up what Kubernetes says keeps a namespace from going.
+func remains(namespace *corev1.Namespace) string {
+	for _, condition := range namespace.Status.Conditions {
+		switch condition.Type {
+		case corev1.NamespaceContentRemaining, corev1.NamespaceFinalizersRemaining, corev1.NamespaceDeletionContentFailure:
+			if condition.Status == corev1.ConditionTrue {
+				return ": " + condition.Message
+			}
+		}
+	}
+	return ""
+}
