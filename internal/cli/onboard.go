@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -21,6 +22,7 @@ type onboardFlags struct {
 	group     string
 	caFile    string
 	publicCA  bool
+	bundle    bundleFlags
 }
 
 // add gives a command the flags a sheet is made with.
@@ -47,10 +49,14 @@ func newOnboardCommand(s *session) *cobra.Command {
 		Long: "Write the sheet a customer's administrator needs: hostname, address and ports, what\n" +
 			"the firewall must let out, which authority to trust, checks to run first, and complete\n" +
 			"commands for each platform. It can be sent as it is: the enrollment secret is not in\n" +
-			"it, and has to travel another way.",
+			"it, and has to travel another way: see secret reveal and handover create.\n\n" +
+			"With --bundle the same goes into a zip archive: the sheet, the authority, a check and a\n" +
+			"script for each platform. --with-secret puts the secret in as well, which is a reveal.",
 		Example: "  soctalk-ingress onboard acme > acme.txt\n\n" +
 			"  # two platforms only, agents join a group\n" +
 			"  soctalk-ingress onboard acme --platform deb-amd64,windows-msi --group acme\n\n" +
+			"  # a folder of files with a script for each platform\n" +
+			"  soctalk-ingress onboard acme --bundle acme-kit.zip\n\n" +
 			"  # for a program\n" +
 			"  soctalk-ingress onboard acme -o json",
 		Args:              oneSlug,
@@ -59,6 +65,7 @@ func newOnboardCommand(s *session) *cobra.Command {
 	s.addClusterFlags(command)
 	out := addOutput(command, formatText, formatJSON, formatYAML)
 	flags.add(command)
+	flags.bundle.add(command)
 	command.Flags().StringSliceVar(&flags.platforms, "platform", nil, "only these platforms; empty for all")
 	complete := cobra.FixedCompletions(onboard.PlatformIDs(), cobra.ShellCompDirectiveNoFileComp)
 	if err := command.RegisterFlagCompletionFunc("platform", complete); err != nil {
@@ -68,7 +75,7 @@ func newOnboardCommand(s *session) *cobra.Command {
 		if err := out.check(); err != nil {
 			return err
 		}
-		if err := flags.check(); err != nil {
+		if err := errors.Join(flags.check(), flags.bundle.check(command)); err != nil {
 			return err
 		}
 		return s.onboard(command.Context(), flags, out, args[0])
@@ -93,6 +100,9 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 		if sheet, err = sheet.Only(flags.platforms...); err != nil {
 			return usageError("--platform: %w", err)
 		}
+	}
+	if flags.bundle.file != "" {
+		return s.writeBundle(ctx, c, flags.bundle, sheet)
 	}
 	if out.format != formatText {
 		return out.printData(s.streams.Out, sheet)

@@ -80,7 +80,7 @@ func (s *session) secretReveal(ctx context.Context, flags revealFlags, slug stri
 		return err
 	}
 	// What can fail here must fail before the secret is spent.
-	to, err := s.secretTarget(flags.toFile)
+	to, err := s.secretTarget("--to-file", flags.toFile)
 	if err != nil {
 		return err
 	}
@@ -106,13 +106,13 @@ type target struct {
 	discard func()
 }
 
-func (s *session) secretTarget(file string) (target, error) {
+func (s *session) secretTarget(flag, file string) (target, error) {
 	if file == "" {
 		return target{write: func(line []byte) error { _, err := s.streams.Out.Write(line); return err }, discard: func() {}}, nil
 	}
 	opened, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return target{}, usageError("--to-file: %w", err)
+		return target{}, usageError("%s: %w", flag, err)
 	}
 	return target{
 		write: func(line []byte) error {

@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -137,5 +138,47 @@ func TestARevealThatCannotBeKeptSpendsNothing(t *testing.T) {
 	status, err := reveal.Look(t.Context(), l.Client, reveal.Enrollment("careful"))
 	if err != nil || status.State != reveal.Armed || status.Revealed != nil {
 		t.Errorf("got %+v, %v", status, err)
+	}
+}
+
+// The bundle is the same each time; with the secret in it, it is a reveal.
+func TestTheBundle(t *testing.T) {
+	l := installation(t)
+	create(t, l, "bundled", v1alpha1.TenantSpec{})
+	becomesReady(t, l, "bundled")
+	folder := t.TempDir()
+	var archives [][]byte
+	for _, name := range []string{"one.zip", "two.zip"} {
+		succeed(t, l, "onboard", "bundled", "--bundle", filepath.Join(folder, name))
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		archives = append(archives, text)
+	}
+	if !bytes.Equal(archives[0], archives[1]) {
+		t.Error("the same kit makes two archives")
+	}
+	if _, there := unzip(t, archives[0])["bundled-wazuh-agents/authd.pass"]; there {
+		t.Error("the secret is in the archive unasked")
+	}
+	with := filepath.Join(folder, "with.zip")
+	succeed(t, l, "onboard", "bundled", "--bundle", with, "--with-secret", "--why", "handed over in person")
+	text, err := os.ReadFile(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := unzip(t, text)["bundled-wazuh-agents/authd.pass"]; string(got) != enrollmentSecret(t, l, "bundled").Reveal()+"\n" {
+		t.Error("the secret is not in the archive")
+	}
+	if info, err := os.Stat(with); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	again := filepath.Join(folder, "again.zip")
+	if code, _, talk := run(t, l, "onboard", "bundled", "--bundle", again, "--with-secret", "--why", "once more"); code != 4 || !strings.Contains(talk, "handed over in person") {
+		t.Errorf("a second time: exit %d, %s", code, talk)
+	}
+	if _, err := os.Stat(again); err == nil {
+		t.Error("a refused bundle leaves a file")
 	}
 }
