@@ -126,7 +126,7 @@ func (r *Reconciler) drain(ctx context.Context, tenant *v1alpha1.Tenant, progres
 		return finished("the manager reports 0 registrations; it has no count of its connections")
 	case sessions == 0:
 		return finished("the manager reports 0 registrations and 0 connections")
-	case r.since(progress) < drainPatience:
+	case r.since(progress) < r.options.Drain:
 		return sight{}, nil
 	case tenant.Spec.Manager.Attach != nil:
 		return finished(fmt.Sprintf("the manager reports 0 registrations; %d connections without a key are open and silent, and it closes each at its next word", sessions))

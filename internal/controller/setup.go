@@ -53,6 +53,9 @@ type Options struct {
 	Now func() time.Time
 	// Poll is how often a ready tenant's manager is asked; 0 means 30 s.
 	Poll time.Duration
+	// Drain is how long agents have to notice that their key is gone, or that they
+	// were asked to leave, before what is left is told or cut; 0 means 90 s.
+	Drain time.Duration
 }
 
 // Scheme knows the product's kinds and Kubernetes' own.
@@ -91,6 +94,9 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 	}
 	if options.Poll == 0 {
 		options.Poll = 30 * time.Second
+	}
+	if options.Drain == 0 {
+		options.Drain = drainPatience
 	}
 	counted := &countingWriter{Client: mgr.GetClient()}
 	r := &Reconciler{

@@ -50,6 +50,8 @@ type Options struct {
 	Audit bool
 	// Poll is how often the operator asks a ready tenant's manager; 0 means 2 s here.
 	Poll time.Duration
+	// Drain is how long the operator gives sessions to end; 0 is the real 90 s.
+	Drain time.Duration
 	// KeyReload is how often a manager looks at client.keys, and counts its
 	// connections; 0 is the real 10 s and 5 s.
 	KeyReload time.Duration
@@ -175,6 +177,7 @@ func (l *Lab) StartOperator(ctx context.Context) error {
 				Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()},
 				Dial:     l.Standin.DialContext,
 				Poll:     l.options.Poll,
+				Drain:    l.options.Drain,
 			},
 			HealthAddress: "0", MetricsAddress: "0",
 			Log:          slog.New(slog.NewJSONHandler(l.logs["operator"], nil)),

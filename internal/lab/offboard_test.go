@@ -62,6 +62,10 @@ func TestOffboardingGoesOnWhereItStopped(t *testing.T) {
 	if len(records) < 3 || !strings.Contains(records[2].Evidence, "2 registrations deleted") {
 		t.Errorf("the deletion of two registrations is not on record: %+v", records)
 	}
+	// These agents say nothing any more, so nobody closes their connections: told, not hidden.
+	if len(records) < 4 || !strings.Contains(records[3].Evidence, "2 connections without a key are open and silent, and end with the manager") {
+		t.Errorf("the silent connections are not on record: %+v", records)
+	}
 }
 
 // stepDone waits until n steps are on record, or the tenant is gone, and checks
