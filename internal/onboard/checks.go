@@ -20,7 +20,7 @@ func shChecks(f facts, want string) []Step {
 	// remoted answers a clear-text #ping frame without knowing who asks.
 	out = append(out, Step{
 		Title: "the manager behind the events port", Shell: ShellSh,
-		Run:    fmt.Sprintf(`printf '\005\000\000\000#ping' | nc -w 5 %s %d | tail -c 5`, host, f.events),
+		Run:    fmt.Sprintf(`printf '\005\000\000\000#ping' | nc -w 5 %s %d | grep -ao '#pong'`, host, f.events),
 		Remark: "it must print #pong",
 	})
 	verify := "openssl s_client -connect " + fmt.Sprintf("%s:%d", host, f.enrollment) +

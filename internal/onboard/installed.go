@@ -29,11 +29,15 @@ func installedUnix(f facts, on system) []Step {
 	if on.name == macOSName {
 		restart = "sudo /Library/Ossec/bin/wazuh-control restart"
 	}
+	bundle, before := shWord(on.ca(f.trust.Public)), ""
+	if f.trust.Public && on.otherBundle != "" {
+		bundle, before = `"$bundle"`, eitherBundle(on)+"\n"
+	}
 	return []Step{
 		placeFiles(f, on),
 		{
 			Title: "enroll", Shell: ShellSh, Remark: installedRemark,
-			Run: fmt.Sprintf("sudo %s -m %s -p %d -v %s", shWord(on.home+"bin/agent-auth"), shWord(f.host), f.enrollment, shWord(on.ca(f.trust.Public))),
+			Run: before + fmt.Sprintf("sudo %s -m %s -p %d -v %s", shWord(on.home+"bin/agent-auth"), shWord(f.host), f.enrollment, bundle),
 		},
 		{Title: "restart", Shell: ShellSh, Run: restart},
 	}
@@ -87,6 +91,9 @@ func clientXML(f facts, on system) string {
 	}
 	if f.group != "" {
 		lines = append(lines, "    <groups>"+xmlText(f.group)+"</groups>")
+	}
+	if f.trust.Public && on.otherBundle != "" {
+		lines = append(lines, "    <!-- on SUSE: "+on.otherBundle+" -->")
 	}
 	lines = append(lines,
 		"    <server_ca_path>"+xmlText(ca)+"</server_ca_path>",

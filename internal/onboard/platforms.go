@@ -53,17 +53,23 @@ func linux(f facts, on system, id, name, url, install string) Platform {
 		lines = append(lines, "  "+v.name+"="+shQuote(v.value))
 	}
 	lines = append(lines, "  "+install+" ./"+shWord(file))
-	remark := "the variables count on a first installation only; see \"already installed\" otherwise"
-	if f.trust.Public && on.bundleRemark != "" {
-		remark += "; " + on.bundleRemark
+	run := strings.Join(lines, " \\\n")
+	if f.trust.Public && on.otherBundle != "" {
+		run = eitherBundle(on) + "\n" + strings.Replace(run, shQuote(on.bundle), `"$bundle"`, 1)
 	}
+	remark := "the variables count on a first installation only; see \"already installed\" otherwise"
 	return Platform{ID: id, Name: name, System: on.name, Package: url, Steps: []Step{
 		{Title: "download", Shell: ShellSh, Run: "curl -fLO " + shWord(url)},
-		{Title: "install", Shell: ShellSh, Run: strings.Join(lines, " \\\n"), Remark: remark},
+		{Title: "install", Shell: ShellSh, Run: run, Remark: remark},
 		placeFiles(f, on),
 		{Title: "start", Shell: ShellSh, Run: "sudo systemctl daemon-reload && sudo systemctl enable --now wazuh-agent"},
 		watchLog(on),
 	}}
+}
+
+// eitherBundle finds the public authorities where distributions differ.
+func eitherBundle(on system) string {
+	return "bundle=" + on.bundle + "; [ -e \"$bundle\" ] || bundle=" + on.otherBundle
 }
 
 // placeFiles puts secret and authority where the agent, which runs as user

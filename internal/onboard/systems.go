@@ -9,8 +9,8 @@ type system struct {
 	etc string
 	// bundle of public authorities; empty where the system keeps no such file.
 	bundle string
-	// bundleRemark where distributions differ.
-	bundleRemark string
+	// otherBundle is where some of these distributions keep it instead.
+	otherBundle string
 }
 
 const (
@@ -27,7 +27,7 @@ func debian() system {
 func redHat() system {
 	return system{
 		name: redHatName, home: "/var/ossec/", etc: "etc/", bundle: "/etc/pki/tls/certs/ca-bundle.crt",
-		bundleRemark: "on SUSE the bundle is /etc/ssl/ca-bundle.pem",
+		otherBundle: "/etc/ssl/ca-bundle.pem", // SUSE
 	}
 }
 
@@ -55,3 +55,11 @@ func (s system) ca(public bool) string {
 func (s system) secret() string { return s.home + s.etc + SecretFile }
 
 func (s system) config() string { return s.home + s.etc + "ossec.conf" }
+
+// caPaths is ca in words, with both places where distributions differ.
+func (s system) caPaths(public bool) string {
+	if public && s.otherBundle != "" {
+		return s.bundle + ", or " + s.otherBundle
+	}
+	return s.ca(public)
+}

@@ -39,7 +39,7 @@ type CAPath struct {
 func newTrust(authorityPEM string) (Trust, error) {
 	trust := Trust{Public: strings.TrimSpace(authorityPEM) == ""}
 	for _, system := range systems() {
-		trust.Paths = append(trust.Paths, CAPath{System: system.name, Path: system.ca(trust.Public)})
+		trust.Paths = append(trust.Paths, CAPath{System: system.name, Path: system.caPaths(trust.Public)})
 	}
 	trust.Paths = append(trust.Paths, CAPath{System: "container", Path: containerCA(trust.Public)})
 	if trust.Public {
