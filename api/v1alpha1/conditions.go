@@ -117,6 +117,18 @@ const (
 
 	// ReasonWaitingForAddress: the load balancer has not assigned an address.
 	ReasonWaitingForAddress = "WaitingForAddress"
+	// ReasonAddressPoolExhausted: the load balancer's pool has no free address.
+	ReasonAddressPoolExhausted = "AddressPoolExhausted"
+	// ReasonAddressPoolNotFound: the load balancer knows no pool of that name.
+	ReasonAddressPoolNotFound = "AddressPoolNotFound"
+	// ReasonAddressNotInPool: a pinned address is in no pool the tenant may take it from.
+	ReasonAddressNotInPool = "AddressNotInPool"
+	// ReasonAddressTaken: a pinned address belongs to another Service.
+	ReasonAddressTaken = "AddressTaken"
+	// ReasonAddressRefused: the load balancer gives no address, for a cause of its own.
+	ReasonAddressRefused = "AddressRefused"
+	// ReasonAddressChanged: agents are to use another address than before, and the name has not followed yet.
+	ReasonAddressChanged = "AddressChanged"
 	// ReasonWaitingForEdge: no edge routes the tenant's ports yet.
 	ReasonWaitingForEdge = "WaitingForEdge"
 
@@ -178,7 +190,8 @@ func Reasons() []string {
 		ReasonCertificateMissing, ReasonCertificateUnreadable, ReasonCertificateWrongName, ReasonCertificateExpired,
 		ReasonCertificateChainBroken, ReasonCertificateUntrusted, ReasonCertificateNotServed,
 		ReasonIssuerNotFound, ReasonIssuerNotReady, ReasonChallengeFailed, ReasonACMERateLimited, ReasonCertificateIssuanceFailed,
-		ReasonWaitingForAddress, ReasonWaitingForEdge,
+		ReasonWaitingForAddress, ReasonAddressPoolExhausted, ReasonAddressPoolNotFound, ReasonAddressNotInPool,
+		ReasonAddressTaken, ReasonAddressRefused, ReasonAddressChanged, ReasonWaitingForEdge,
 		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
 		ReasonDNSNotManaged, ReasonDNSUnreachable,

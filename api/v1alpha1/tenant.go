@@ -76,6 +76,7 @@ type TenantSpec struct {
 
 // WazuhIngress keeps the field names of SocTalk's chart contract.
 // +kubebuilder:validation:XValidation:rule="!has(self.edgePorts) || !has(self.mode) || self.mode == 'edge-haproxy'",message="edgePorts belongs to mode edge-haproxy; remove edgePorts, or set mode to edge-haproxy"
+// +kubebuilder:validation:XValidation:rule="!has(self.addresses) || !has(self.mode) || self.mode == 'loadbalancer'",message="addresses belongs to mode loadbalancer; remove addresses, or set mode to loadbalancer"
 type WazuhIngress struct {
 	// Mode is how agents get in; empty means the Region's default mode.
 	// +optional
@@ -88,6 +89,24 @@ type WazuhIngress struct {
 	// EdgePorts pins the tenant's ports at the edge; left out, a free pair is chosen.
 	// +optional
 	EdgePorts *EdgePorts `json:"edgePorts,omitempty"`
+	// Addresses pins the tenant's address at the load balancer: one, or one IPv4 and
+	// one IPv6 address. Left out, the load balancer chooses, and keeps what it chose.
+	// Pinning another one moves the tenant: MetalLB takes the old address away first,
+	// even if it cannot give the new one.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="self.all(a, isIP(a))",message="every entry of addresses must be an IP address, such as 198.51.100.11 or 2001:db8::11"
+	// +kubebuilder:validation:XValidation:rule="size(self) < 2 || !self.all(a, isIP(a)) || ip(self[0]).family() != ip(self[1]).family()",message="two addresses must be one IPv4 and one IPv6 address, such as 198.51.100.11 and 2001:db8::11"
+	// +listType=atomic
+	// +optional
+	Addresses []string `json:"addresses,omitempty"`
+	// ServiceAnnotations are added to this tenant's Service, after the Region's: a
+	// pool of its own, or an address in the words of a cloud.
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('external-dns.') && !k.contains('ingress.soctalk.io/'))",message="serviceAnnotations must not hold external-dns's annotations (spec.wazuhIngress.hostname and the Region's dns decide about names) nor our own (ingress.soctalk.io/); remove those"
+	// +optional
+	ServiceAnnotations map[string]string `json:"serviceAnnotations,omitempty"`
 	// AllowedCIDRs are the networks agents may come from; empty means everywhere.
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=43
@@ -225,6 +244,9 @@ type TenantStatus struct {
 	// Address agents connect to, as observed: an IP or, on some clouds, a name.
 	// +optional
 	Address string `json:"address,omitempty"`
+	// AddressChange is the last change of Address; absent if there was none.
+	// +optional
+	AddressChange *AddressChange `json:"addressChange,omitempty"`
 	// Ports agents connect to.
 	// +listType=map
 	// +listMapKey=name
@@ -259,6 +281,14 @@ type TenantStatus struct {
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// AddressChange says which address agents connected to before, and until when.
+type AddressChange struct {
+	// From is the address before.
+	From string `json:"from"`
+	// At is when it was seen to have changed, or to be gone.
+	At metav1.Time `json:"at"`
 }
 
 // PortStatus is one port as agents see it.

@@ -9,8 +9,8 @@ import (
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// announce raises an event when a tenant's summary changed or an offboarding
-// step was finished. Its reason is the condition's reason; nothing is announced
+// announce raises an event when a tenant's summary or address changed, or an
+// offboarding step was finished. Its reason is the condition's reason; nothing is announced
 // twice.
 func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantStatus) {
 	before := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
@@ -21,6 +21,10 @@ func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantSta
 			kind = corev1.EventTypeWarning
 		}
 		r.events.Eventf(tenant, nil, kind, after.Reason, "Reconcile", "%s", after.Message)
+	}
+	if change := status.AddressChange; change != nil && status.Address != "" && status.Address != tenant.Status.Address {
+		r.events.Eventf(tenant, nil, corev1.EventTypeWarning, v1alpha1.ReasonAddressChanged, "Reconcile",
+			"agents are to connect to %s instead of %s", status.Address, change.From)
 	}
 	if status.Offboarding == nil {
 		return

@@ -5,12 +5,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
@@ -46,7 +42,7 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	if seen.Issuance, err = r.observeIssuance(ctx, place); err != nil {
 		return seen, err
 	}
-	if seen.Service, err = r.observeService(ctx, place.Namespace); err != nil {
+	if seen.Service, err = r.observeService(ctx, place); err != nil {
 		return seen, err
 	}
 	if seen.Manager, err = r.observeManager(ctx, tenant, place.Namespace); err != nil {
@@ -101,54 +97,6 @@ func (r *Reconciler) observeSecret(ctx context.Context, namespace string) (plan.
 		state.Problem = problem.Error()
 	}
 	return state, nil
-}
-
-func (r *Reconciler) observeService(ctx context.Context, namespace string) (plan.ServiceState, error) {
-	object := &unstructured.Unstructured{}
-	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
-	err := r.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: naming.ServiceAgents}, object)
-	if apierrors.IsNotFound(err) {
-		return plan.ServiceState{}, nil
-	}
-	if err != nil {
-		return plan.ServiceState{}, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
-	}
-	var service corev1.Service
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service); err != nil {
-		return plan.ServiceState{}, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
-	}
-	state := plan.ServiceState{Exists: true, ClusterIP: service.Spec.ClusterIP, Published: service.Annotations[naming.AnnotationDNSHostname] != ""}
-	if state.Endpoints, err = r.countEndpoints(ctx, namespace); err != nil {
-		return state, err
-	}
-	for _, ingress := range service.Status.LoadBalancer.Ingress {
-		if ingress.IP != "" {
-			state.Addresses = append(state.Addresses, ingress.IP)
-		} else if ingress.Hostname != "" {
-			state.Addresses = append(state.Addresses, ingress.Hostname)
-		}
-	}
-	return state, nil
-}
-
-// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list
-
-// countEndpoints counts the pods agents would reach now. A pod can be ready a
-// moment before the Service in front of it knows.
-func (r *Reconciler) countEndpoints(ctx context.Context, namespace string) (int, error) {
-	var slices discoveryv1.EndpointSliceList
-	if err := r.direct.List(ctx, &slices, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: naming.ServiceAgents}); err != nil {
-		return 0, fmt.Errorf("list endpoints in %q: %w", namespace, err)
-	}
-	ready := 0
-	for _, slice := range slices.Items {
-		for _, endpoint := range slice.Endpoints {
-			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
-				ready++
-			}
-		}
-	}
-	return ready, nil
 }
 
 // readSecret reads a Secret's bytes from the API server: they are never cached.

@@ -34,7 +34,7 @@ func (l *Lab) install(ctx context.Context) error {
 	if err := l.Client.Create(ctx, namespace); err != nil {
 		return fmt.Errorf("create namespace %q: %w", namespace.Name, err)
 	}
-	names, err := l.installKinds(ctx)
+	names, err := l.createKinds(ctx, charts.Operator, "soctalk-ingress/crds-source")
 	if err != nil {
 		return err
 	}
@@ -46,17 +46,17 @@ func (l *Lab) install(ctx context.Context) error {
 	return l.waitForKinds(ctx, names)
 }
 
-func (l *Lab) installKinds(ctx context.Context) ([]string, error) {
-	folder := "soctalk-ingress/crds-source"
-	entries, err := fs.ReadDir(charts.Operator, folder)
+// createKinds creates the kinds in a folder of files, and returns their names.
+func (l *Lab) createKinds(ctx context.Context, files fs.FS, folder string) ([]string, error) {
+	entries, err := fs.ReadDir(files, folder)
 	if err != nil {
-		return nil, fmt.Errorf("read the operator's chart: %w", err)
+		return nil, fmt.Errorf("read kinds: %w", err)
 	}
 	var names []string
 	for _, entry := range entries {
-		text, err := fs.ReadFile(charts.Operator, path.Join(folder, entry.Name()))
+		text, err := fs.ReadFile(files, path.Join(folder, entry.Name()))
 		if err != nil {
-			return nil, fmt.Errorf("read the operator's chart: %w", err)
+			return nil, fmt.Errorf("read kinds: %w", err)
 		}
 		objects, err := decode(text)
 		if err != nil {
@@ -152,7 +152,7 @@ func (l *Lab) startStandin(ctx context.Context, egress string) (*standin.StandIn
 		Dir:               path.Join(l.options.Dir, "nodes"),
 		SimBinary:         l.options.Simulator,
 		SimArgs:           arguments,
-		LoadBalancerRange: l.options.LoadBalancerRange,
+		LoadBalancerRange: l.options.LoadBalancerRange, LoadBalancerAssigned: l.options.MetalLB != "",
 		EgressSocket:      egress,
 		OperatorNamespace: naming.DefaultSystemNamespace,
 		OperatorLabels:    naming.OperatorPodLabels(),

@@ -44,7 +44,11 @@ type Options struct {
 	Dir string
 	// Keep leaves the files for somebody to look at.
 	Keep bool
-	// LoadBalancerRange is where addresses come from; empty means 127.80.0.0/16.
+	// MetalLB is the program of MetalLB's controller, which then gives the addresses;
+	// empty leaves that to the stand-in. See controlplane.Build.
+	MetalLB string
+	// LoadBalancerRange is where addresses come from; empty means 127.80.0.0/16, with
+	// MetalLB a part of 127.0.0.0/8 that no other lab uses.
 	LoadBalancerRange netip.Prefix
 	// Audit records every request to the API server.
 	Audit bool
@@ -74,6 +78,7 @@ type Lab struct {
 	services io.Closer // marks the range of cluster IPs as taken
 
 	serviceRange netip.Prefix
+	metallbs     []*MetalLB
 	operator     *running
 
 	fatalMutex sync.Mutex
@@ -95,28 +100,14 @@ func Start(ctx context.Context, options Options) (_ *Lab, err error) {
 			l.Stop()
 		}
 	}()
-	if l.options.Poll == 0 {
-		l.options.Poll = 2 * time.Second
-	}
-	if l.options.Dir == "" {
-		l.ownDir = true
-		if l.options.Dir, err = os.MkdirTemp("", "soctalk-ingress-"); err != nil {
-			return nil, fmt.Errorf("make a folder for the lab: %w", err)
-		}
-	}
-	if err := l.openLogs(); err != nil {
+	if err := l.prepare(); err != nil {
 		return nil, err
 	}
 	l.say("starting Kubernetes (etcd, kube-apiserver, kube-controller-manager)")
-	services, mark, err := claimServiceRange()
-	if err != nil {
-		return nil, err
-	}
-	l.services, l.serviceRange = mark, services
 	egress := filepath.Join(l.options.Dir, "egress.sock")
 	l.Plane, err = controlplane.Start(ctx, controlplane.Options{
 		Binary: options.Binary, Dir: filepath.Join(l.options.Dir, "plane"), Keep: options.Keep,
-		EgressSocket: egress, Audit: options.Audit, ServiceRange: services,
+		EgressSocket: egress, Audit: options.Audit, ServiceRange: l.serviceRange,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the control plane: %w", err)
@@ -137,8 +128,43 @@ func Start(ctx context.Context, options Options) (_ *Lab, err error) {
 	if l.Standin, err = l.startStandin(ctx, egress); err != nil {
 		return nil, fmt.Errorf("start the stand-in: %w", err)
 	}
+	if err := l.startPeers(ctx); err != nil {
+		return nil, err
+	}
 	l.say("starting the operator")
 	return l, l.StartOperator(ctx)
+}
+
+// prepare fills in what the options leave out, and takes what only one lab may have.
+func (l *Lab) prepare() (err error) {
+	if l.options.Poll == 0 {
+		l.options.Poll = 2 * time.Second
+	}
+	if l.options.Dir == "" {
+		l.ownDir = true
+		if l.options.Dir, err = os.MkdirTemp("", "soctalk-ingress-"); err != nil {
+			return fmt.Errorf("make a folder for the lab: %w", err)
+		}
+	}
+	if err := l.openLogs(); err != nil {
+		return err
+	}
+	if l.serviceRange, l.services, err = claimServiceRange(); err != nil {
+		return err
+	}
+	if l.options.MetalLB != "" && !l.options.LoadBalancerRange.IsValid() {
+		l.options.LoadBalancerRange = balancedRange(l.serviceRange)
+	}
+	return nil
+}
+
+// startPeers runs the real programs the lab was given, beside the cluster.
+func (l *Lab) startPeers(ctx context.Context) error {
+	if l.options.MetalLB == "" {
+		return nil
+	}
+	l.say("starting MetalLB's controller")
+	return l.startFirstMetalLB(ctx)
 }
 
 // Dir is where the lab's files are.
@@ -213,6 +239,9 @@ func (l *Lab) StopOperator() error {
 func (l *Lab) Stop() {
 	if err := l.StopOperator(); err != nil {
 		l.say("operator: " + err.Error())
+	}
+	for _, m := range l.metallbs {
+		m.Stop()
 	}
 	if l.Standin != nil {
 		l.Standin.Stop()

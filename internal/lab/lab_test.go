@@ -54,10 +54,8 @@ func installation(t *testing.T) *lab.Lab {
 		if failure != nil {
 			return
 		}
-		simulator := filepath.Join(folder, "wazuhsim")
-		build := exec.Command("go", "build", "-o", simulator, "../../cmd/wazuhsim")
-		if out, err := build.CombinedOutput(); err != nil {
-			failure = fmt.Errorf("build the simulator: %w: %s", err, out)
+		var simulator string
+		if simulator, failure = buildSimulator(folder); failure != nil {
 			return
 		}
 		// Not the test's context: the lab outlives the test that happens to come first.
@@ -83,6 +81,15 @@ func installation(t *testing.T) *lab.Lab {
 		t.Fatal(failure)
 	}
 	return shared
+}
+
+func buildSimulator(folder string) (string, error) {
+	simulator := filepath.Join(folder, "wazuhsim")
+	out, err := exec.Command("go", "build", "-o", simulator, "../../cmd/wazuhsim").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the simulator: %w: %s", err, out)
+	}
+	return simulator, nil
 }
 
 // create makes a tenant that the test's end removes.

@@ -34,6 +34,15 @@ func claimServiceRange() (netip.Prefix, io.Closer, error) {
 	return netip.Prefix{}, nil, errors.Join(errors.New("no part of 127.0.0.0/8 is free for cluster IPs"), failed)
 }
 
+// balancedRange is the part for load-balancer addresses that belongs to a lab's
+// cluster IPs: MetalLB, unlike the stand-in, cannot see that another lab on this
+// machine listens at an address.
+func balancedRange(services netip.Prefix) netip.Prefix {
+	parts := services.Addr().As4()
+	parts[1] += lastServiceRange - firstServiceRange + 1
+	return netip.PrefixFrom(netip.AddrFrom4(parts), services.Bits())
+}
+
 // edgeInUse is true where the HAProxy of a lab that was killed still listens: it
 // is made to outlive the edge beside it.
 func edgeInUse(n int) bool {

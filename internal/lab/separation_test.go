@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
@@ -29,13 +30,21 @@ func TestEachAgentLandsWithItsOwnTenantOnly(t *testing.T) {
 	l := installation(t)
 	create(t, l, "sep-a", v1alpha1.TenantSpec{})
 	create(t, l, "sep-b", v1alpha1.TenantSpec{})
-	becomesReady(t, l, "sep-a")
-	becomesReady(t, l, "sep-b")
-	if a, b := get(t, l, "sep-a").Status.Address, get(t, l, "sep-b").Status.Address; a == b {
+	areSeparate(t, l, "sep-a", "sep-b")
+}
+
+// areSeparate lets an agent of each of two tenants in, and sees that its event is
+// found with its own tenant only, and that neither's secret nor key serves at the
+// other's address.
+func areSeparate(t *testing.T, l *lab.Lab, first, second string) {
+	t.Helper()
+	becomesReady(t, l, first)
+	becomesReady(t, l, second)
+	if a, b := get(t, l, first).Status.Address, get(t, l, second).Status.Address; a == b {
 		t.Fatalf("both tenants have the address %s", a)
 	}
 	keys := map[string]wazuh.Key{}
-	for _, slug := range []string{"sep-a", "sep-b"} {
+	for _, slug := range []string{first, second} {
 		got, err := enroll(t, l, slug, slug+"-web-01", enrollmentSecret(t, l, slug))
 		if err != nil {
 			t.Fatal(err)
@@ -46,7 +55,7 @@ func TestEachAgentLandsWithItsOwnTenantOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for own, other := range map[string]string{"sep-a": "sep-b", "sep-b": "sep-a"} {
+	for own, other := range map[string]string{first: second, second: first} {
 		eventually(t, "the event of "+own, func(ctx context.Context) (bool, error) {
 			found, err := hits(ctx, l, own, "marker-"+own)
 			return found == 1, err
@@ -88,26 +97,29 @@ func TestAllowedCIDRsKeepOthersOut(t *testing.T) {
 	l := installation(t)
 	create(t, l, "fenced", v1alpha1.TenantSpec{WazuhIngress: v1alpha1.WazuhIngress{AllowedCIDRs: []string{"127.55.0.0/16"}}})
 	becomesReady(t, l, "fenced")
-	from := func(source string) error {
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
-		conn, err := dialer.DialContext(t.Context(), "tcp", net.JoinHostPort(get(t, l, "fenced").Status.Address, "1514"))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = conn.Close() }()
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-		if _, err := conn.Write(wazuh.AppendFrame(nil, []byte("#ping"))); err != nil {
-			return err
-		}
-		_, err = conn.Read(make([]byte, 16))
-		return err
-	}
-	if err := from("127.55.0.7"); err != nil {
+	if err := ping(t, l, "fenced", "127.55.0.7"); err != nil {
 		t.Errorf("a source inside allowedCIDRs: %v", err)
 	}
-	if err := from("127.56.0.7"); err == nil {
+	if err := ping(t, l, "fenced", "127.56.0.7"); err == nil {
 		t.Error("a source outside allowedCIDRs was let in")
 	}
+}
+
+// ping asks a tenant's events port for a sign of life, from an address of ours.
+func ping(t *testing.T, l *lab.Lab, slug, source string) error {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
+	conn, err := dialer.DialContext(t.Context(), "tcp", net.JoinHostPort(get(t, l, slug).Status.Address, "1514"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Write(wazuh.AppendFrame(nil, []byte("#ping"))); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 16))
+	return err
 }
 
 // Nothing but the operator reaches the manager's API.

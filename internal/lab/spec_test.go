@@ -178,27 +178,41 @@ func TestExamplesAreAccepted(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples found: %v", err)
 	}
+	more, err := filepath.Glob("../../examples/load-balancers/*.yaml")
+	if err != nil || len(more) == 0 {
+		t.Fatalf("no examples found: %v", err)
+	}
+	files = append(files, more...)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			stream, err := os.Open(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = stream.Close() }()
-			decoder := utilyaml.NewYAMLOrJSONDecoder(stream, 4096)
-			for {
-				object := &unstructured.Unstructured{}
-				err := decoder.Decode(object)
-				if errors.Is(err, io.EOF) {
-					return
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
+			for _, object := range readObjects(t, file) {
 				if err := l.Client.Create(t.Context(), object, client.DryRunAll, client.FieldValidation("Strict")); err != nil {
 					t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
 				}
 			}
 		})
+	}
+}
+
+// readObjects reads a file of YAML documents.
+func readObjects(t *testing.T, file string) []*unstructured.Unstructured {
+	t.Helper()
+	stream, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	decoder := utilyaml.NewYAMLOrJSONDecoder(stream, 4096)
+	var objects []*unstructured.Unstructured
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, object)
 	}
 }

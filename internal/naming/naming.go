@@ -139,6 +139,9 @@ const (
 	PrefixCertManagerAnnotation = "cert-manager.io/"
 )
 
+// AnnotationMetalLBPool is where MetalLB writes which pool an address is from.
+const AnnotationMetalLBPool = "metallb.io/ip-allocated-from-pool"
+
 // Annotations.
 const (
 	// AnnotationCreatedBy marks a namespace this product created and may delete.

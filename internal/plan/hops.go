@@ -73,22 +73,6 @@ func secretHop(in Input) hop {
 	return ok(v1alpha1.ConditionSecretReady, fmt.Sprintf("Secret %s holds a sound enrollment secret", name))
 }
 
-func addressHop(in Input, place Placement) hop {
-	condition := v1alpha1.ConditionAddressAssigned
-	if place.Mode == v1alpha1.ModeEdgeHAProxy {
-		return edgeHop(in, place)
-	}
-	service := in.Observed.Service
-	if len(service.Addresses) == 0 {
-		message := fmt.Sprintf("Service %s has no load-balancer address yet", naming.ServiceAgents)
-		if service.Event != "" {
-			message += "; the load balancer says: " + service.Event
-		}
-		return no(condition, v1alpha1.ReasonWaitingForAddress, message)
-	}
-	return ok(condition, "agents connect to "+service.Addresses[0])
-}
-
 func managerHop(in Input, place Placement) hop {
 	condition := v1alpha1.ConditionManagerReachable
 	manager := in.Observed.Manager
@@ -129,6 +113,11 @@ func dnsHop(in Input, place Placement) hop {
 		return no(condition, v1alpha1.ReasonDNSUnreachable, fmt.Sprintf("asking for %s failed: %s", place.Hostname, dns.Error))
 	case sameSet(dns.Addresses, dns.Expected):
 		return ok(condition, fmt.Sprintf("%s resolves to %s", place.Hostname, strings.Join(sorted(dns.Addresses), ", ")))
+	case behind(in, place) != "" && mode == v1alpha1.DNSExternalDNS:
+		return no(condition, v1alpha1.ReasonWaitingForRecord,
+			fmt.Sprintf("%s; asked external-dns for: %s; resolvers may keep the old answer for %d s", behind(in, place), record, place.RegionSpec.DNS.TTL))
+	case behind(in, place) != "":
+		return no(condition, v1alpha1.ReasonRecordWrong, behind(in, place)+"; change the record to: "+record)
 	case len(dns.Addresses) > 0:
 		return no(condition, v1alpha1.ReasonRecordWrong,
 			fmt.Sprintf("%s resolves to %s; wanted: %s", place.Hostname, strings.Join(sorted(dns.Addresses), ", "), record))

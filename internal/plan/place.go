@@ -28,6 +28,8 @@ type Placement struct {
 	// Major is the version of Wazuh the manager is deployed in, 4 or 5: it says
 	// which ports agents use.
 	Major int `json:"-"`
+	// Addresses the tenant insists on, in mode loadbalancer.
+	Addresses []string `json:"addresses,omitempty"`
 	// EdgePorts held, in mode edge-haproxy.
 	EdgePorts *v1alpha1.EdgePorts `json:"edgePorts,omitempty"`
 	// Slot is the tenant's number at the Region's edges, in mode edge-haproxy.
@@ -93,6 +95,7 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		RegionSpec: region.Spec,
 		Mode:       cmp.Or(ingress.Mode, region.Spec.DefaultMode, v1alpha1.ModeLoadBalancer),
 		Hostname:   strings.ToLower(cmp.Or(ingress.Hostname, naming.Hostname(tenant.Name, region.Spec.Domain))),
+		Addresses:  ingress.Addresses,
 		TLSSecret:  cmp.Or(ingress.TLS.SecretName, naming.SecretTLS),
 		Major:      managerMajor(tenant.Spec.Manager, region.Spec),
 		Strategy:   region.Spec.Certificates.Strategy,
@@ -217,6 +220,9 @@ func checkPlacement(tenant v1alpha1.Tenant, place Placement) error {
 	}
 	if place.Strategy == v1alpha1.CertificateWildcard && !coveredByWildcard(place.Hostname, place.RegionSpec.Domain) {
 		return invalid("spec.wazuhIngress.hostname", place.Hostname, fmt.Sprintf("the Region serves the wildcard certificate *.%s, which covers exactly one label; use <label>.%s, or name an issuer in spec.wazuhIngress.tls.issuerRef", place.RegionSpec.Domain, place.RegionSpec.Domain))
+	}
+	if err := checkAddresses(tenant, place); err != nil {
+		return err
 	}
 	pinned := tenant.Spec.WazuhIngress.EdgePorts
 	if place.Mode != v1alpha1.ModeEdgeHAProxy {

@@ -105,8 +105,15 @@ type ServiceState struct {
 	Endpoints int `json:"endpoints,omitempty"`
 	// ClusterIP of the Service, where edges in the cluster lead to.
 	ClusterIP string `json:"clusterIP,omitempty"`
-	// Event is the load balancer's own last word, such as "no available IPs".
+	// Event is the load balancer's own last complaint, such as "no available IPs",
+	// while there is no address.
 	Event string `json:"event,omitempty"`
+	// Class, SourceRanges and TrafficPolicy as the Service has them.
+	Class         string   `json:"class,omitempty"`
+	SourceRanges  []string `json:"sourceRanges,omitempty"`
+	TrafficPolicy string   `json:"trafficPolicy,omitempty"`
+	// Pool the address is from, where the load balancer says so.
+	Pool string `json:"pool,omitempty"`
 }
 
 // ManagerState is what is known of the tenant's manager.

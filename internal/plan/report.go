@@ -49,13 +49,8 @@ func reportFacts(status *v1alpha1.TenantStatus, in Input, place Placement) {
 	status.EdgePorts = place.EdgePorts
 	status.Ports = place.Ports()
 	status.PortSummary = portSummary(status.Ports)
-	status.Address = ""
-	switch {
-	case place.Mode == v1alpha1.ModeEdgeHAProxy:
-		status.Address = place.RegionSpec.Edge.Addresses[0]
-	case len(in.Observed.Service.Addresses) > 0:
-		status.Address = in.Observed.Service.Addresses[0]
-	}
+	status.AddressChange = addressChange(in, place)
+	status.Address = currentAddress(in, place)
 	status.Certificate = certificateStatus(in)
 	// Yesterday's number beside a manager that does not answer would be a lie.
 	status.Agents = in.Observed.Manager.Agents

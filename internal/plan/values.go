@@ -22,7 +22,7 @@ func values(in Input, place Placement) map[string]any {
 			"suspended":   spec.Suspended,
 		},
 		"wazuhIngress":  ingressValues(spec.WazuhIngress, place),
-		"loadBalancer":  loadBalancerValues(place),
+		"loadBalancer":  loadBalancerValues(spec.WazuhIngress, place),
 		"certificate":   certificateValues(place),
 		"enrollment":    map[string]any{"create": false, "secretName": naming.SecretEnrollment},
 		"api":           map[string]any{"create": false, "credentialsSecret": apiCredentials(spec.Manager), "tlsSecret": apiTLS(spec.Manager)},
@@ -62,18 +62,27 @@ func ingressValues(ingress v1alpha1.WazuhIngress, place Placement) map[string]an
 	return out
 }
 
-func loadBalancerValues(place Placement) map[string]any {
+func loadBalancerValues(ingress v1alpha1.WazuhIngress, place Placement) map[string]any {
 	if place.Mode != v1alpha1.ModeLoadBalancer {
 		return nil
 	}
 	lb := place.RegionSpec.LoadBalancer
-	return map[string]any{
+	annotations := maps.Clone(lb.Annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	maps.Copy(annotations, ingress.ServiceAnnotations)
+	out := map[string]any{
 		"preset":                lb.Preset,
 		"class":                 lb.Class,
 		"pool":                  lb.Pool,
-		"annotations":           labels(lb.Annotations),
+		"annotations":           labels(annotations),
 		"externalTrafficPolicy": lb.ExternalTrafficPolicy,
 	}
+	if len(place.Addresses) > 0 {
+		out["addresses"] = list(place.Addresses)
+	}
+	return out
 }
 
 // edgeValues let the Region's edges in where the policies cannot know their pods.

@@ -41,6 +41,9 @@ type Options struct {
 	SimArgs []string
 	// LoadBalancerRange is where addresses come from; default 127.80.0.0/16.
 	LoadBalancerRange netip.Prefix
+	// LoadBalancerAssigned leaves the giving of addresses to a real controller; the
+	// stand-in serves those that lie in LoadBalancerRange.
+	LoadBalancerAssigned bool
 	// LoadBalancerClasses are served besides Services without a class.
 	LoadBalancerClasses []string
 	// OperatorNamespace and OperatorLabels say whose connections DialContext's
@@ -153,7 +156,7 @@ func (s *StandIn) assemble(client kubernetes.Interface) ([]job, error) {
 	core := s.factory.Core().V1()
 	address := netip.MustParseAddr(nodeAddress)
 	s.balancer = loadbalancer.New(loadbalancer.Options{Client: client, Services: core.Services().Lister(), Network: s.network,
-		Log: log, Range: s.options.LoadBalancerRange, Classes: s.options.LoadBalancerClasses, NodeAddress: address})
+		Log: log, Range: s.options.LoadBalancerRange, Assigned: s.options.LoadBalancerAssigned, Classes: s.options.LoadBalancerClasses, NodeAddress: address})
 	var pods *loop.Loop
 	s.node = node.New(node.Options{Client: client, Factory: s.factory, Network: s.network, Log: log, Dir: s.options.Dir,
 		SimBinary: s.options.SimBinary, SimArgs: s.options.SimArgs, Address: address, Loopback: s.loopback.of,

@@ -60,6 +60,19 @@ tlsSecret: {{ coalesce $tls1.secretName $tls2.secretName $tls3.secretName "wazuh
 {{- end }}
 
 {{/*
+The families of the addresses asked for, where they are not the cluster's first:
+a Service gets an IPv6 address only if it is an IPv6 Service. On EKS the values
+are allocation ids, which say nothing of families.
+*/}}
+{{- define "tenant.addressFamilies" -}}
+{{- $families := list }}
+{{- range .Values.loadBalancer.addresses }}
+{{- $families = append $families (ternary "IPv6" "IPv4" (contains ":" .)) }}
+{{- end }}
+{{- ternary $families list (has "IPv6" $families) | toJson -}}
+{{- end }}
+
+{{/*
 "yes" where NetworkPolicies are made. A policy that selects a pod also closes it
 to everybody no policy names: for a manager we run that is the point, for one
 somebody else runs it would cut off its cluster's other nodes (1516) and its

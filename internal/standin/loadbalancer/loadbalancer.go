@@ -1,6 +1,7 @@
 // Package loadbalancer plays the load balancer of a cluster on loopback: it
 // gives each Service of type LoadBalancer an address, listens there on the
-// Service's ports, and relays to a ready endpoint.
+// Service's ports, and relays to a ready endpoint. Where a real controller gives
+// the addresses (see [Options.Assigned]), it only listens at those.
 //
 // A client outside loadBalancerSourceRanges, one that NetworkPolicies do not
 // admit, and one for whom there is no ready endpoint get a reset. (A real network
@@ -43,6 +44,10 @@ type Options struct {
 	Log      *slog.Logger
 	// Range is where addresses come from.
 	Range netip.Prefix
+	// Assigned leaves the giving of addresses to somebody else, such as MetalLB:
+	// what stands in a Service's status and lies in Range is served, nothing is
+	// written.
+	Assigned bool
 	// Classes are the loadBalancerClass values served besides none at all.
 	Classes []string
 	// NodeAddress is what policies see of masqueraded clients.
@@ -77,6 +82,9 @@ func (b *Balancer) Reconcile(ctx context.Context, key string) error {
 		b.release(key)
 		return nil
 	}
+	if b.Assigned {
+		return b.follow(key, service)
+	}
 	address, err := b.serve(key, service)
 	if err != nil {
 		b.Log.Warn("load balancer: no address", "service", key, "error", err)
@@ -91,7 +99,36 @@ func (b *Balancer) serves(service *corev1.Service) bool {
 		return false
 	}
 	class := service.Spec.LoadBalancerClass
-	return class == nil || slices.Contains(b.Classes, *class)
+	return class == nil || b.Assigned || slices.Contains(b.Classes, *class)
+}
+
+// follow listens where somebody else says: at the first address of the Service's
+// status that lies in the range.
+func (b *Balancer) follow(key string, service *corev1.Service) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	given := b.given(service)
+	held := b.fronts[key]
+	if held != nil && held.address == given {
+		return held.update(service)
+	}
+	if held != nil {
+		b.drop(key, held)
+	}
+	if !given.IsValid() {
+		return nil
+	}
+	_, err := b.open(key, service, given)
+	return err
+}
+
+func (b *Balancer) given(service *corev1.Service) netip.Addr {
+	for _, ingress := range service.Status.LoadBalancer.Ingress {
+		if address, err := netip.ParseAddr(ingress.IP); err == nil && b.Range.Contains(address) {
+			return address
+		}
+	}
+	return netip.Addr{}
 }
 
 // serve makes listeners fit the Service, choosing an address first if it has

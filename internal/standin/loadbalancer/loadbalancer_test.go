@@ -36,6 +36,11 @@ type bench struct {
 
 func newBench(t *testing.T, objects ...runtime.Object) *bench {
 	t.Helper()
+	return newBenchWith(t, func(*loadbalancer.Options) {}, objects...)
+}
+
+func newBenchWith(t *testing.T, edit func(*loadbalancer.Options), objects ...runtime.Object) *bench {
+	t.Helper()
 	client := fake.NewClientset(objects...)
 	factory := informers.NewSharedInformerFactory(client, 0)
 	services := factory.Core().V1().Services().Lister()
@@ -43,9 +48,11 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 	ctx, cancel := context.WithCancel(context.Background())
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
-	balancer := loadbalancer.New(loadbalancer.Options{Client: client, Services: services, Network: fabric,
+	options := loadbalancer.Options{Client: client, Services: services, Network: fabric,
 		Log: slog.New(slog.DiscardHandler), Range: netip.MustParsePrefix(addressRange),
-		Classes: []string{"metallb"}, NodeAddress: netip.MustParseAddr("192.0.2.10")})
+		Classes: []string{"metallb"}, NodeAddress: netip.MustParseAddr("192.0.2.10")}
+	edit(&options)
+	balancer := loadbalancer.New(options)
 	t.Cleanup(func() {
 		balancer.Close()
 		cancel()
@@ -229,6 +236,58 @@ func TestRelay(t *testing.T) {
 				t.Errorf("answer %q, error %v; want a reset", answer, err)
 			}
 		})
+	}
+}
+
+// Where somebody else gives addresses, the stand-in gives none, writes nothing,
+// and follows from one address to the next.
+func TestAssignedAddressesAreFollowed(t *testing.T) {
+	class := "somebody.example/class"
+	b := newBenchWith(t, func(o *loadbalancer.Options) { o.Assigned = true },
+		append(backend("a", true), service("a", func(s *corev1.Service) { s.Spec.LoadBalancerClass = &class }))...)
+	assign := func(address string) {
+		t.Helper()
+		s, err := b.client.CoreV1().Services("t").Get(t.Context(), "a", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Status.LoadBalancer.Ingress = nil
+		if address != "" {
+			s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: address}}
+		}
+		if _, err := b.client.CoreV1().Services("t").UpdateStatus(t.Context(), s, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// settle reconciles until the address answers, or refuses, as wanted.
+	settle := func(address string, answers bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			if err := b.Reconcile(t.Context(), "t/a"); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := hello(address)
+			if answers && answer == "hello" || !answers && errors.Is(err, syscall.ECONNREFUSED) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: answer %q, %v; want an answer: %v", address, answer, err, answers)
+			}
+		}
+	}
+	settle("127.81.0.1", false)
+	if got := b.published(t, "a"); got != "" {
+		t.Errorf("the stand-in gave %s", got)
+	}
+	assign("127.81.0.4")
+	settle("127.81.0.4", true)
+	assign("127.81.0.6")
+	settle("127.81.0.6", true)
+	settle("127.81.0.4", false)
+	assign("127.99.0.1") // not in the range: somebody else serves it
+	settle("127.81.0.6", false)
+	if got := b.published(t, "a"); got != "127.99.0.1" {
+		t.Errorf("the stand-in wrote %q over the address", got)
 	}
 }
 
