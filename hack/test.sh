@@ -32,7 +32,7 @@ programs() { make --no-print-directory build; }
 # go test prints a package's result only after those of all packages before it, so
 # the suites that take minutes come last, on their own. -p 1 keeps two control
 # planes from sharing two cores.
-slow='/internal/(lab|controlplane|standin)$'
+slow='/internal/(certmanager|lab|controlplane|standin)$'
 timeout=20m
 unit() { go list ./... | grep -vE "$slow" | xargs go test -timeout "$timeout"; }
 integration() { go list ./... | grep -E "$slow" | xargs go test -timeout "$timeout" -p 1; }
@@ -46,7 +46,7 @@ step "format, vet, staticcheck" bash hack/lint.sh
 step "programs the tests talk to" peers
 step "build the programs" programs
 if [ "$quick" != quick ]; then
-  step "Kubernetes control plane" controlplane
+  step "Kubernetes, MetalLB and cert-manager, from their Go modules" controlplane
   export SOCTALK_BUILD_CONTROLPLANE=1
 fi
 step "unit tests" unit

@@ -301,6 +301,9 @@ type PortStatus struct {
 
 // CertificateStatus describes the certificate in the tenant's Secret.
 type CertificateStatus struct {
+	// Strategy by which it comes about.
+	// +optional
+	Strategy CertificateStrategy `json:"strategy,omitempty"`
 	// NotAfter is when it expires.
 	NotAfter metav1.Time `json:"notAfter"`
 	// Issuer as the certificate names it.

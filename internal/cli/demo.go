@@ -43,7 +43,7 @@ func newDemoCommand() *cobra.Command {
 	set := command.Flags()
 	set.BoolVar(&options.Check, "check", false, "end after the story; the exit code says whether all of it happened")
 	set.StringVarP(&output, "output", "o", "text", "text or json (one object per step)")
-	set.BoolVar(&options.Prepare, "prepare", false, "build the control plane and do nothing else")
+	set.BoolVar(&options.Prepare, "prepare", false, "build the programs that demo and tests run, and do nothing else")
 	set.BoolVar(&options.Keep, "keep", false, "leave data and logs in the temporary folder")
 	set.StringVar(&options.Simulator, "simulator", "", "the wazuhsim program (default: the one beside this program)")
 	return command

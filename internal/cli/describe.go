@@ -100,13 +100,7 @@ func (d description) wayIn(w io.Writer) {
 	for _, port := range status.Ports {
 		rows = append(rows, [2]string{port.Name + " port", fmt.Sprint(port.Port)})
 	}
-	if certificate := status.Certificate; certificate != nil {
-		text := "expires " + certificate.NotAfter.UTC().Format(time.DateOnly)
-		if certificate.Issuer != "" {
-			text += ", from " + certificate.Issuer
-		}
-		rows = append(rows, [2]string{"certificate", text})
-	}
+	rows = append(rows, certificateRows(status.Certificate)...)
 	for i, network := range d.tenant.Spec.WazuhIngress.AllowedCIDRs {
 		name := ""
 		if i == 0 {
@@ -118,6 +112,30 @@ func (d description) wayIn(w io.Writer) {
 	if status.Hostname == "" {
 		fmt.Fprintln(w, "  not decided yet")
 	}
+}
+
+// certificateRows also say what the tenant's kind of certificate means, where that
+// is easily forgotten.
+func certificateRows(certificate *v1alpha1.CertificateStatus) [][2]string {
+	if certificate == nil {
+		return nil
+	}
+	text := "expires " + certificate.NotAfter.UTC().Format(time.DateOnly)
+	if certificate.Issuer != "" {
+		text += ", from " + certificate.Issuer
+	}
+	if certificate.Strategy != "" {
+		text += ", by strategy " + string(certificate.Strategy)
+	}
+	rows := [][2]string{{"certificate", text}}
+	if certificate.Strategy == v1alpha1.CertificateWildcard {
+		rows = append(rows, [2]string{"", "one key for all tenants of the Region: any of their managers could show this"},
+			[2]string{"", "certificate for another's name; what keeps tenants apart is the address"})
+	}
+	if served := certificate.Served; served != nil && served.Serial != certificate.Serial {
+		rows = append(rows, [2]string{"still served", "serial " + served.Serial + ", expires " + served.NotAfter.UTC().Format(time.DateOnly)})
+	}
+	return rows
 }
 
 // conditions come in the order of dependence, the summary first.

@@ -161,7 +161,7 @@ func (c *cluster) authority(ctx context.Context, flags onboardFlags, place plan.
 		}
 		return string(text), nil
 	case place.Strategy == v1alpha1.CertificateACME:
-		return "", nil
+		return place.RegionSpec.Certificates.CABundle, nil // of a private ACME server; a public one needs none
 	}
 	held, err := c.secret(ctx, place.Namespace, place.TLSSecret)
 	if apierrors.IsForbidden(err) {
@@ -173,8 +173,8 @@ func (c *cluster) authority(ctx context.Context, flags onboardFlags, place plan.
 	if authority := held[naming.KeyTLSCA]; len(authority) > 0 {
 		return string(authority), nil
 	}
-	if place.Strategy == v1alpha1.CertificateWildcard {
-		return "", nil // who brings a certificate of a private authority brings ca.crt too
+	if bundle := place.RegionSpec.Certificates.CABundle; bundle != "" || place.Strategy == v1alpha1.CertificateWildcard {
+		return bundle, nil // who brings a certificate of a private authority brings ca.crt too
 	}
 	return "", hinted(exitRefused,
 		fmt.Errorf("secret %s/%s has no %s, the authority agents are to trust", place.Namespace, place.TLSSecret, naming.KeyTLSCA),

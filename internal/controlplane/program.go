@@ -6,11 +6,14 @@ import (
 	"strings"
 )
 
+// Programs are all there are; "demo --prepare" builds every one of them.
+func Programs() []Program { return []Program{Kubernetes, MetalLB, CertManager} }
+
 // Program is something [Build] can build: a module of its own in the source tree,
 // because its pins are not the product's.
 type Program struct {
-	// Name is how people and the cache call the binary.
-	Name string
+	// Name is how the cache calls the binary, Title how people do.
+	Name, Title string
 	// Folder of the module in the source tree.
 	Folder string
 	// Package to build there: one of the module's own, or of a module it requires.
@@ -23,7 +26,7 @@ type Program struct {
 // and kubectl in one file. It is told which Kubernetes it is: without, /version
 // answers a text that no client can parse as a version.
 var Kubernetes = Program{
-	Name: "kubernetes", Folder: "peers/kubernetes", Package: ".",
+	Name: "kubernetes", Title: "Kubernetes programs", Folder: "peers/kubernetes", Package: ".",
 	LinkerFlags: "-s -w" +
 		" -X k8s.io/component-base/version.gitVersion=" + kubernetesVersion +
 		" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37",
@@ -34,8 +37,11 @@ const kubernetesVersion = "v1.37.2"
 
 // MetalLB is MetalLB's controller, which gives addresses to Services.
 var MetalLB = Program{
-	Name: "metallb-controller", Folder: "peers/metallb", Package: "go.universe.tf/metallb/controller", LinkerFlags: "-s -w",
+	Name: "metallb-controller", Title: "MetalLB", Folder: "peers/metallb", Package: "go.universe.tf/metallb/controller", LinkerFlags: "-s -w",
 }
+
+// CertManager is cert-manager's controllers, and an ACME server, in one file.
+var CertManager = Program{Name: "certmanager", Title: "cert-manager and Pebble", Folder: "peers/certmanager", Package: ".", LinkerFlags: "-s -w"}
 
 // recipe is what besides the source decides about the binary.
 func (p Program) recipe(goVersion string) string {

@@ -30,7 +30,7 @@ type Options struct {
 	Check bool
 	// JSON prints one object per step instead of prose.
 	JSON bool
-	// Prepare builds the control plane and does nothing else.
+	// Prepare builds what demo and tests run, and does nothing else.
 	Prepare bool
 	// Keep leaves the files.
 	Keep bool
@@ -59,8 +59,11 @@ func Run(ctx context.Context, options Options) error {
 
 func run(ctx context.Context, options Options) error {
 	tell := newTeller(ctx, options)
-	binary, err := build(ctx, tell)
-	if err != nil || options.Prepare {
+	if options.Prepare {
+		return prepare(ctx, tell)
+	}
+	binary, err := build(ctx, tell, controlplane.Kubernetes)
+	if err != nil {
 		return err
 	}
 	if options.Simulator == "" {
@@ -146,20 +149,31 @@ func folder(keep bool, tell *teller) (dir string, leave func(), err error) {
 	}, nil
 }
 
-// build makes sure that the control plane's programs are there and tells how far
-// their compilation is: the first one takes minutes.
-func build(ctx context.Context, tell *teller) (string, error) {
-	var binary string
-	_, cached, err := controlplane.Cached(ctx, controlplane.BuildOptions{})
+// prepare builds everything that demo and tests run and the product does not
+// contain.
+func prepare(ctx context.Context, tell *teller) error {
+	for _, program := range controlplane.Programs() {
+		if _, err := build(ctx, tell, program); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// build makes sure that a program is there and tells how far its compilation is:
+// the first one takes minutes.
+func build(ctx context.Context, tell *teller, program controlplane.Program) (string, error) {
+	options := controlplane.BuildOptions{Program: program, Progress: tell.building}
+	binary, cached, err := controlplane.Cached(ctx, options)
 	if err != nil {
 		return "", err
 	}
-	name := "Kubernetes programs, built before"
+	name := program.Title + ", built before"
 	if !cached {
-		name = "Kubernetes programs, built from their Go modules (once; some minutes)"
+		name = program.Title + ", built from their Go modules (once; some minutes)"
 	}
 	err = tell.step(name, func() (string, error) {
-		binary, err = controlplane.Build(ctx, controlplane.BuildOptions{Progress: tell.building})
+		binary, err = controlplane.Build(ctx, options)
 		return binary, err
 	})
 	return binary, err

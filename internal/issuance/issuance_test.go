@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What cert-manager 1.21 and Pebble really wrote, object by object.
+// In cert-manager's words. The suite of internal/certmanager meets the real ones.
 func TestJudge(t *testing.T) {
 	issuer := Issuer{Kind: "ClusterIssuer", Name: "letsencrypt-prod"}
 	for name, c := range map[string]struct {

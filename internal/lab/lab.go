@@ -59,6 +59,9 @@ type Options struct {
 	// KeyReload is how often a manager looks at client.keys, and counts its
 	// connections; 0 is the real 10 s and 5 s.
 	KeyReload time.Duration
+	// Before, if set, is called when the cluster and its nodes run and the operator
+	// does not: here others install the kinds that it is to find.
+	Before func(ctx context.Context, l *Lab) error
 	// Progress, if set, is told what is being done.
 	Progress func(what string)
 }
@@ -130,6 +133,11 @@ func Start(ctx context.Context, options Options) (_ *Lab, err error) {
 	}
 	if err := l.startPeers(ctx); err != nil {
 		return nil, err
+	}
+	if options.Before != nil {
+		if err := options.Before(ctx, l); err != nil {
+			return nil, err
+		}
 	}
 	l.say("starting the operator")
 	return l, l.StartOperator(ctx)

@@ -154,12 +154,14 @@ func servedBefore(in Input) bool {
 
 // certificateStatus is what is known of a certificate that can be read. What was
 // not looked at this time stays as it was.
-func certificateStatus(in Input) *v1alpha1.CertificateStatus {
+func certificateStatus(in Input, place Placement) *v1alpha1.CertificateStatus {
 	have := in.Observed.Certificate
 	if have == nil || have.Problem != "" {
 		return nil
 	}
-	status := &v1alpha1.CertificateStatus{NotAfter: metav1.NewTime(have.NotAfter), Issuer: have.Issuer, Serial: have.Serial}
+	status := &v1alpha1.CertificateStatus{
+		Strategy: place.Strategy, NotAfter: metav1.NewTime(have.NotAfter), Issuer: have.Issuer, Serial: have.Serial,
+	}
 	served := in.Observed.Served
 	if before := in.Tenant.Status.Certificate; before != nil && (served == nil || served.Problem != "") {
 		status.Served = before.Served

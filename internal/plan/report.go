@@ -51,7 +51,7 @@ func reportFacts(status *v1alpha1.TenantStatus, in Input, place Placement) {
 	status.PortSummary = portSummary(status.Ports)
 	status.AddressChange = addressChange(in, place)
 	status.Address = currentAddress(in, place)
-	status.Certificate = certificateStatus(in)
+	status.Certificate = certificateStatus(in, place)
 	// Yesterday's number beside a manager that does not answer would be a lie.
 	status.Agents = in.Observed.Manager.Agents
 	if in.Observed.Manager.Version != "" {
