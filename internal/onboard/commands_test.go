@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"mvdan.cc/sh/v3/syntax"
-
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/ca"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
@@ -262,15 +260,13 @@ func runScript(t *testing.T, host *installer.Host, files []kit.File, name string
 	if at < 0 {
 		t.Fatalf("the bundle has no %s", name)
 	}
-	run := host.Run
+	var err error
 	if strings.HasSuffix(files[at].Name, ".ps1") {
-		run = host.RunPowerShell
-	} else if _, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(bytes.NewReader(files[at].Data), name); err != nil {
-		t.Fatalf("it begins with #!/bin/sh and needs another shell: %v", err)
+		err = host.RunPowerShell(t.Context(), string(files[at].Data))
+	} else {
+		err = host.Run(t.Context(), "sh "+files[at].Name)
 	}
-	// A script is started by its path; here it is read instead.
-	text := strings.Replace(string(files[at].Data), `cd "$(dirname "$0")"`, "", 1)
-	if err := run(t.Context(), text); err != nil {
+	if err != nil {
 		t.Fatalf("%s: %v\n%s", files[at].Name, err, host.Output())
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // docker knows run and exec, as far as an agent's container needs them.
@@ -118,7 +120,7 @@ func (h *Host) initialise(ctx context.Context, given map[string]string) error {
 		if err != nil {
 			return err
 		}
-		if err := h.run(ctx, string(text), h.root, nil); err != nil {
+		if err := h.run(ctx, string(text), script, h.root, syntax.LangPOSIX); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(script), err)
 		}
 	}

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -22,7 +23,7 @@ import (
 // programs of a host, by the name a command calls them.
 func programs() map[string]func(context.Context, *process) error {
 	table := map[string]func(context.Context, *process) error{
-		"sudo": sudo, "curl": curl, "install": install, "tee": tee, "systemctl": systemctl, "stty": nothing, "hostname": hostname,
+		"sudo": sudo, "sh": sh, "unzip": unzip, "curl": curl, "install": install, "tee": tee, "systemctl": systemctl, "stty": nothing, "hostname": hostname,
 		"dpkg": dpkg, "rpm": rpm, "installer": pkg, "docker": docker,
 		"nslookup": nslookup, "nc": netcat, "openssl": openssl,
 		"/var/ossec/bin/agent-auth": agentAuth, "/Library/Ossec/bin/agent-auth": agentAuth,
@@ -32,6 +33,19 @@ func programs() map[string]func(context.Context, *process) error {
 		table[name] = realProgram
 	}
 	return table
+}
+
+// unzip unpacks an archive where it lies.
+func unzip(_ context.Context, p *process) error {
+	if len(p.args) != 2 {
+		return fmt.Errorf("want one archive: %q", p.args)
+	}
+	archive, err := zip.OpenReader(p.host.resolve(p.dir, p.args[1]))
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	return os.CopyFS(p.dir, archive)
 }
 
 func nothing(context.Context, *process) error { return nil }

@@ -18,18 +18,16 @@ import (
 
 // Run runs a script for sh or bash on the host, in its work folder.
 func (h *Host) Run(ctx context.Context, script string) error {
-	return h.run(ctx, script, h.work, nil)
+	return h.run(ctx, script, "", h.work, syntax.LangBash)
 }
 
-func (h *Host) run(ctx context.Context, script, dir string, set map[string]string) error {
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
+// run runs a script; name is what it finds in $0.
+func (h *Host) run(ctx context.Context, script, name, dir string, language syntax.LangVariant) error {
+	file, err := syntax.NewParser(syntax.Variant(language)).Parse(strings.NewReader(script), name)
 	if err != nil {
 		return fmt.Errorf("not a shell's words: %w", err)
 	}
 	environment := []string{"PATH=/usr/bin:/bin", "HOME=/root"}
-	for name, value := range set {
-		environment = append(environment, name+"="+value)
-	}
 	typed, err := h.keyboard()
 	if err != nil {
 		return err
@@ -116,6 +114,18 @@ func (h *Host) call(ctx context.Context, p *process) error {
 		return fmt.Errorf("%s: %w", p.args[0], err)
 	}
 	return nil
+}
+
+// sh runs a script that lies on the host, in the shell every system has.
+func sh(ctx context.Context, p *process) error {
+	if len(p.args) != 2 {
+		return fmt.Errorf("want one script: %q", p.args)
+	}
+	text, err := os.ReadFile(p.host.resolve(p.dir, p.args[1]))
+	if err != nil {
+		return err
+	}
+	return p.host.run(ctx, string(text), p.args[1], p.dir, syntax.LangPOSIX)
 }
 
 // sudo runs the rest as root, with the variables named before it and no others.
