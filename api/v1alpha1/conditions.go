@@ -16,8 +16,13 @@ const (
 	ConditionAddressAssigned = "AddressAssigned"
 	// ConditionManagerReachable is True when the manager's API answers.
 	ConditionManagerReachable = "ManagerReachable"
+	// ConditionEnrollmentGuarded is True when what answers on the enrollment port does as it is told.
+	ConditionEnrollmentGuarded = "EnrollmentGuarded"
 	// ConditionDNSPublished is True when the hostname resolves to the address.
 	ConditionDNSPublished = "DNSPublished"
+	// ConditionSecretRotated is True when the last rotation was proven on the wire; it
+	// is absent before the first, and Ready does not depend on it.
+	ConditionSecretRotated = "SecretRotated"
 	// ConditionReconciling is True while the operator waits or works.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when a person must change something first.
@@ -33,6 +38,7 @@ func HopConditions() []string {
 		ConditionCertificateReady,
 		ConditionAddressAssigned,
 		ConditionManagerReachable,
+		ConditionEnrollmentGuarded,
 		ConditionDNSPublished,
 	}
 }
@@ -141,6 +147,22 @@ const (
 	// ReasonManagerRefusesCredentials: the manager's API rejects the operator's user.
 	ReasonManagerRefusesCredentials = "ManagerRefusesCredentials"
 
+	// ReasonEnrollmentDirect: authd itself answers on the enrollment port, as asked.
+	ReasonEnrollmentDirect = "EnrollmentDirect"
+	// ReasonGatewayUnreachable: the gateway's admin port does not answer.
+	ReasonGatewayUnreachable = "GatewayUnreachable"
+	// ReasonPolicyBehind: the gateway obeys an older policy than the wanted one.
+	ReasonPolicyBehind = "PolicyBehind"
+	// ReasonManagerRefusesGateway: authd does not take the gateway's password, or does not answer it.
+	ReasonManagerRefusesGateway = "ManagerRefusesGateway"
+
+	// ReasonRotating: the enrollment secret is being replaced, step by step.
+	ReasonRotating = "Rotating"
+	// ReasonRotationStuck: a step of the rotation does not finish.
+	ReasonRotationStuck = "RotationStuck"
+	// ReasonRotationNotOurs: the secret is somebody else's to replace.
+	ReasonRotationNotOurs = "RotationNotOurs"
+
 	// ReasonWaitingForReadiness: the record is published once the rest is ready.
 	ReasonWaitingForReadiness = "WaitingForReadiness"
 	// ReasonWaitingForRecord: the record was asked for and is not answered yet.
@@ -193,6 +215,8 @@ func Reasons() []string {
 		ReasonWaitingForAddress, ReasonAddressPoolExhausted, ReasonAddressPoolNotFound, ReasonAddressNotInPool,
 		ReasonAddressTaken, ReasonAddressRefused, ReasonAddressChanged, ReasonWaitingForEdge,
 		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,
+		ReasonEnrollmentDirect, ReasonGatewayUnreachable, ReasonPolicyBehind, ReasonManagerRefusesGateway,
+		ReasonRotating, ReasonRotationStuck, ReasonRotationNotOurs,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
 		ReasonDNSNotManaged, ReasonDNSUnreachable,
 		ReasonTenantNotFound, ReasonWaitingForGateway, ReasonNotGuarded,

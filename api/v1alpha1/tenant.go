@@ -273,9 +273,6 @@ type TenantStatus struct {
 	// Rotation is how the last replacement of the enrollment secret went.
 	// +optional
 	Rotation *RotationStatus `json:"rotation,omitempty"`
-	// Suspension is present while the tenant is suspended.
-	// +optional
-	Suspension *SuspensionStatus `json:"suspension,omitempty"`
 	// Offboarding is present while the tenant is being removed.
 	// +optional
 	Offboarding *OffboardingStatus `json:"offboarding,omitempty"`

@@ -56,8 +56,8 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	simulator := filepath.Join(dir, "wazuhsim")
-	if out, err := exec.Command("go", "build", "-o", simulator, "../../cmd/wazuhsim").CombinedOutput(); err != nil {
-		t.Fatalf("build the simulator: %v: %s", err, out)
+	if out, err := exec.Command("go", "build", "-o", dir, "../../cmd/wazuhsim", "../../cmd/soctalk-ingress").CombinedOutput(); err != nil {
+		t.Fatalf("build the programs: %v: %s", err, out)
 	}
 	w.pebble, err = certmanager.StartPebble(t.Context(), certmanager.PebbleOptions{
 		Binary: program, Dir: dir, NameServer: w.bind.Address(), Blocked: []string{"blocked." + domain},

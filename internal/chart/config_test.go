@@ -68,7 +68,7 @@ func TestManagerConfiguration(t *testing.T) {
 		"ossec_config/remote/port":                          "1514",
 		"ossec_config/remote/protocol":                      "tcp",
 		"ossec_config/auth/disabled":                        "no",
-		"ossec_config/auth/port":                            "1515",
+		"ossec_config/auth/port":                            "11515", // 1515 is the gateway's
 		"ossec_config/auth/use_password":                    "yes",
 		"ossec_config/auth/use_source_ip":                   "no",
 		"ossec_config/auth/purge":                           "yes",
@@ -93,7 +93,7 @@ func TestManagerConfiguration(t *testing.T) {
 		"wazuh_config/remote/legacy/local_ip": "0.0.0.0",
 		"wazuh_config/remote/legacy/port":     "1514",
 		"wazuh_config/auth/use_password":      "yes",
-		"wazuh_config/auth/port":              "1515",
+		"wazuh_config/auth/port":              "11515",
 		"wazuh_config/auth/ssl_manager_cert":  "etc/certs/remoted.pem",
 		"wazuh_config/cluster/bind_addr":      "127.0.0.1",
 	}
@@ -121,14 +121,22 @@ func TestManagerConfiguration(t *testing.T) {
 		}),
 		"ipv6": with(common4, map[string]string{
 			"ossec_config/remote/ipv6": "yes",
-			"ossec_config/auth/ipv6":   "yes",
+			"ossec_config/auth/ipv6":   "(absent)",
+		}),
+		"direct": with(common4, map[string]string{
+			"ossec_config/auth/port": "1515",
+		}),
+		"direct-wazuh-5-ipv6": with(common5, map[string]string{
+			"wazuh_config/auth/port":              "1515",
+			"wazuh_config/auth/ipv6":              "yes",
+			"wazuh_config/remote/legacy/local_ip": "::",
 		}),
 		"wazuh-5-ipv6": with(common5, map[string]string{
 			"wazuh_config/remote/https/bind_addr":  "::",
 			"wazuh_config/remote/https/dual_stack": "yes",
 			"wazuh_config/remote/legacy/ipv6":      "yes",
 			"wazuh_config/remote/legacy/local_ip":  "::",
-			"wazuh_config/auth/ipv6":               "yes",
+			"wazuh_config/auth/ipv6":               "(absent)",
 		}),
 		"wazuh-5": with(common5, map[string]string{
 			"wazuh_config/remote/https/bind_addr": "0.0.0.0",

@@ -171,15 +171,17 @@ func TestVolumesAndMountsAgree(t *testing.T) {
 			for _, claim := range set.Spec.VolumeClaimTemplates {
 				volumes[claim.Name] = false
 			}
-			paths := map[string]bool{}
-			for _, mount := range set.Spec.Template.Spec.Containers[0].VolumeMounts {
-				if _, ok := volumes[mount.Name]; !ok {
-					t.Errorf("StatefulSet %s mounts %q, which is no volume", name, mount.Name)
+			for _, container := range set.Spec.Template.Spec.Containers {
+				paths := map[string]bool{}
+				for _, mount := range container.VolumeMounts {
+					if _, ok := volumes[mount.Name]; !ok {
+						t.Errorf("StatefulSet %s mounts %q, which is no volume", name, mount.Name)
+					}
+					if paths[mount.MountPath] {
+						t.Errorf("container %s of StatefulSet %s mounts %s twice", container.Name, name, mount.MountPath)
+					}
+					volumes[mount.Name], paths[mount.MountPath] = true, true
 				}
-				if paths[mount.MountPath] {
-					t.Errorf("StatefulSet %s mounts %s twice", name, mount.MountPath)
-				}
-				volumes[mount.Name], paths[mount.MountPath] = true, true
 			}
 			for volume, used := range volumes {
 				if !used {
@@ -201,6 +203,7 @@ func TestNamesAreThoseOfNaming(t *testing.T) {
 		"Namespace " + naming.Namespace("acme"),
 		"Service " + naming.ServiceAgents,
 		"Service " + naming.ServiceAPI,
+		"Service " + naming.ServiceGateway,
 		"StatefulSet " + naming.Manager,
 		"Certificate " + naming.SecretTLS,
 	}
@@ -217,7 +220,9 @@ func TestNamesAreThoseOfNaming(t *testing.T) {
 			continue
 		}
 		for _, item := range volume.Secret.Items {
-			secrets[volume.Secret.SecretName] = append(secrets[volume.Secret.SecretName], item.Key)
+			if !slices.Contains(secrets[volume.Secret.SecretName], item.Key) { // two containers mount some
+				secrets[volume.Secret.SecretName] = append(secrets[volume.Secret.SecretName], item.Key)
+			}
 		}
 	}
 	for _, env := range set.Spec.Template.Spec.Containers[0].Env {
@@ -227,10 +232,12 @@ func TestNamesAreThoseOfNaming(t *testing.T) {
 		}
 	}
 	wantSecrets := map[string][]string{
-		naming.SecretEnrollment: {naming.KeyEnrollment},
-		naming.SecretTLS:        {naming.KeyTLSCert, naming.KeyTLSKey},
-		naming.SecretAPITLS:     {naming.KeyTLSCert, naming.KeyTLSKey},
-		naming.SecretAPI:        {naming.KeyAPIUsername, naming.KeyAPIPassword},
+		naming.SecretAuthdInternal: {naming.KeyEnrollment},
+		naming.SecretGatewayPolicy: {naming.KeyGatewayPolicy},
+		naming.SecretGatewayAdmin:  {naming.KeyTLSCert, naming.KeyTLSKey, naming.KeyGatewayToken},
+		naming.SecretTLS:           {naming.KeyTLSCert, naming.KeyTLSKey},
+		naming.SecretAPITLS:        {naming.KeyTLSCert, naming.KeyTLSKey},
+		naming.SecretAPI:           {naming.KeyAPIUsername, naming.KeyAPIPassword},
 	}
 	if !maps.EqualFunc(secrets, wantSecrets, slices.Equal[[]string]) {
 		t.Errorf("Secrets and keys %v, want %v", secrets, wantSecrets)

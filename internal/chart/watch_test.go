@@ -162,6 +162,26 @@ func TestWatchRestartsAuthdAlone(t *testing.T) {
 	}
 }
 
+// Behind the gateway a renewed certificate restarts nothing, not even one that is
+// broken: only the internal secret is authd's own business.
+func TestWatchBehindTheGateway(t *testing.T) {
+	p := manager(t)
+	p.env = append(p.env, "SOCTALK_ENROLLMENT=gateway")
+	p.launch("wazuh-authd")
+	out, _ := p.start("20-authd-watch.sh", "loop")
+	eventually(t, "the watch to begin", out, func() bool { return strings.Contains(out.String(), "watching") })
+	p.renew("etc/soctalk/tls")
+	p.write("etc/soctalk/tls/tls.crt", "half a certificate", 0o400)
+	p.write("etc/soctalk/enrollment/authd.pass", strings.ReplaceAll(goodSecret, "Nobody", "Anybody")+"\n", 0o400)
+	eventually(t, "a restart for the internal secret", out, func() bool {
+		return strings.Count(out.String(), "authd restarted") == 1
+	})
+	// The certificate changed before the secret did, so its restart would have been first.
+	if got := p.starts("wazuh-authd"); got != 2 {
+		t.Errorf("authd was started %d times, want 2: the first time, and for its secret", got)
+	}
+}
+
 func TestWatchKeepsAuthdFromABadSecret(t *testing.T) {
 	p := manager(t)
 	p.launch("wazuh-authd")

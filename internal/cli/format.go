@@ -100,11 +100,6 @@ const asTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 // tenantTable is the API server's own table of one tenant, or of all.
 func (c *cluster) tenantTable(ctx context.Context, name string) (*metav1.Table, error) {
-	return c.table(ctx, "tenants", name)
-}
-
-// table asks for one kind, or one object of it, as the API server prints them.
-func (c *cluster) table(ctx context.Context, resource, name string) (*metav1.Table, error) {
 	config := rest.CopyConfig(c.config)
 	config.GroupVersion = &v1alpha1.GroupVersion
 	config.APIPath = "/apis"
@@ -113,7 +108,7 @@ func (c *cluster) table(ctx context.Context, resource, name string) (*metav1.Tab
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster: %w", err)
 	}
-	request := rc.Get().Resource(resource).SetHeader("Accept", asTable)
+	request := rc.Get().Resource("tenants").SetHeader("Accept", asTable)
 	if name != "" {
 		request = request.Name(name)
 	}
@@ -127,7 +122,7 @@ func (c *cluster) table(ctx context.Context, resource, name string) (*metav1.Tab
 	}
 	table := &metav1.Table{}
 	if err := json.Unmarshal(body, table); err != nil {
-		return nil, fmt.Errorf("read the table of %s: %w", resource, err)
+		return nil, fmt.Errorf("read the table of tenants: %w", err)
 	}
 	if table.Kind != "Table" {
 		return nil, fmt.Errorf("the API server answered with kind %q instead of a table; use -o yaml", table.Kind)

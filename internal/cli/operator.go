@@ -23,6 +23,7 @@ type operatorFlags struct {
 	metricsAddress string
 	poll           time.Duration
 	logLevel       string
+	gatewayImage   string
 }
 
 // newOperatorCommand runs the operator, usually in its Deployment.
@@ -49,7 +50,7 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 			return operator.Run(command.Context(), operator.Options{
 				Config: cluster,
 				Controller: controller.Options{
-					Operator: plan.Operator{Namespace: flags.namespace, PodLabels: naming.OperatorPodLabels()},
+					Operator: plan.Operator{Namespace: flags.namespace, PodLabels: naming.OperatorPodLabels(), GatewayImage: flags.gatewayImage},
 					Poll:     flags.poll,
 				},
 				LeaderElect:    flags.leaderElect,
@@ -70,6 +71,7 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 	set.StringVar(&flags.healthAddress, "health-address", ":8081", "where /healthz and /readyz are served; 0 for nowhere")
 	set.StringVar(&flags.metricsAddress, "metrics-address", ":8080", "where /metrics is served; 0 for nowhere")
 	set.DurationVar(&flags.poll, "poll", 30*time.Second, "how often a ready tenant's manager is asked for its agents")
+	set.StringVar(&flags.gatewayImage, "gateway-image", "", "image of the gateway beside each manager, such as the operator's own; empty: the one of the tenant chart's version")
 	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
 	return command
 }

@@ -18,7 +18,6 @@ func commands(s *session) []*cobra.Command {
 		newOnboardCommand(s),
 		newSecretCommand(s),
 		newHandoverCommand(s),
-		newReportCommand(s),
 		newAgentsCommand(s),
 		newRenderCommand(s),
 		operator,

@@ -11,7 +11,6 @@ import (
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
-	"github.com/soctalk/soctalk-ingress/internal/secret"
 )
 
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=regions,verbs=get;list;watch
@@ -33,7 +32,7 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	if !seen.Namespace.Exists || seen.Namespace.Foreign != "" || seen.Namespace.Terminating {
 		return seen, nil
 	}
-	if seen.Secret, err = r.observeSecret(ctx, place.Namespace); err != nil {
+	if seen.Secret, seen.Enrollment, err = r.observeEnrollment(ctx, tenant, place.Namespace); err != nil {
 		return seen, err
 	}
 	if seen.Certificate, err = r.observeCertificate(ctx, place); err != nil {
@@ -50,6 +49,12 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	}
 	if !tenant.Spec.Suspended && seen.Manager.Ready > 0 && seen.Service.Endpoints > 0 {
 		seen.Served = r.observeServed(ctx, place, seen.Certificate)
+	}
+	if place.Gateway && seen.Manager.Pods > 0 {
+		seen.Gateway = r.observeGateway(ctx, place.Slug)
+	}
+	if seen.Probe, err = r.observeProbe(ctx, tenant, place.Namespace); err != nil {
+		return seen, err
 	}
 	seen.DNS = r.observeDNS(ctx, place, seen.Service)
 	return seen, nil
@@ -85,18 +90,6 @@ func foreign(namespace corev1.Namespace, slug string) string {
 		return ""
 	}
 	return "was made by somebody else"
-}
-
-func (r *Reconciler) observeSecret(ctx context.Context, namespace string) (plan.SecretState, error) {
-	held, err := r.readSecret(ctx, namespace, naming.SecretEnrollment)
-	if err != nil || held == nil {
-		return plan.SecretState{}, err
-	}
-	state := plan.SecretState{Exists: true}
-	if problem := secret.CheckEnrollment(held.Data[naming.KeyEnrollment]); problem != nil {
-		state.Problem = problem.Error()
-	}
-	return state, nil
 }
 
 // readSecret reads a Secret's bytes from the API server: they are never cached.

@@ -208,6 +208,7 @@ func (r *Reconciler) reportOffboarding(ctx context.Context, tenant *v1alpha1.Ten
 func (r *Reconciler) letGo(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	r.managers.forget(tenant.Name)
 	r.looks.forget(tenant.Name)
+	r.gateways.forget(tenant.Name)
 	r.renderings.forget(tenant.Name)
 	r.applied.forget(naming.Namespace(tenant.Name))
 	before := tenant.DeepCopy()

@@ -53,6 +53,9 @@ func (r *Reconciler) retireSecret(ctx context.Context, tenant *v1alpha1.Tenant, 
 		}
 		return finished("the secret was replaced by one nobody was shown; no manager is ready, and one that starts reads the new one")
 	}
+	if shut, err := r.shutGateway(ctx, tenant, place); err != nil || !shut.done {
+		return shut, err
+	}
 	seen, err := r.provedAtPort(ctx, tenant, held, net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(naming.PortNumber(naming.PortEnrollment)))))
 	if err == nil && !seen.done && tenant.Spec.Manager.Attach != nil && r.since(progress) > attachedPatience {
 		seen = sight{done: true, evidence: "the secret was replaced by one nobody was shown, and the attached manager has not followed: " + seen.waitsFor + "; the next step closes the way in"}

@@ -15,6 +15,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/ca"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/reveal"
 	"github.com/soctalk/soctalk-ingress/internal/secret"
 )
 
@@ -28,11 +29,19 @@ const apiCertificateLifetime = 10 * 365 * 24 * time.Hour
 // that exists is never generated again.
 func (r *Reconciler) ensureSecrets(ctx context.Context, in *plan.Input, desired plan.Desired) error {
 	place := desired.Placement
-	if err := r.ensureOnce(ctx, place, naming.SecretEnrollment, func() (map[string][]byte, error) {
-		file, err := secret.NewEnrollment(rand.Reader)
-		return map[string][]byte{naming.KeyEnrollment: file}, err
-	}); err != nil {
+	if err := r.ensureEnrollment(ctx, in, place); err != nil {
 		return err
+	}
+	if err := r.rotate(ctx, place, desired.Rotation); err != nil {
+		return err
+	}
+	if place.Gateway {
+		if err := r.ensureGatewaySecrets(ctx, place); err != nil {
+			return err
+		}
+		if err := r.applyPolicy(ctx, place, desired.Policy, in.Observed.Gateway); err != nil {
+			return err
+		}
 	}
 	if in.Tenant.Spec.Manager.Attach == nil {
 		if err := r.ensureAPISecrets(ctx, place, desired.APIUser); err != nil {
@@ -46,6 +55,53 @@ func (r *Reconciler) ensureSecrets(ctx context.Context, in *plan.Input, desired 
 		return r.copyWildcard(ctx, place)
 	}
 	return nil
+}
+
+// ensureEnrollment makes the enrollment secret. A request to rotate that is there
+// already asks for no second one.
+func (r *Reconciler) ensureEnrollment(ctx context.Context, in *plan.Input, place plan.Placement) error {
+	if in.Observed.Secret.Exists {
+		return nil
+	}
+	file, err := secret.NewEnrollment(rand.Reader)
+	if err != nil {
+		return err
+	}
+	fresh := newSecret(place, naming.SecretEnrollment, map[string][]byte{naming.KeyEnrollment: file})
+	fresh.Annotations = reveal.Arm(nil, r.options.Now())
+	if asked := in.Tenant.Annotations[naming.AnnotationRotate]; asked != "" {
+		fresh.Annotations[naming.AnnotationRotate] = asked
+	}
+	err = r.writer.Create(ctx, fresh)
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create secret %s/%s: %w", place.Namespace, fresh.Name, err)
+	}
+	return nil
+}
+
+// ensureGatewaySecrets makes what gateway and authd know of each other, and what
+// the operator shows the gateway.
+func (r *Reconciler) ensureGatewaySecrets(ctx context.Context, place plan.Placement) error {
+	if err := r.ensureOnce(ctx, place, naming.SecretAuthdInternal, func() (map[string][]byte, error) {
+		file, err := secret.NewEnrollment(rand.Reader)
+		return map[string][]byte{naming.KeyEnrollment: file}, err
+	}); err != nil {
+		return err
+	}
+	return r.ensureOnce(ctx, place, naming.SecretGatewayAdmin, func() (map[string][]byte, error) {
+		authority, err := r.authority(ctx)
+		if err != nil {
+			return nil, err
+		}
+		pair, err := authority.Issue([]string{naming.GatewayHost(place.Slug)}, apiCertificateLifetime, r.options.Now())
+		if err != nil {
+			return nil, err
+		}
+		token, err := secret.NewEnrollment(rand.Reader)
+		data := tlsData(pair, authority.CertPEM)
+		data[naming.KeyGatewayToken] = bytes.TrimSpace(token)
+		return data, err
+	})
 }
 
 func (r *Reconciler) ensureAPISecrets(ctx context.Context, place plan.Placement, user string) error {

@@ -111,6 +111,7 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		applied:    newApplied(),
 		managers:   newManagers(options.Dial),
 		looks:      newLooks(),
+		gateways:   newGateways(options.Dial),
 	}
 	if err := r.watchTenants(mgr, kinds); err != nil {
 		return err
@@ -156,6 +157,7 @@ type Reconciler struct {
 	applied    *applied
 	managers   *managers
 	looks      *looks
+	gateways   *gateways
 }
 
 func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionKind) error {
@@ -166,6 +168,8 @@ func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionK
 		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.allTenants), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Route{}, handler.EnqueueRequestsFromMapFunc(tenantOf)).
 		Watches(&v1alpha1.Claim{}, handler.EnqueueRequestsFromMapFunc(r.tenantsWaitingForClaim), builder.WithPredicates(deletions())).
+		Watches(&v1alpha1.EnrollmentToken{}, handler.EnqueueRequestsFromMapFunc(tenantOfNamespace), builder.WithPredicates(changesPolicy())).
+		Watches(&v1alpha1.Revocation{}, handler.EnqueueRequestsFromMapFunc(tenantOfNamespace), builder.WithPredicates(changesPolicy())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 8,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),

@@ -75,9 +75,6 @@ func (r *Reconciler) reach(ctx context.Context, in *plan.Input) (plan.Desired, e
 	}
 	wrote := r.writes.Load()
 	refused := r.apply(ctx, in, desired)
-	if refused == nil {
-		refused = r.cut(ctx, in.Tenant, &desired)
-	}
 	if refused != nil && !isProblem(refused) {
 		return desired, refused
 	}
@@ -125,7 +122,7 @@ func (r *Reconciler) input(ctx context.Context, tenant v1alpha1.Tenant) (plan.In
 	if err != nil {
 		return plan.Input{}, err
 	}
-	in := plan.Input{Tenant: tenant, Regions: regions.Items, Operator: r.options.Operator, Drain: r.options.Drain, Now: r.options.Now()}
+	in := plan.Input{Tenant: tenant, Regions: regions.Items, Operator: r.options.Operator, Now: r.options.Now()}
 	in.Observed.Claims = claims
 	place, err := plan.Place(tenant, regions.Items)
 	if err != nil {
@@ -163,10 +160,15 @@ func (r *Reconciler) report(ctx context.Context, in plan.Input, outcome plan.Out
 		return ctrl.Result{RequeueAfter: r.options.Poll}, nil
 	case outcome.Err != nil:
 		return ctrl.Result{}, outcome.Err
-	case plan.Settled(status):
-		return ctrl.Result{RequeueAfter: r.options.Poll}, nil
 	}
-	return ctrl.Result{RequeueAfter: r.pause(in, status)}, nil
+	pause := r.pause(in, status)
+	if plan.Settled(status) {
+		pause = r.options.Poll
+	}
+	if rotating, ok := plan.RotationWaits(status, in.Now); ok {
+		pause = min(pause, rotating)
+	}
+	return ctrl.Result{RequeueAfter: pause}, nil
 }
 
 // pause is a tenth of the time the tenant has been waiting, within bounds: quick

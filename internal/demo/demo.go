@@ -66,6 +66,10 @@ func run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
 	if options.Simulator == "" {
 		if options.Simulator, err = beside("wazuhsim"); err != nil {
 			return err
@@ -80,7 +84,7 @@ func run(ctx context.Context, options Options) error {
 	var started *lab.Lab
 	err = tell.step("A Kubernetes control plane, its kinds and the operator", func() (string, error) {
 		started, err = lab.Start(ctx, lab.Options{
-			Binary: binary, Simulator: options.Simulator, Dir: dir, Keep: options.Keep,
+			Binary: binary, Simulator: options.Simulator, Program: program, Dir: dir, Keep: options.Keep,
 			// A real manager looks at its keys every 10 s, a real agent waits 20 s after
 			// enrolling; the demo's are quicker so that the story is.
 			KeyReload: 500 * time.Millisecond,

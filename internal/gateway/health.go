@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,8 +23,19 @@ func (h *managerHealth) saw(now time.Time, err error) {
 	defer h.mu.Unlock()
 	h.s = admin.ManagerState{Up: err == nil, Checked: now}
 	if err != nil {
-		h.s.Problem = err.Error()
+		h.s.Problem = lasting(err)
 	}
+}
+
+// lasting is an error without our own port, which differs at each attempt: what is
+// reported must stay the same as long as the trouble does.
+func lasting(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err.Error()
+	}
+	before, _, _ := strings.Cut(err.Error(), op.Error())
+	return before + op.Op + ": " + op.Err.Error()
 }
 
 func (h *managerHealth) state() admin.ManagerState {
@@ -31,12 +44,13 @@ func (h *managerHealth) state() admin.ManagerState {
 	return h.s
 }
 
+// checkDown is how often a manager is asked that did not serve us last time.
+const checkDown = time.Second
+
 // watchManager asks authd now and then whether it runs and knows us. It takes
 // its place in the queue like everybody else; a full queue says nothing about
 // authd.
 func (g *Gateway) watchManager(ctx context.Context) {
-	ticker := time.NewTicker(g.c.CheckManager)
-	defer ticker.Stop()
 	for {
 		err := g.upstream.Check(ctx, g.wait(g.policies.get().Limits.WithDefaults()))
 		switch {
@@ -46,8 +60,12 @@ func (g *Gateway) watchManager(ctx context.Context) {
 		default:
 			g.sawManager(err)
 		}
+		pause := g.c.CheckManager
+		if !g.manager.state().Up {
+			pause = min(pause, checkDown) // it may just be starting, as we were
+		}
 		select {
-		case <-ticker.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}

@@ -108,7 +108,7 @@ func (p *policies) keep(spelled []byte) bool {
 func (p *policies) state(uses map[string]int) admin.PolicyState {
 	f := p.current.Load()
 	state := admin.PolicyState{
-		Generation: f.policy.Generation, From: f.from, Suspended: f.policy.Suspended,
+		Generation: f.policy.Generation, Fingerprint: f.policy.Fingerprint(), From: f.from, Suspended: f.policy.Suspended,
 		Denied: len(f.policy.Deny), Tokens: []admin.TokenState{},
 	}
 	if f.policy.Previous != nil {

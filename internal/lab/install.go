@@ -152,6 +152,7 @@ func (l *Lab) startStandin(ctx context.Context, egress string) (*standin.StandIn
 		Dir:               path.Join(l.options.Dir, "nodes"),
 		SimBinary:         l.options.Simulator,
 		SimArgs:           arguments,
+		GatewayBinary:     l.options.Program,
 		LoadBalancerRange: l.options.LoadBalancerRange, LoadBalancerAssigned: l.options.MetalLB != "",
 		EgressSocket:      egress,
 		OperatorNamespace: naming.DefaultSystemNamespace,

@@ -40,6 +40,9 @@ type Options struct {
 	Binary string
 	// Simulator is the wazuhsim program.
 	Simulator string
+	// Program is soctalk-ingress itself, which runs the gateways beside managers;
+	// empty means the one beside the simulator.
+	Program string
 	// Dir keeps data and logs; a temporary one if empty. Stop removes what was made in it.
 	Dir string
 	// Keep leaves the files for somebody to look at.
@@ -147,6 +150,9 @@ func Start(ctx context.Context, options Options) (_ *Lab, err error) {
 func (l *Lab) prepare() (err error) {
 	if l.options.Poll == 0 {
 		l.options.Poll = 2 * time.Second
+	}
+	if l.options.Program == "" {
+		l.options.Program = filepath.Join(filepath.Dir(l.options.Simulator), "soctalk-ingress")
 	}
 	if l.options.Dir == "" {
 		l.ownDir = true

@@ -84,12 +84,11 @@ func installation(t *testing.T) *lab.Lab {
 }
 
 func buildSimulator(folder string) (string, error) {
-	simulator := filepath.Join(folder, "wazuhsim")
-	out, err := exec.Command("go", "build", "-o", simulator, "../../cmd/wazuhsim").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", folder, "../../cmd/wazuhsim", "../../cmd/soctalk-ingress").CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("build the simulator: %w: %s", err, out)
+		return "", fmt.Errorf("build the programs: %w: %s", err, out)
 	}
-	return simulator, nil
+	return filepath.Join(folder, "wazuhsim"), nil
 }
 
 // create makes a tenant that the test's end removes.

@@ -31,6 +31,8 @@ const (
 	ServiceAgents = "wazuh-manager"
 	// ServiceAPI carries the manager API (55000), inside the cluster only.
 	ServiceAPI = "wazuh-manager-api"
+	// ServiceGateway carries the gateway's admin port, inside the cluster only.
+	ServiceGateway = "wazuh-gateway"
 	// Manager names the StatefulSet, and with "-0" its pod.
 	Manager = "wazuh-manager"
 	// SecretEnrollment holds the enrollment secret under KeyEnrollment.
@@ -158,6 +160,10 @@ const (
 // value; a time stamp serves.
 const AnnotationRotate = "ingress.soctalk.io/rotate"
 
+// Annotations of the enrollment Secret and of the copy kept aside: the rotation that
+// wrote it. The enrollment Secret also has AnnotationRotate, with the request it answers.
+const AnnotationRotation = "ingress.soctalk.io/rotation"
+
 // TokenSecret is the Secret of an EnrollmentToken, in the tenant's namespace.
 func TokenSecret(token string) string { return "enrollment-token-" + token }
 
@@ -242,6 +248,9 @@ func APIHost(slug string) string { return ServiceAPI + "." + Namespace(slug) + "
 
 // EnrollmentHost is the in-cluster name of what agents enroll at, without port.
 func EnrollmentHost(slug string) string { return ServiceAgents + "." + Namespace(slug) + ".svc" }
+
+// GatewayHost is the in-cluster name of a tenant's gateway, without port.
+func GatewayHost(slug string) string { return ServiceGateway + "." + Namespace(slug) + ".svc" }
 
 // OperatorPodLabels are the labels of the operator's own pods, which every
 // tenant's network policy lets in to the manager's API.

@@ -60,3 +60,11 @@ func PortNumber(name string) int32 {
 	}
 	return 0
 }
+
+// Ports of the gateway in front of a manager, and authd's behind it. Agents reach
+// none of them.
+const (
+	PortGatewayAdmin   = 9515
+	PortGatewayMetrics = 9516
+	PortAuthdInternal  = 11515
+)

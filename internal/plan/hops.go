@@ -45,6 +45,7 @@ func hopsBeforeDNS(in Input, place Placement) []hop {
 		certificateHop(in, place),
 		addressHop(in, place),
 		managerHop(in, place),
+		gatewayHop(in, place),
 	}
 }
 

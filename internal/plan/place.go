@@ -100,6 +100,7 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		Major:      managerMajor(tenant.Spec.Manager, region.Spec),
 		Strategy:   region.Spec.Certificates.Strategy,
 		Issuer:     region.Spec.Certificates.IssuerRef,
+		Gateway:    enrollmentMode(tenant, region.Spec) == v1alpha1.EnrollmentGateway,
 	}
 	if place.Strategy == "" {
 		place.Strategy = v1alpha1.CertificateBuiltInCA
@@ -207,7 +208,7 @@ func checkSpec(tenant v1alpha1.Tenant) error {
 			return invalid(fmt.Sprintf("spec.wazuhIngress.allowedCIDRs[%d]", i), cidr, fmt.Sprintf("the address has bits beyond the prefix; write %s for the whole network, or %s/%d for the one host", prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
 		}
 	}
-	return nil
+	return checkEnrollment(tenant)
 }
 
 func checkPlacement(tenant v1alpha1.Tenant, place Placement) error {
@@ -215,7 +216,8 @@ func checkPlacement(tenant v1alpha1.Tenant, place Placement) error {
 		return invalid("spec.wazuhIngress.hostname", place.Hostname, fmt.Sprintf("the hostname has %d characters and may have %d; set a shorter one", len(place.Hostname), maxName-len(naming.HostClaim(""))))
 	}
 	switch place.TLSSecret {
-	case naming.SecretEnrollment, naming.SecretAPI, naming.SecretAPITLS:
+	case naming.SecretEnrollment, naming.SecretAPI, naming.SecretAPITLS, naming.SecretAuthdInternal,
+		naming.SecretEnrollmentPrevious, naming.SecretGatewayPolicy, naming.SecretGatewayAdmin:
 		return invalid("spec.wazuhIngress.tls.secretName", place.TLSSecret, "this is another of the tenant's Secrets; choose a name of your own, or leave it out for "+naming.SecretTLS)
 	}
 	if place.Strategy == v1alpha1.CertificateWildcard && !coveredByWildcard(place.Hostname, place.RegionSpec.Domain) {

@@ -34,8 +34,6 @@ type Input struct {
 	Operator Operator `json:"operator"`
 	// Observed is what was seen in the cluster and on the wire.
 	Observed Observed `json:"observed"`
-	// Drain is how long agents that were asked to leave have to do so.
-	Drain time.Duration `json:"drain,omitempty"`
 	// Now is the moment of the decision.
 	Now time.Time `json:"now"`
 }
@@ -47,6 +45,8 @@ type Operator struct {
 	Namespace string `json:"namespace"`
 	// PodLabels of the operator's pods.
 	PodLabels map[string]string `json:"podLabels"`
+	// GatewayImage is run beside managers; empty means the tenant chart's own.
+	GatewayImage string `json:"gatewayImage,omitempty"`
 }
 
 // Observed is what was seen outside the spec. Its zero value is an empty cluster.
@@ -73,6 +73,10 @@ type Observed struct {
 	DNS DNSState `json:"dns"`
 	// Enrollment is what the gateway's policy is made from.
 	Enrollment EnrollmentState `json:"enrollment,omitzero"`
+	// Gateway in front of the manager, in enrollment mode gateway.
+	Gateway GatewayState `json:"gateway,omitzero"`
+	// Probe is what the enrollment port said, while a rotation is to be proven.
+	Probe ProbeState `json:"probe,omitzero"`
 }
 
 // NamespaceState is what is known of tenant-<slug>.
@@ -131,9 +135,6 @@ type ManagerState struct {
 	Error string `json:"error,omitempty"`
 	// Version the API reports, such as v4.14.7.
 	Version string `json:"version,omitempty"`
-	// Sessions the manager holds on its events port, asked while the tenant is
-	// suspended; nil when it did not tell.
-	Sessions *int32 `json:"sessions,omitempty"`
 	// Agents the API counts.
 	Agents *v1alpha1.AgentCounts `json:"agents,omitempty"`
 }
@@ -164,12 +165,12 @@ type Desired struct {
 	Values map[string]any `json:"values"`
 	// Certificate says what the operator itself must put into the TLS Secret.
 	Certificate CertificateDuty `json:"certificate,omitempty"`
-	// Cut is what must be done about sessions of before a suspension.
-	Cut Cut `json:"cut,omitempty"`
 	// APIUser is the user the operator works as in the manager's API.
 	APIUser string `json:"apiUser"`
 	// Policy the tenant's gateway is to obey; nil in enrollment mode direct.
 	Policy *policy.Policy `json:"policy,omitempty"`
+	// Rotation is what a rotation of the enrollment secret needs written.
+	Rotation RotationDuty `json:"rotation,omitzero"`
 }
 
 // Claim is a claim to hold.
@@ -213,14 +214,16 @@ func Tenant(in Input) (Desired, error) {
 	if err := checkHolders(in, place, claims); err != nil {
 		return Desired{}, err
 	}
+	_, rotate := rotation(in, place)
 	return Desired{
 		Placement:   place,
 		Claims:      claims,
 		Route:       route(in, place),
 		Values:      values(in, place),
 		Certificate: certificateDuty(in, place),
-		Cut:         cut(in),
 		APIUser:     apiUser(place),
+		Policy:      wantedPolicy(in, place),
+		Rotation:    rotate,
 	}, nil
 }
 

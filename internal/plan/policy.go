@@ -24,6 +24,16 @@ type EnrollmentState struct {
 	Tokens []Token `json:"tokens,omitempty"`
 	// Revocations of the tenant.
 	Revocations []v1alpha1.Revocation `json:"revocations,omitempty"`
+	// Since is when the current secret was made.
+	Since time.Time `json:"since,omitzero"`
+	// Foreign is true for a secret this product did not write.
+	Foreign bool `json:"foreign,omitempty"`
+	// Rotation that made the current secret, and the request it answered; empty
+	// for one that was never rotated.
+	Rotation string `json:"rotation,omitempty"`
+	Taken    string `json:"taken,omitempty"`
+	// PreviousRotation is the rotation that kept the secret before aside.
+	PreviousRotation string `json:"previousRotation,omitempty"`
 	// Stored is the policy as it was written last; nil before the first.
 	Stored *policy.Policy `json:"stored,omitempty"`
 }
@@ -48,14 +58,18 @@ func gatewayPolicy(in Input, proxy policy.Proxy) *policy.Policy {
 		Proxy:      proxy,
 	}
 	if !seen.Previous.IsZero() && seen.Previous != seen.Secret && in.Now.Before(seen.PreviousUntil) {
-		want.Previous = &policy.Previous{Secret: seen.Previous, Until: seen.PreviousUntil}
+		want.Previous = &policy.Previous{Secret: seen.Previous, Until: seen.PreviousUntil.UTC()}
 	}
-	if seen.Stored == nil {
-		return want
+	if seen.Stored != nil {
+		want.Generation = seen.Stored.Generation
+		if !samePolicy(want, seen.Stored) {
+			want.Generation++
+		}
 	}
-	want.Generation = seen.Stored.Generation
-	if !samePolicy(want, seen.Stored) {
-		want.Generation++
+	// A gateway that has come further, because our Secret was lost or put back from
+	// a backup, listens to nothing but a higher generation.
+	if at := in.Observed.Gateway.Generation; at >= want.Generation && in.Observed.Gateway.Policy != want.Fingerprint() {
+		want.Generation = at + 1
 	}
 	return want
 }

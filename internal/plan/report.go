@@ -37,8 +37,8 @@ func Report(in Input, out Outcome) v1alpha1.TenantStatus {
 		for _, hop := range hops(in, out.Desired.Placement) {
 			set(&status, in, hop)
 		}
+		reportRotation(&status, in, out.Desired.Placement)
 	}
-	status.Suspension = suspension(in, out)
 	reportSummary(&status, in, out)
 	return status
 }
@@ -53,10 +53,20 @@ func reportFacts(status *v1alpha1.TenantStatus, in Input, place Placement) {
 	status.AddressChange = addressChange(in, place)
 	status.Address = currentAddress(in, place)
 	status.Certificate = certificateStatus(in, place)
+	status.Enrollment = enrollmentFacts(in, place)
 	// Yesterday's number beside a manager that does not answer would be a lie.
 	status.Agents = in.Observed.Manager.Agents
 	if in.Observed.Manager.Version != "" {
 		status.Manager = &v1alpha1.ManagerStatus{Version: in.Observed.Manager.Version}
+	}
+}
+
+func reportRotation(status *v1alpha1.TenantStatus, in Input, place Placement) {
+	status.Rotation, _ = rotation(in, place)
+	if hop, ok := rotationHop(in, status.Rotation, place); ok {
+		set(status, in, hop)
+	} else {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionSecretRotated)
 	}
 }
 
@@ -91,13 +101,8 @@ func reportSummary(status *v1alpha1.TenantStatus, in Input, out Outcome) {
 		ready = no(v1alpha1.ConditionReady, v1alpha1.ReasonRetrying, text)
 		reconciling, stalled = hop{v1alpha1.ConditionReconciling, isTrue, v1alpha1.ReasonRetrying, text}, notStalled
 	case in.Tenant.Spec.Suspended:
-		text := "spec.suspended is true: the way in is closed; address, name, certificate and keys are kept"
-		sessions, ended := sessionsText(in, *status.Suspension)
-		ready = no(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, text+"; "+sessions)
+		ready = no(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "spec.suspended is true: the way in is closed; address, name, certificate and keys are kept")
 		reconciling, stalled = idle, notStalled
-		if !ended {
-			reconciling = hop{v1alpha1.ConditionReconciling, isTrue, v1alpha1.ReasonSuspended, sessions}
-		}
 	case first == nil:
 		ready = hop{v1alpha1.ConditionReady, isTrue, v1alpha1.ReasonReady, readyText(status)}
 		reconciling, stalled = idle, notStalled

@@ -24,7 +24,8 @@ func values(in Input, place Placement) map[string]any {
 		"wazuhIngress":  ingressValues(spec.WazuhIngress, place),
 		"loadBalancer":  loadBalancerValues(spec.WazuhIngress, place),
 		"certificate":   certificateValues(place),
-		"enrollment":    map[string]any{"create": false, "secretName": naming.SecretEnrollment},
+		"enrollment":    enrollmentValues(place),
+		"gateway":       gatewayValues(in.Operator),
 		"api":           map[string]any{"create": false, "credentialsSecret": apiCredentials(spec.Manager), "tlsSecret": apiTLS(spec.Manager)},
 		"dns":           map[string]any{"publish": publish(in, place), "ttl": int64(place.RegionSpec.DNS.TTL)},
 		"manager":       managerValues(spec.Manager, place.RegionSpec.Manager),
@@ -32,6 +33,14 @@ func values(in Input, place Placement) map[string]any {
 		"networkPolicy": policyValues(place),
 		"operator":      map[string]any{"namespace": in.Operator.Namespace, "podLabels": labels(in.Operator.PodLabels)},
 	})
+}
+
+func enrollmentValues(place Placement) map[string]any {
+	mode := v1alpha1.EnrollmentDirect
+	if place.Gateway {
+		mode = v1alpha1.EnrollmentGateway
+	}
+	return map[string]any{"mode": string(mode), "create": false, "secretName": naming.SecretEnrollment}
 }
 
 // namespaceValues mark a namespace as ours to delete only if we make it: one that

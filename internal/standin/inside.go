@@ -79,13 +79,17 @@ type ManagerInfo struct {
 	LogFile string
 	Root    string // folder that stands for the container's "/"
 	PID     int
+	// GatewayPID and GatewayLog are those of the gateway beside it, if there is one.
+	GatewayPID int
+	GatewayLog string
 }
 
 // Manager returns the manager that runs in a namespace; ok is false while none does.
 func (s *StandIn) Manager(namespace string) (info ManagerInfo, ok bool) {
 	for _, running := range s.node.Managers(namespace) {
 		if running.Control != "" {
-			return ManagerInfo{Pod: running.Pod, Control: running.Control, LogFile: running.LogFile, Root: running.Root, PID: running.PID}, true
+			return ManagerInfo{Pod: running.Pod, Control: running.Control, LogFile: running.Logs[""], Root: running.Root,
+				PID: running.PID, GatewayPID: running.GatewayPID, GatewayLog: running.Logs["gateway"]}, true
 		}
 	}
 	return ManagerInfo{}, false
@@ -109,9 +113,10 @@ func (s *StandIn) dialPod(ctx context.Context, namespace, name string, port int3
 	return s.network.DialPod(ctx, running.IP, port)
 }
 
-func (s *StandIn) logFile(namespace, name string) (string, bool) {
-	running, ok := s.node.Find(namespace, name)
-	return running.LogFile, ok && running.LogFile != ""
+func (s *StandIn) logFile(namespace, name, container string) (string, bool) {
+	running, _ := s.node.Find(namespace, name)
+	file, ok := running.Logs[container]
+	return file, ok
 }
 
 func (s *StandIn) takeKubelet(address string) (func(net.Conn), bool) {

@@ -39,6 +39,9 @@ type Options struct {
 	SimBinary string
 	// SimArgs are passed on to every simulator, such as "--key-reload=1s".
 	SimArgs []string
+	// GatewayBinary is cmd/soctalk-ingress, built. Without it, gateways beside
+	// managers only play a part.
+	GatewayBinary string
 	// LoadBalancerRange is where addresses come from; default 127.80.0.0/16.
 	LoadBalancerRange netip.Prefix
 	// LoadBalancerAssigned leaves the giving of addresses to a real controller; the
@@ -121,12 +124,15 @@ func (o *Options) complete() error {
 		return err
 	}
 	o.Dir = dir
-	if o.SimBinary != "" {
-		if o.SimBinary, err = filepath.Abs(o.SimBinary); err != nil {
+	for what, program := range map[string]*string{"simulator": &o.SimBinary, "gateway": &o.GatewayBinary} {
+		if *program == "" {
+			continue
+		}
+		if *program, err = filepath.Abs(*program); err != nil {
 			return err
 		}
-		if _, err := os.Stat(o.SimBinary); err != nil {
-			return fmt.Errorf("simulator: %w", err)
+		if _, err := os.Stat(*program); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 	if !o.LoadBalancerRange.IsValid() {
@@ -159,7 +165,7 @@ func (s *StandIn) assemble(client kubernetes.Interface) ([]job, error) {
 		Log: log, Range: s.options.LoadBalancerRange, Assigned: s.options.LoadBalancerAssigned, Classes: s.options.LoadBalancerClasses, NodeAddress: address})
 	var pods *loop.Loop
 	s.node = node.New(node.Options{Client: client, Factory: s.factory, Network: s.network, Log: log, Dir: s.options.Dir,
-		SimBinary: s.options.SimBinary, SimArgs: s.options.SimArgs, Address: address, Loopback: s.loopback.of,
+		SimBinary: s.options.SimBinary, SimArgs: s.options.SimArgs, GatewayBinary: s.options.GatewayBinary, Address: address, Loopback: s.loopback.of,
 		Changed: func(key string) { pods.Add(key) }})
 	pods = loop.New("pods", log, s.node.Reconcile)
 	services := loop.New("services", log, s.balancer.Reconcile)

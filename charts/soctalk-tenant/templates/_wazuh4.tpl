@@ -41,8 +41,8 @@ once and on lines of their own.
        comes from etc/authd.pass, the certificate from the mounted Secret. -->
   <auth>
     <disabled>no</disabled>
-    <port>{{ include "tenant.port" (list . "enrollment") }}</port>
-    {{- if .Values.manager.ipv6 }}
+    <port>{{ include "tenant.authdPort" . }}</port>
+    {{- if and .Values.manager.ipv6 (ne (include "tenant.gateway" .) "yes") }}
     <ipv6>yes</ipv6>
     {{- end }}
     <use_source_ip>no</use_source_ip>

@@ -64,8 +64,8 @@ after they gave up root, from copies the start scripts make.
 
   <auth>
     <disabled>no</disabled>
-    <port>{{ include "tenant.port" (list . "enrollment") }}</port>
-    {{- if .Values.manager.ipv6 }}
+    <port>{{ include "tenant.authdPort" . }}</port>
+    {{- if and .Values.manager.ipv6 (ne (include "tenant.gateway" .) "yes") }}
     <ipv6>yes</ipv6>
     {{- end }}
     <use_source_ip>no</use_source_ip>

@@ -52,6 +52,8 @@ type State struct {
 // PolicyState is the policy in force, without its digests.
 type PolicyState struct {
 	Generation int64 `json:"generation"`
+	// Fingerprint tells whether it is a certain policy; see policy.Fingerprint.
+	Fingerprint string `json:"fingerprint"`
 	// From is where it came from: file, push or disk.
 	From      string `json:"from"`
 	Suspended bool   `json:"suspended"`

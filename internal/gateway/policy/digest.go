@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 )
 
@@ -11,6 +12,17 @@ import (
 // because secrets are generated with 20 random characters or more. The zero
 // value stands for "no secret" and matches nothing.
 type Digest [sha256.Size]byte
+
+// Fingerprint tells one policy from another, generation included. Nothing can be
+// read from it.
+func (p *Policy) Fingerprint() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "" // no policy that can be parsed
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
 
 // DigestOf returns the digest of a secret as it is sent on the wire: the text
 // itself, without a newline.

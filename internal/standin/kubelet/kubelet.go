@@ -32,8 +32,8 @@ const Port = 10250
 type Options struct {
 	// DialPod connects to a port of a running pod.
 	DialPod func(ctx context.Context, namespace, name string, port int32) (net.Conn, error)
-	// LogFile is where a pod's output goes; ok is false for a pod without any.
-	LogFile func(namespace, name string) (path string, ok bool)
+	// LogFile is where a container's output goes; ok is false for one without any.
+	LogFile func(namespace, name, container string) (path string, ok bool)
 	Log     *slog.Logger
 }
 
@@ -132,9 +132,9 @@ func (f *forwarder) PortForward(_ context.Context, name, _ string, port int32, s
 const followInterval = 100 * time.Millisecond
 
 func (k *Kubelet) logs(w http.ResponseWriter, r *http.Request) {
-	path, ok := k.LogFile(r.PathValue("namespace"), r.PathValue("pod"))
+	path, ok := k.LogFile(r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container"))
 	if !ok {
-		http.Error(w, "this pod only plays a part in the stand-in and prints nothing", http.StatusNotFound)
+		http.Error(w, "this container only plays a part in the stand-in and prints nothing", http.StatusNotFound)
 		return
 	}
 	file, err := os.Open(path)

@@ -51,6 +51,9 @@ type Options struct {
 	SimBinary string
 	// SimArgs are passed to every simulator after the node's own.
 	SimArgs []string
+	// GatewayBinary is soctalk-ingress; empty means that gateway containers only
+	// play a part.
+	GatewayBinary string
 	// Address is the node's own, never dialled.
 	Address netip.Addr
 	// Loopback maps a pod's address to the loopback address its process listens on.
@@ -262,8 +265,11 @@ type Running struct {
 	IP      netip.Addr
 	Control string // the simulator's control port; empty while it does not run
 	Root    string
-	LogFile string // empty for a pod that only plays a part
-	PID     int
+	// Logs are the files of the containers by name, the manager's also under "";
+	// nil for a pod that only plays a part.
+	Logs map[string]string
+	// PID and GatewayPID are 0 while nothing runs.
+	PID, GatewayPID int
 }
 
 // isManager says whether the simulator runs for this pod.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,19 +20,24 @@ const (
 
 // probe answers whether a manager is ready. The pod's own probe runs a command
 // in the image, which is not here; so what that command asks is asked directly:
-// remoted answers a ping on 1514, authd accepts on 1515. How often, and how many
+// remoted answers a ping on 1514, authd accepts on 1515, or behind a gateway on a
+// port of its own. How often, and how many
 // failures it takes, is the pod's own.
 type probe struct {
 	loopback  netip.Addr
-	none      bool // a container without a readiness probe is ready once it runs
+	authd     uint16 // where it listens
+	none      bool   // a container without a readiness probe is ready once it runs
 	period    time.Duration
 	threshold int
 	failures  int
 	was       bool
 }
 
-func newProbe(container *corev1.Container, loopback netip.Addr) *probe {
-	p := &probe{loopback: loopback, period: restProbe, threshold: 3}
+func newProbe(container *corev1.Container, env map[string]string, loopback netip.Addr) *probe {
+	p := &probe{loopback: loopback, authd: 1515, period: restProbe, threshold: 3}
+	if port, err := strconv.ParseUint(env["SOCTALK_PORT_ENROLLMENT"], 10, 16); err == nil {
+		p.authd = uint16(port) // as the command reads it
+	}
 	if container.ReadinessProbe == nil {
 		p.none = true
 		return p
@@ -90,7 +96,7 @@ func (p *probe) events(ctx context.Context) bool {
 }
 
 func (p *probe) enrollment(ctx context.Context) bool {
-	conn, err := dialLoopback(ctx, p.loopback, 1515)
+	conn, err := dialLoopback(ctx, p.loopback, p.authd)
 	if err != nil {
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,9 @@ type renewal struct {
 	due chan struct{}
 }
 
+// volumeEnrollment is the pod's volume with the password authd asks for.
+const volumeEnrollment = "enrollment"
+
 func newRenewal(w *workload, start wazuhimage.Start, mounted *volumes.Container, control string) *renewal {
 	r := &renewal{workload: w, start: start, mounted: mounted, control: control, due: make(chan struct{}, 1)}
 	r.ctx, r.cancel = context.WithCancel(w.ctx)
@@ -46,6 +50,10 @@ func (r *renewal) look() {
 	changed, err := r.mounted.Refresh()
 	if err != nil {
 		r.workload.node.Log.Warn("volumes are out of date", "pod", r.workload.key, "error", err)
+	}
+	if r.start.Env["SOCTALK_ENROLLMENT"] == "gateway" {
+		// Then the script looks at authd's own secret only.
+		changed = slices.DeleteFunc(changed, func(name string) bool { return name != volumeEnrollment })
 	}
 	if len(changed) == 0 {
 		return

@@ -30,7 +30,8 @@ func (n *Node) report(ctx context.Context, pod *corev1.Pod, w *workload) error {
 func (w *workload) status(pod *corev1.Pod, current state, now metav1.Time) corev1.PodStatus {
 	status := *pod.Status.DeepCopy()
 	part := pod.Annotations[AnnotationState]
-	ready := current.ready && part != "unready"
+	gateway := w.node.gatewayOf(pod)
+	ready := current.ready && part != "unready" && (gateway == nil || current.gateway.ready)
 	status.Phase = corev1.PodPending
 	if current.running || current.restarts > 0 {
 		status.Phase = corev1.PodRunning
@@ -52,7 +53,11 @@ func (w *workload) status(pod *corev1.Pod, current state, now metav1.Time) corev
 	}
 	status.ContainerStatuses = nil
 	for _, container := range pod.Spec.Containers {
-		status.ContainerStatuses = append(status.ContainerStatuses, containerStatus(container, current, ready))
+		of, itself := current.containerState, current.ready && part != "unready"
+		if gateway != nil && container.Name == gateway.Name {
+			of, itself = current.gateway, current.gateway.ready
+		}
+		status.ContainerStatuses = append(status.ContainerStatuses, containerStatus(container, of, itself))
 	}
 	switch part {
 	case "succeeded", "failed":
@@ -70,7 +75,7 @@ func (w *workload) status(pod *corev1.Pod, current state, now metav1.Time) corev
 	return status
 }
 
-func containerStatus(container corev1.Container, current state, ready bool) corev1.ContainerStatus {
+func containerStatus(container corev1.Container, current containerState, ready bool) corev1.ContainerStatus {
 	status := corev1.ContainerStatus{
 		Name: container.Name, Image: container.Image, ImageID: "stand-in", Ready: ready,
 		RestartCount: current.restarts, Started: &current.running,

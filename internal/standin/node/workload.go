@@ -42,15 +42,22 @@ type workload struct {
 	state state
 }
 
-// state is what the pod's status tells.
+// state is what the pod's status tells: of the manager, and of the gateway beside
+// it where there is one.
 type state struct {
+	containerState
+	control string
+	gateway containerState
+}
+
+// containerState is how one container is doing.
+type containerState struct {
 	running   bool
 	ready     bool
 	restarts  int32
 	since     time.Time
 	waiting   string // reason, while not running
 	message   string
-	control   string
 	pid       int
 	lastExit  int32
 	lastError string
@@ -60,14 +67,26 @@ func newWorkload(n *Node, key string, pod *corev1.Pod, ip netip.Addr) *workload 
 	w := &workload{
 		node: n, key: key, namespace: pod.Namespace, ip: ip, pod: pod, simulates: n.isManager(pod),
 		woken: make(chan struct{}, 1), done: make(chan struct{}), started: time.Now(),
-		state: state{waiting: "ContainerCreating"},
+		state: state{containerState: containerState{waiting: creating}, gateway: containerState{waiting: creating}},
 		root:  filepath.Join(n.Dir, "pods", string(pod.UID), "root"),
 	}
 	if w.simulates {
-		w.logFile = filepath.Join(n.Dir, "logs", pod.Namespace+"."+pod.Name+".log")
+		w.logFile = w.logOf("")
 	}
 	w.ctx, w.cancel = context.WithCancel(n.ctx)
 	return w
+}
+
+// creating is what a kubelet says while volumes or programs are missing.
+const creating = "ContainerCreating"
+
+// logOf is where a container's output goes; the manager's name is empty.
+func (w *workload) logOf(container string) string {
+	name := strings.ReplaceAll(w.key, "/", ".")
+	if container != "" {
+		name += "." + container
+	}
+	return filepath.Join(w.node.Dir, "logs", name+".log")
 }
 
 func (w *workload) update(pod *corev1.Pod) {
@@ -98,7 +117,14 @@ func (w *workload) set(change func(*state)) {
 func (w *workload) running() Running {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Running{Pod: w.key, IP: w.ip, Control: w.state.control, Root: w.root, LogFile: w.logFile, PID: w.state.pid}
+	running := Running{Pod: w.key, IP: w.ip, Control: w.state.control, Root: w.root, PID: w.state.pid, GatewayPID: w.state.gateway.pid}
+	if w.simulates {
+		running.Logs = map[string]string{"": w.logFile, w.pod.Spec.Containers[0].Name: w.logFile}
+		if beside := w.node.gatewayOf(w.pod); beside != nil {
+			running.Logs[beside.Name] = w.logOf(beside.Name)
+		}
+	}
+	return running
 }
 
 // run is the pod's life.
@@ -122,13 +148,14 @@ func (w *workload) run() {
 			break
 		}
 		if errors.Is(err, volumes.ErrNotYet) {
-			w.set(func(s *state) { s.waiting, s.message = "ContainerCreating", err.Error() })
+			w.set(func(s *state) { s.waiting, s.message = creating, err.Error() })
 			w.sleep(time.Second)
 			continue
 		}
 		w.node.Log.Warn("manager ended", "pod", w.key, "error", err)
 		w.set(func(s *state) {
-			*s = state{waiting: "CrashLoopBackOff", message: firstLine(err), restarts: s.restarts + 1, lastExit: 1, lastError: firstLine(err)}
+			s.containerState = containerState{waiting: "CrashLoopBackOff", message: firstLine(err), restarts: s.restarts + 1, lastExit: 1, lastError: firstLine(err)}
+			s.control = ""
 		})
 		if time.Since(began) > 10*lastBackoff {
 			backoff = firstBackoff
@@ -178,8 +205,13 @@ func (w *workload) runOnce(loopback netip.Addr) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, mounted.Unmount()) }()
+	beside, err := w.startGateway(pod, mounted, loopback)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, beside.stop()) }()
 	start := wazuhimage.Start{Root: w.root, Folders: mounted.Folders, Hostname: pod.Name, Env: env, LogFile: w.logFile}
-	if err := w.prepare(start, mounted); err != nil {
+	if err := w.prepare(start, mounted, beside); err != nil {
 		return err
 	}
 	simulator, control, err := w.startSimulator(pod.Name, env, loopback)
@@ -192,12 +224,12 @@ func (w *workload) runOnce(loopback netip.Addr) (err error) {
 	})
 	renewal := newRenewal(w, start, mounted, control)
 	defer renewal.stop()
-	return w.watch(simulator, renewal, newProbe(container, loopback))
+	return w.watch(simulator, func() { renewal.look(); beside.refresh() }, newProbe(container, env, loopback))
 }
 
 // prepare does the image's part, and meanwhile keeps the volumes up to date: a
 // hook may be waiting for just that.
-func (w *workload) prepare(start wazuhimage.Start, mounted *volumes.Container) error {
+func (w *workload) prepare(start wazuhimage.Start, mounted *volumes.Container, beside *gateway) error {
 	prepared := make(chan error, 1)
 	go func() { prepared <- wazuhimage.Prepare(w.ctx, start) }()
 	for {
@@ -208,6 +240,7 @@ func (w *workload) prepare(start wazuhimage.Start, mounted *volumes.Container) e
 			if _, err := mounted.Refresh(); err != nil {
 				w.node.Log.Warn("volumes are out of date", "pod", w.key, "error", err)
 			}
+			beside.refresh()
 		}
 	}
 }
@@ -261,8 +294,8 @@ func (f *firstJSON) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// watch keeps probing the running manager and follows its volumes.
-func (w *workload) watch(simulator *process.Process, renewal *renewal, probe *probe) error {
+// watch keeps probing the running manager and has changed volumes looked at.
+func (w *workload) watch(simulator *process.Process, look func(), probe *probe) error {
 	defer w.set(func(s *state) { s.running, s.ready, s.control, s.pid = false, false, "", 0 })
 	for {
 		// At once for the first time, then as often as the probe says.
@@ -274,7 +307,7 @@ func (w *workload) watch(simulator *process.Process, renewal *renewal, probe *pr
 		case <-simulator.Done():
 			return simulator.Err()
 		case <-w.woken:
-			renewal.look()
+			look()
 		case <-time.After(probe.interval(ready)):
 		}
 	}

@@ -28,6 +28,8 @@ type Container struct {
 	moves []move
 	// points are the mount points that hold only what was put there.
 	points []string
+	// first is the container of the pod that has the shared folders; nil in that one.
+	first *Container
 	// Folders are the mount points, as paths inside the container, that are
 	// symlinks: their folder is mounted at another place as well.
 	Folders []string
@@ -53,6 +55,32 @@ func Mount(objects Objects, pod *corev1.Pod, container *corev1.Container, root s
 		}
 	}
 	return c, nil
+}
+
+// Beside mounts another container of the same pod below a root of its own. The
+// folders both mount stay where the first one has them, and are links in the
+// second, which must therefore be unmounted first.
+func (c *Container) Beside(container *corev1.Container, root string) (*Container, error) {
+	second := &Container{objects: c.objects, pod: c.pod, root: root, volumes: c.volumes, live: map[string]string{}, claims: map[string]string{}, first: c}
+	for _, mount := range container.VolumeMounts {
+		if err := second.mount(mount); err != nil {
+			return nil, errors.Join(fmt.Errorf("mount %q: %w", mount.MountPath, err), second.Unmount())
+		}
+	}
+	return second, nil
+}
+
+// link shows a folder the first container has, or would have, at a mount point.
+func (c *Container) link(volume corev1.Volume, mount corev1.VolumeMount, point string) error {
+	folder := filepath.Join(c.first.root, hidden, volume.Name, filepath.FromSlash(path.Clean("/"+mount.SubPath)))
+	if moved, ok := c.first.movedTo(folder); ok {
+		folder = moved
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	c.points = append(c.points, point)
+	return os.Symlink(folder, point)
 }
 
 func (c *Container) mount(mount corev1.VolumeMount) error {
@@ -84,6 +112,9 @@ func (c *Container) mount(mount corev1.VolumeMount) error {
 // link to it would not do: relative links inside, such as one from the manager's
 // configuration to a Secret, would start from the wrong place.
 func (c *Container) mountFolder(volume corev1.Volume, mount corev1.VolumeMount, point string) error {
+	if c.first != nil {
+		return c.link(volume, mount, point)
+	}
 	folder := filepath.Join(c.root, hidden, volume.Name)
 	switch {
 	case volume.EmptyDir != nil:

@@ -2,6 +2,7 @@
 # Puts the enrollment secret where authd reads it, once it is one that really
 # protects enrollment. Until then this script does not return, so Wazuh does
 # not start: a manager that is down is better than one that enrolls everybody.
+# Behind the gateway the secret is the internal one, for which the same holds.
 # The image ignores the exit code of such scripts, so waiting is the only no.
 set -u
 # shellcheck source=lib.bash

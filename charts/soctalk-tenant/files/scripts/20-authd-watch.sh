@@ -3,6 +3,10 @@
 # both only at its start, and it is a process of its own: restarting it leaves
 # the agents' connections on 1514 alone. The API is treated the same way.
 #
+# Behind the gateway authd's certificate is seen by nobody who looks at it, and
+# its secret is not the agents': a renewal and a rotation restart nothing, and
+# the certificate of the last start goes on.
+#
 # Called by the image this script puts itself in the background; "loop" is what
 # runs there.
 set -u
@@ -52,7 +56,13 @@ restart() {
 }
 
 fingerprint() { cat "$@" 2>/dev/null | sha256sum; }
-enrollment_state() { fingerprint "$secret_file" "$tls_dir/tls.crt" "$tls_dir/tls.key"; }
+enrollment_state() {
+  if [ "$enrollment" = gateway ]; then
+    fingerprint "$secret_file"
+    return
+  fi
+  fingerprint "$secret_file" "$tls_dir/tls.crt" "$tls_dir/tls.key"
+}
 api_state() { fingerprint "$api_tls_dir/tls.crt" "$api_tls_dir/tls.key"; }
 
 told=
@@ -69,11 +79,11 @@ renew_enrollment() {
     tell "authd keeps its enrollment secret, the new one cannot be used: $problem"
     return 1
   fi
-  if problem=$(pair_problem "$tls_dir"); then
+  if [ "$enrollment" != gateway ] && problem=$(pair_problem "$tls_dir"); then
     tell "authd keeps its certificate, the new one cannot be used: $problem"
     return 1
   fi
-  install_secret && install_tls && restart "$prefix-authd" || {
+  install_secret && { [ "$enrollment" = gateway ] || install_tls; } && restart "$prefix-authd" || {
     tell "authd could not be restarted, trying again"
     return 1
   }
@@ -98,14 +108,14 @@ renew_api() {
 # A daemon that was never seen is still to be started by the image, and will
 # read the files as they are then; what changed meanwhile stays to be done.
 loop() {
-  local enrollment api now authd_seen= api_seen=
-  enrollment=$(enrollment_state)
+  local served api now authd_seen= api_seen=
+  served=$(enrollment_state)
   api=$(api_state)
   say "watching the certificate and the enrollment secret"
   while sleep "$interval"; do
     if [ -n "$(pids "$prefix-authd")" ]; then authd_seen=yes; fi
     now=$(enrollment_state)
-    if [ -n "$authd_seen" ] && [ "$now" != "$enrollment" ] && renew_enrollment; then enrollment=$now; fi
+    if [ -n "$authd_seen" ] && [ "$now" != "$served" ] && renew_enrollment; then served=$now; fi
 
     [ -d "$api_tls_dir" ] || continue
     if [ -n "$(pids "$prefix-apid")" ]; then api_seen=yes; fi

@@ -17,6 +17,10 @@ fi
 owner=${SOCTALK_WAZUH_USER:-$prefix}
 group=${SOCTALK_WAZUH_GROUP:-$prefix}
 
+# gateway: our gateway owns the enrollment port, and authd's secret is one that
+# only the two of them know. direct: authd serves agents itself.
+enrollment=${SOCTALK_ENROLLMENT:-direct}
+
 secret_file=$root/etc/soctalk/enrollment/authd.pass
 tls_dir=$root/etc/soctalk/tls
 api_tls_dir=$root/etc/soctalk/api-tls

@@ -1,0 +1,79 @@
+package controller
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/reveal"
+	"github.com/soctalk/soctalk-ingress/internal/secret"
+)
+
+// rotate writes what the rotation's step needs. Every write may be repeated: the
+// rotation's mark on a Secret tells our own work from what was there before.
+func (r *Reconciler) rotate(ctx context.Context, place plan.Placement, duty plan.RotationDuty) error {
+	switch duty.Work {
+	case plan.RotationSwap:
+		return r.swapSecret(ctx, place, duty)
+	case plan.RotationForget:
+		held, err := r.readSecret(ctx, place.Namespace, naming.SecretEnrollmentPrevious)
+		if err != nil || held == nil {
+			return err
+		}
+		return r.deleteOurs(ctx, held)
+	}
+	return nil
+}
+
+// swapSecret keeps the old secret aside and then replaces it. In this order: an
+// operator that dies in between has lost nothing, and finds the old secret where
+// it was.
+func (r *Reconciler) swapSecret(ctx context.Context, place plan.Placement, duty plan.RotationDuty) error {
+	held, err := r.readSecret(ctx, place.Namespace, naming.SecretEnrollment)
+	if err != nil || held == nil || held.Annotations[naming.AnnotationRotation] == duty.ID {
+		return err
+	}
+	if err := r.keepAside(ctx, place, duty.ID, held.Data); err != nil {
+		return err
+	}
+	file, err := secret.NewEnrollment(rand.Reader)
+	if err != nil {
+		return err
+	}
+	held.Data = map[string][]byte{naming.KeyEnrollment: file}
+	held.Annotations = reveal.Arm(held.Annotations, r.options.Now())
+	held.Annotations[naming.AnnotationRotation] = duty.ID
+	held.Annotations[naming.AnnotationRotate] = duty.Taken
+	return r.updateSecret(ctx, held)
+}
+
+func (r *Reconciler) keepAside(ctx context.Context, place plan.Placement, id string, data map[string][]byte) error {
+	aside, err := r.readSecret(ctx, place.Namespace, naming.SecretEnrollmentPrevious)
+	if err != nil {
+		return err
+	}
+	if aside == nil {
+		aside = newSecret(place, naming.SecretEnrollmentPrevious, data)
+		aside.Annotations = map[string]string{naming.AnnotationRotation: id}
+		err := r.writer.Create(ctx, aside)
+		if apierrors.IsAlreadyExists(err) {
+			return errConflict
+		}
+		if err != nil {
+			return fmt.Errorf("create secret %s/%s: %w", place.Namespace, aside.Name, err)
+		}
+		return nil
+	}
+	if aside.Annotations[naming.AnnotationRotation] == id && sameData(aside.Data, data) {
+		return nil
+	}
+	if aside.Annotations == nil {
+		aside.Annotations = map[string]string{}
+	}
+	aside.Data, aside.Annotations[naming.AnnotationRotation] = data, id
+	return r.updateSecret(ctx, aside)
+}

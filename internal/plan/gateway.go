@@ -1,0 +1,146 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// GatewayState is what a tenant's gateway says of itself.
+type GatewayState struct {
+	// Asked is true when its admin port was called.
+	Asked bool `json:"asked,omitempty"`
+	// Error of the call, in words; empty when it succeeded.
+	Error string `json:"error,omitempty"`
+	// Generation of the policy it obeys, and the policy's fingerprint.
+	Generation int64  `json:"generation,omitempty"`
+	Policy     string `json:"policy,omitempty"`
+	// ManagerUp is true when authd took the internal password last time.
+	ManagerUp bool `json:"managerUp,omitempty"`
+	// ManagerProblem says why not.
+	ManagerProblem string `json:"managerProblem,omitempty"`
+	// Serial of the certificate it serves, hexadecimal.
+	Serial string `json:"serial,omitempty"`
+	// CertificateProblem says why it does not serve a newer one.
+	CertificateProblem string `json:"certificateProblem,omitempty"`
+}
+
+// enrollmentMode is who answers on the tenant's enrollment port: the tenant's
+// choice, else the Region's, else the gateway wherever we run the manager.
+func enrollmentMode(tenant v1alpha1.Tenant, region v1alpha1.RegionSpec) v1alpha1.EnrollmentMode {
+	if tenant.Spec.Manager.Attach != nil {
+		// The Region's choice is for managers the operator deploys.
+		return cmp.Or(tenant.Spec.Enrollment, v1alpha1.EnrollmentDirect)
+	}
+	return cmp.Or(tenant.Spec.Enrollment, region.Enrollment, v1alpha1.EnrollmentGateway)
+}
+
+// checkEnrollment: our gateway runs in the manager's pod, and somebody else's pod
+// is not ours to change.
+func checkEnrollment(tenant v1alpha1.Tenant) error {
+	if tenant.Spec.Manager.Attach != nil && tenant.Spec.Enrollment == v1alpha1.EnrollmentGateway {
+		return invalid("spec.enrollment", string(v1alpha1.EnrollmentGateway), "the gateway runs in the pod of a manager the operator deploys; with spec.manager.attach use direct, or leave it out")
+	}
+	return nil
+}
+
+// gatewayProxy says from whom a gateway believes a PROXY header: from the Region's
+// edges, which send one. Edges that are pods have addresses nobody can name; there
+// the NetworkPolicy alone says who gets to the port. The operator's own probes
+// carry no header, hence optional.
+func gatewayProxy(place Placement) policy.Proxy {
+	if place.Mode != v1alpha1.ModeEdgeHAProxy || !place.Gateway || place.RegionSpec.Edge == nil {
+		return policy.Proxy{}
+	}
+	trusted := prefixes(place.RegionSpec.Edge.SourceCIDRs)
+	if len(trusted) == 0 {
+		trusted = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+	}
+	return policy.Proxy{Mode: policy.ProxyOptional, Trusted: trusted}
+}
+
+// wantedPolicy is what the tenant's gateway is to obey; nil in mode direct, and
+// until there is a secret to accept.
+func wantedPolicy(in Input, place Placement) *policy.Policy {
+	if !place.Gateway || in.Observed.Enrollment.Secret.IsZero() {
+		return nil
+	}
+	return gatewayPolicy(in, gatewayProxy(place))
+}
+
+// gatewayHop judges who answers on the enrollment port.
+func gatewayHop(in Input, place Placement) hop {
+	condition := v1alpha1.ConditionEnrollmentGuarded
+	if !place.Gateway {
+		return hop{condition, isTrue, v1alpha1.ReasonEnrollmentDirect, "the manager's authd itself answers on the enrollment port: one secret, no tokens, no deny list, no limits"}
+	}
+	seen := in.Observed.Gateway
+	switch {
+	case !seen.Asked:
+		return no(condition, v1alpha1.ReasonGatewayUnreachable, "the gateway starts with the manager's pod")
+	case seen.Error != "":
+		return no(condition, v1alpha1.ReasonGatewayUnreachable,
+			fmt.Sprintf("the gateway's admin port does not answer as it should: %s; look with kubectl -n %s logs %s-0 -c gateway", seen.Error, place.Namespace, naming.Manager))
+	}
+	if behind := policyBehind(in, place); behind != "" {
+		return no(condition, v1alpha1.ReasonPolicyBehind, behind)
+	}
+	if !seen.ManagerUp {
+		return no(condition, v1alpha1.ReasonManagerRefusesGateway, "authd does not serve the gateway: "+cmp.Or(seen.ManagerProblem, "not asked yet"))
+	}
+	return ok(condition, fmt.Sprintf("the gateway answers on the enrollment port and obeys policy %d", seen.Generation))
+}
+
+// policyBehind says how the policy in force is not the wanted one; empty when it is.
+func policyBehind(in Input, place Placement) string {
+	want := wantedPolicy(in, place)
+	if want == nil {
+		return "there is no enrollment secret to tell the gateway of"
+	}
+	if in.Observed.Gateway.Policy != want.Fingerprint() {
+		return fmt.Sprintf("the gateway obeys policy %d, policy %d is on its way", in.Observed.Gateway.Generation, want.Generation)
+	}
+	return ""
+}
+
+// enrollmentFacts are what status.enrollment tells.
+func enrollmentFacts(in Input, place Placement) *v1alpha1.EnrollmentStatus {
+	facts := &v1alpha1.EnrollmentStatus{Mode: v1alpha1.EnrollmentDirect}
+	if since := in.Observed.Enrollment.Since; !since.IsZero() {
+		facts.SecretSince = &metav1.Time{Time: since}
+	}
+	if !place.Gateway {
+		return facts
+	}
+	facts.Mode = v1alpha1.EnrollmentGateway
+	facts.PolicyGeneration = in.Observed.Gateway.Generation
+	for _, token := range policyTokens(in.Observed.Enrollment.Tokens) {
+		if !token.Revoked && (token.Expires.IsZero() || in.Now.Before(token.Expires)) {
+			facts.Tokens++
+		}
+	}
+	denied := map[string]bool{}
+	for _, ban := range policyBans(in.Observed.Enrollment.Revocations) {
+		denied[ban.ID] = true
+	}
+	facts.Denied = int32(len(denied))
+	return facts
+}
+
+// gatewayValues are the chart's values of the container: the operator's own image
+// unless it was started by hand.
+func gatewayValues(operator Operator) map[string]any {
+	name, digest, _ := strings.Cut(operator.GatewayImage, "@")
+	repository, tag := name, ""
+	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
+		repository, tag = name[:colon], name[colon+1:]
+	}
+	return map[string]any{"image": map[string]any{"repository": repository, "tag": tag, "digest": digest}}
+}
