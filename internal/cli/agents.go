@@ -4,152 +4,144 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/duration"
 
-	"github.com/soctalk/soctalk-ingress/internal/wazuh"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/roster"
 )
 
 func newAgentsCommand(s *session) *cobra.Command {
 	command := group(&cobra.Command{
 		Use:     "agents",
 		Aliases: []string{"agent"},
-		Short:   "look at a tenant's Wazuh agents",
-		Long:    "Look at the Wazuh agents of a tenant, as its manager knows them.",
-	}, newAgentsListCommand(s))
+		Short:   "look at a tenant's Wazuh agents, and revoke them",
+		Long:    "Look at the Wazuh agents of a tenant, as its manager, its gateway and the edges know\nthem, and take agents their right to be one.",
+	}, newAgentsListCommand(s), newAgentsRevokeCommand(s), newAgentsUnrevokeCommand(s), newAgentsRevocationsCommand(s))
 	s.addClusterFlags(command)
 	return command
 }
 
+// agentFlags say where to ask about agents, and about which.
+type agentFlags struct {
+	address, edges, selector string
+}
+
+func (f *agentFlags) add(command *cobra.Command) {
+	set := command.Flags()
+	set.StringVar(&f.address, "api-address", "", "dial the manager's API at this host:port instead of forwarding a port")
+	set.StringVar(&f.edges, "edge-namespace", naming.DefaultSystemNamespace, "namespace of the edges' pods, which know where agents come from")
+	set.StringVarP(&f.selector, "selector", "l", "", "only agents that fit, such as name=berlin-*,status=disconnected; fields: id, name, group, version, status, token")
+}
+
+// check reads what was written; no selector chooses every agent.
+func (f *agentFlags) check() (roster.Selector, error) {
+	if _, _, err := net.SplitHostPort(f.address); f.address != "" && err != nil {
+		return roster.Selector{}, usageError("--api-address: %q: write host:port, such as 10.0.7.12:55000", f.address)
+	}
+	if f.selector == "" {
+		return roster.Selector{}, nil
+	}
+	selector, err := roster.ParseSelector(f.selector)
+	if err != nil {
+		return selector, usageError("--selector: %w", err)
+	}
+	return selector, nil
+}
+
+// listFlags are the flags of agents list.
+type listFlags struct {
+	agentFlags
+	watch bool
+}
+
 func newAgentsListCommand(s *session) *cobra.Command {
-	var address string
+	var flags listFlags
 	command := &cobra.Command{
 		Use:     "list SLUG",
 		Aliases: []string{"ls"},
-		Short:   "list a tenant's agents",
-		Long: "List a tenant's agents. The manager's API is reached through the API server, by a port\n" +
-			"forward to the manager's pod, with the user and the authority in the tenant's Secrets:\n" +
-			"you need the rights to get secrets, list pods and create pods/portforward in its\n" +
-			"namespace. The manager itself, agent 000, is not listed.",
+		Short:   "list a tenant's agents: how they are, how they enrolled, where they come from",
+		Long: "List a tenant's agents: what the manager says of each, how it enrolled according to the\n" +
+			"gateway's log, and the address the edges see it come from. An agent that has just\n" +
+			"enrolled is shown as enrolled, although the manager says never_connected until its\n" +
+			"first message. The manager itself, agent 000, is not listed.\n\n" +
+			"Manager and gateway are reached through the API server, by a port forward to the\n" +
+			"manager's pod, with what is in the tenant's Secrets: you need the rights to get secrets,\n" +
+			"list pods and create pods/portforward in its namespace, and the latter two in the edges'.\n" +
+			"What cannot be asked is said and left out. The gateway's log begins when its pod does.",
 		Example: "  soctalk-ingress agents list acme\n\n" +
+			"  # as it changes, every 5 seconds\n" +
+			"  soctalk-ingress agents list acme --watch\n\n" +
+			"  # who came in with one token\n" +
+			"  soctalk-ingress agents list acme -l token=berlin -o wide\n\n" +
 			"  # from where the manager's API can be reached directly\n" +
 			"  soctalk-ingress agents list acme --api-address 10.0.7.12:55000",
 		Args:              oneSlug,
 		ValidArgsFunction: s.completeSlug,
 	}
 	out := addOutput(command, formatTable, formatWide, formatJSON, formatYAML, formatName)
-	command.Flags().StringVar(&address, "api-address", "", "dial the manager's API at this host:port instead of forwarding a port")
+	flags.add(command)
+	command.Flags().BoolVarP(&flags.watch, "watch", "w", false, "show the list again every 5 seconds, less often for more than 2,500 agents")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		if err := out.check(); err != nil {
 			return err
 		}
-		if _, _, err := net.SplitHostPort(address); address != "" && err != nil {
-			return usageError("--api-address: %q: write host:port, such as 10.0.7.12:55000", address)
+		if flags.watch && !out.table() {
+			return usageError("--watch shows tables only; leave -o out, or use -o wide")
 		}
-		return s.listAgents(command.Context(), out, args[0], address)
+		selector, err := flags.check()
+		if err != nil {
+			return err
+		}
+		return s.listAgents(command.Context(), out, args[0], flags, selector)
 	}
 	return command
 }
 
-func (s *session) listAgents(ctx context.Context, out *output, slug, address string) error {
-	c, err := s.connect()
+func (s *session) listAgents(ctx context.Context, out *output, slug string, flags listFlags, selector roster.Selector) error {
+	asked, err := s.openRoster(ctx, slug, flags.agentFlags)
 	if err != nil {
 		return err
 	}
-	tenant, err := c.tenant(ctx, slug)
+	defer asked.close()
+	if flags.watch {
+		return s.watchAgents(ctx, out, asked, selector)
+	}
+	rows, err := asked.rows(ctx, time.Now())
 	if err != nil {
 		return err
 	}
-	api, closeAPI, err := c.managerAPI(ctx, tenant, address)
-	if err != nil {
-		return err
-	}
-	defer closeAPI()
-	agents, err := api.ListAgents(ctx, wazuh.AgentFilter{})
-	if err != nil {
-		return managerError(slug, err)
-	}
-	return s.printAgents(out, slug, agents, time.Now())
+	return s.printAgents(out, slug, roster.Select(rows, selector), time.Now())
 }
 
-func (s *session) printAgents(out *output, slug string, agents []wazuh.Agent, now time.Time) error {
-	switch {
-	case out.format == formatName:
-		for _, agent := range agents {
-			fmt.Fprintf(s.streams.Out, "agent/%s\n", agent.ID)
+// Pauses between two looks: a manager answers 300 requests a minute, of everybody
+// together, and a look takes one for every 500 agents.
+const (
+	watchEvery   = 5 * time.Second
+	watchPerPage = time.Second
+	agentsPage   = 500
+)
+
+// watchAgents shows the list again and again, until it is interrupted.
+func (s *session) watchAgents(ctx context.Context, out *output, asked *askedRoster, selector roster.Selector) error {
+	for {
+		rows, err := asked.rows(ctx, time.Now())
+		if err != nil {
+			return err
 		}
-		return nil
-	case !out.table():
-		views := make([]agentView, len(agents)) // an empty list is [], not null
-		for i, agent := range agents {
-			views[i] = viewOf(agent)
+		if isTerminal(s.streams.Out) {
+			fmt.Fprint(s.streams.Out, "\x1b[H\x1b[2J") // home, and clear
 		}
-		return out.printData(s.streams.Out, views)
-	case len(agents) == 0:
-		s.talk("no agents yet; soctalk-ingress onboard %s says how to bring them in", slug)
-		return nil
-	}
-	return out.printTable(s.streams.Out, agentTable(agents, now))
-}
-
-// agentView is an agent in -o json and -o yaml; what a manager does not know of
-// an agent is left out.
-type agentView struct {
-	ID            string     `json:"id"`
-	Name          string     `json:"name"`
-	Groups        []string   `json:"groups,omitempty"`
-	Version       string     `json:"version,omitempty"`
-	OS            string     `json:"os,omitempty"`
-	Status        string     `json:"status"`
-	LastKeepAlive *time.Time `json:"lastKeepAlive,omitempty"`
-	Registered    *time.Time `json:"registered,omitempty"`
-	IP            string     `json:"ip,omitempty"`
-	RegisterIP    string     `json:"registerIP,omitempty"`
-}
-
-func viewOf(agent wazuh.Agent) agentView {
-	return agentView{
-		ID: agent.ID, Name: agent.Name, Groups: agent.Groups,
-		Version: strings.TrimPrefix(agent.Version, "Wazuh "), OS: osText(agent.OS), Status: agent.Status,
-		LastKeepAlive: known(agent.LastKeepAlive), Registered: known(agent.DateAdd),
-		IP: agent.IP, RegisterIP: agent.RegisterIP,
+		chosen := roster.Select(rows, selector)
+		fmt.Fprintf(s.streams.Out, "%s  %s\n", time.Now().Format(time.TimeOnly), countText(chosen))
+		if err := s.printAgents(out, asked.tenant.Name, chosen, time.Now()); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(watchEvery, watchPerPage*time.Duration(1+len(rows)/agentsPage))):
+		}
 	}
 }
-
-func known(at time.Time) *time.Time {
-	if at.IsZero() {
-		return nil
-	}
-	return &at
-}
-
-func osText(os wazuh.AgentOS) string { return strings.TrimSpace(os.Name + " " + os.Version) }
-
-// agentTable has the columns of the table; those of priority 1 are for -o wide.
-func agentTable(agents []wazuh.Agent, now time.Time) *metav1.Table {
-	table := &metav1.Table{ColumnDefinitions: []metav1.TableColumnDefinition{
-		{Name: "ID"}, {Name: "Name"}, {Name: "Group"}, {Name: "Version"}, {Name: "OS"}, {Name: "Status"},
-		{Name: "Last Keep-Alive"}, {Name: "IP"}, {Name: "Registered", Priority: 1}, {Name: "Register IP", Priority: 1},
-	}}
-	for _, agent := range agents {
-		view := viewOf(agent)
-		table.Rows = append(table.Rows, metav1.TableRow{Cells: []any{
-			view.ID, view.Name, dash(strings.Join(view.Groups, ",")), dash(view.Version), dash(view.OS), view.Status,
-			since(agent.LastKeepAlive, now), dash(view.IP), since(agent.DateAdd, now), dash(view.RegisterIP),
-		}})
-	}
-	return table
-}
-
-func since(at, now time.Time) string {
-	if at.IsZero() {
-		return "-"
-	}
-	return duration.HumanDuration(now.Sub(at)) + " ago"
-}
-
-func dash(text string) string { return either(text, "-") }

@@ -7,18 +7,24 @@ import (
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/golden"
+	"github.com/soctalk/soctalk-ingress/internal/roster"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
-func someAgents(now time.Time) []wazuh.Agent {
-	return []wazuh.Agent{
-		{
-			ID: "001", Name: "web-01", IP: "10.0.0.5", RegisterIP: "any", Status: wazuh.StatusActive, Version: "Wazuh v4.14.7",
-			Groups: []string{"default", "linux"}, DateAdd: now.Add(-48 * time.Hour), LastKeepAlive: now.Add(-12 * time.Second),
-			OS: wazuh.AgentOS{Name: "Debian GNU/Linux", Platform: "debian", Version: "12"},
+func someAgents(now time.Time) []roster.Row {
+	return roster.Join(roster.Known{
+		Agents: []roster.Agent{
+			rosterAgent(wazuh.Agent{
+				ID: "001", Name: "web-01", IP: "10.0.0.5", RegisterIP: "any", Status: wazuh.StatusActive, Version: "Wazuh v4.14.7",
+				Groups: []string{"default", "linux"}, DateAdd: now.Add(-48 * time.Hour), LastKeepAlive: now.Add(-12 * time.Second),
+				OS: wazuh.AgentOS{Name: "Debian GNU/Linux", Platform: "debian", Version: "12"},
+			}),
+			{ID: "002", Name: "laptop-7", RegisterIP: "any", Status: wazuh.StatusNeverConnected, Registered: now.Add(-time.Minute)},
+			{ID: "003", Name: "old-one", RegisterIP: "any", Status: wazuh.StatusNeverConnected, Registered: now.Add(-time.Hour)},
 		},
-		{ID: "002", Name: "laptop-7", RegisterIP: "any", Status: wazuh.StatusNeverConnected, DateAdd: now.Add(-time.Minute)},
-	}
+		Enrollments: []roster.Enrollment{{At: now.Add(-time.Minute), ID: "002", Name: "laptop-7", Credential: "token", Token: "berlin", Source: "203.0.113.9", Via: "10.0.0.2"}},
+		Sightings:   []roster.Sighting{{ID: "001", Source: "203.0.113.5", At: now.Add(-time.Hour), Open: true}},
+	}, now)
 }
 
 func TestAgentsInEveryFormat(t *testing.T) {

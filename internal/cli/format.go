@@ -100,6 +100,12 @@ const asTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 // tenantTable is the API server's own table of one tenant, or of all.
 func (c *cluster) tenantTable(ctx context.Context, name string) (*metav1.Table, error) {
+	return c.serverTable(ctx, "tenants", "", name)
+}
+
+// serverTable is the API server's own table of objects of ours; an empty namespace
+// is for those that have none, an empty name for all.
+func (c *cluster) serverTable(ctx context.Context, resource, namespace, name string) (*metav1.Table, error) {
 	config := rest.CopyConfig(c.config)
 	config.GroupVersion = &v1alpha1.GroupVersion
 	config.APIPath = "/apis"
@@ -108,7 +114,10 @@ func (c *cluster) tenantTable(ctx context.Context, name string) (*metav1.Table, 
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster: %w", err)
 	}
-	request := rc.Get().Resource("tenants").SetHeader("Accept", asTable)
+	request := rc.Get().Resource(resource).SetHeader("Accept", asTable)
+	if namespace != "" {
+		request = request.Namespace(namespace)
+	}
 	if name != "" {
 		request = request.Name(name)
 	}
@@ -122,7 +131,7 @@ func (c *cluster) tenantTable(ctx context.Context, name string) (*metav1.Table, 
 	}
 	table := &metav1.Table{}
 	if err := json.Unmarshal(body, table); err != nil {
-		return nil, fmt.Errorf("read the table of tenants: %w", err)
+		return nil, fmt.Errorf("read the table of %s: %w", resource, err)
 	}
 	if table.Kind != "Table" {
 		return nil, fmt.Errorf("the API server answered with kind %q instead of a table; use -o yaml", table.Kind)

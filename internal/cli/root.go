@@ -19,6 +19,7 @@ func commands(s *session) []*cobra.Command {
 		newSecretCommand(s),
 		newHandoverCommand(s),
 		newAgentsCommand(s),
+		newTokenCommand(s),
 		newRenderCommand(s),
 		operator,
 		newEdgeCommand(s),

@@ -114,15 +114,11 @@ func (r *Reconciler) observeTokens(ctx context.Context, namespace string) ([]pla
 	}
 	var tokens []plan.Token
 	for _, token := range list.Items {
-		held, err := r.readSecret(ctx, namespace, naming.TokenSecret(token.Name))
+		digest, _, err := r.tokenDigest(ctx, namespace, token.Name)
 		if err != nil {
 			return nil, err
 		}
-		seen := plan.Token{Token: token}
-		if held != nil {
-			seen.Digest = digestOf(held)
-		}
-		tokens = append(tokens, seen)
+		tokens = append(tokens, plan.Token{Token: token, Digest: digest})
 	}
 	return tokens, nil
 }
@@ -171,12 +167,12 @@ func tenantOfNamespace(_ context.Context, object client.Object) []reconcile.Requ
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: slug}}}
 }
 
-// changesPolicy passes what changes whom a gateway lets in: specs, deletions, and
-// the hash of a key once it is known.
+// changesPolicy passes what changes whom a gateway lets in, or whom edges cut: specs,
+// deletions, the hash of a key once it is known, and when a former key is refused.
 func changesPolicy() predicate.Predicate {
 	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, isOne := e.ObjectOld.(*v1alpha1.Revocation)
 		after, isOther := e.ObjectNew.(*v1alpha1.Revocation)
-		return isOne && isOther && before.Status.KeyHash != after.Status.KeyHash
+		return isOne && isOther && (before.Status.KeyHash != after.Status.KeyHash || !before.Status.CutAt.Equal(after.Status.CutAt))
 	}})
 }

@@ -116,6 +116,9 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 	if err := r.watchTenants(mgr, kinds); err != nil {
 		return err
 	}
+	if err := r.watchAgents(mgr); err != nil {
+		return err
+	}
 	regions := &RegionReconciler{
 		cached: mgr.GetClient(), direct: mgr.GetAPIReader(), writer: mgr.GetClient(),
 		kinds: kinds, namespace: options.Operator.Namespace, applied: newApplied(),

@@ -48,19 +48,20 @@ func (s *story) doorOf(ctx context.Context, slug string) (door, error) {
 		}
 	}
 	var err error
-	if d.secretFile, err = s.saveKey(ctx, slug, naming.SecretEnrollment, naming.KeyEnrollment); err != nil {
+	if d.secretFile, err = s.saveKey(ctx, slug, slug, naming.SecretEnrollment, naming.KeyEnrollment); err != nil {
 		return door{}, err
 	}
-	d.caFile, err = s.saveKey(ctx, slug, naming.SecretTLS, naming.KeyTLSCA)
+	d.caFile, err = s.saveKey(ctx, slug, slug, naming.SecretTLS, naming.KeyTLSCA)
 	return d, err
 }
 
-func (s *story) saveKey(ctx context.Context, slug, secret, key string) (string, error) {
+// saveKey writes one key of a tenant's Secret into a file whose name begins with as.
+func (s *story) saveKey(ctx context.Context, as, slug, secret, key string) (string, error) {
 	var held corev1.Secret
 	if err := s.lab.Client.Get(ctx, types.NamespacedName{Namespace: naming.Namespace(slug), Name: secret}, &held); err != nil {
 		return "", err
 	}
-	file := filepath.Join(s.lab.Dir(), slug+"-"+key)
+	file := filepath.Join(s.lab.Dir(), as+"-"+key)
 	return file, os.WriteFile(file, held.Data[key], 0o600)
 }
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/soctalk/soctalk-ingress/internal/lab"
+	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
@@ -39,6 +40,12 @@ func enrollmentSecret(t *testing.T, l *lab.Lab, slug string) wazuh.Secret {
 // served certificate as an agent does that was told the authority.
 func enroll(t *testing.T, l *lab.Lab, at, name string, secret wazuh.Secret) (wazuh.Key, error) {
 	t.Helper()
+	return enrollAs(t, l, at, wazuh.EnrollRequest{Password: secret, Name: name})
+}
+
+// enrollAs is enroll for a request of the test's own.
+func enrollAs(t *testing.T, l *lab.Lab, at string, request wazuh.EnrollRequest) (wazuh.Key, error) {
+	t.Helper()
 	tenant := get(t, l, at)
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(key(t, l, at, naming.SecretTLS, naming.KeyTLSCA)) {
@@ -46,7 +53,7 @@ func enroll(t *testing.T, l *lab.Lab, at, name string, secret wazuh.Secret) (waz
 	}
 	return enrollPatiently(t, wazuh.EnrollOptions{
 		Address: fmt.Sprintf("%s:%d", tenant.Status.Hostname, naming.PortNumber(naming.PortEnrollment)),
-		Request: wazuh.EnrollRequest{Password: secret, Name: name},
+		Request: request,
 		CA:      roots, Timeout: 5 * time.Second,
 		Dial: dialPort(tenant.Status.Address),
 	})
@@ -83,6 +90,26 @@ func connect(t *testing.T, l *lab.Lab, at string, key wazuh.Key) *wazuh.Session 
 		t.Fatal(err)
 	}
 	return session
+}
+
+// managerAPI is a tenant's manager API, as the operator reaches it.
+func managerAPI(t *testing.T, l *lab.Lab, slug string) *wazuh.API {
+	t.Helper()
+	read := func(name string) map[string][]byte {
+		var held corev1.Secret
+		if err := l.Client.Get(t.Context(), types.NamespacedName{Namespace: naming.Namespace(slug), Name: name}, &held); err != nil {
+			t.Fatal(err)
+		}
+		return held.Data
+	}
+	api, hangUp, err := managerapi.Open(managerapi.Options{
+		Slug: slug, Credentials: read(naming.SecretAPI), Authority: read(naming.SecretAPITLS), Dial: l.Standin.DialContext, Timeout: 10 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hangUp)
+	return api
 }
 
 // control asks the simulated manager's control port.

@@ -36,6 +36,8 @@ type RevocationInput struct {
 	// Turned is when the manager last refused a message of the id, since its
 	// registration is gone; zero for never.
 	Turned time.Time `json:"turned,omitzero"`
+	// DeleteProblem is why the deletion that was tried just now failed.
+	DeleteProblem string `json:"deleteProblem,omitempty"`
 	// Refused are the times of the attempts to enroll that this revocation's ban
 	// refused, whole seconds that are over.
 	Refused []time.Time `json:"refused,omitempty"`
@@ -203,6 +205,10 @@ func (r *revoking) deregister() bool {
 	}
 	who := r.who()
 	switch {
+	case r.registered() && r.in.DeleteProblem != "":
+		r.move.Delete = true
+		r.wait(v1alpha1.ReasonRetrying, "the registration of "+who+" could not be deleted: "+r.in.DeleteProblem+"; it is tried again", soon)
+		return false
 	case r.registered():
 		r.move.Delete = true
 		r.wait(v1alpha1.ReasonRevoking, "the registration of "+who+" is being deleted", soon)

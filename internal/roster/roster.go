@@ -117,7 +117,7 @@ func Join(known Known, now time.Time) []Row {
 		rows = append(rows, row)
 	}
 	for id, e := range latest {
-		const listingLag = 30 * time.Second
+		const listingLag = 5 * time.Second // longer, and an agent just deleted would be shown
 		if !listed[id] && now.Sub(e.At) < listingLag {
 			rows = append(rows, Row{Agent: Agent{ID: id, Name: e.Name, Registered: e.At}, State: StateEnrolled, Enrollment: &e})
 		}

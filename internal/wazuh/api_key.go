@@ -35,16 +35,18 @@ func (a *API) AgentKey(ctx context.Context, id string) (Key, error) {
 	return key, nil
 }
 
-// refusedPage is more lines than remoted writes about one agent in the time anybody waits.
-const refusedPage = 50
+// refusedPage is all the lines the API reads back of a manager's log.
+const refusedPage = 2000
 
-// RefusedIDs returns when remoted closed a connection because it does not know the id it spoke of
-// (warning 1408), newest first and as far back as the manager's log is read. The API has no list of
-// sessions; this line is the only trace of a removed agent's session having ended.
-func (a *API) RefusedIDs(ctx context.Context, id string) ([]time.Time, error) {
-	text := "Invalid ID " + id + " for the source ip"
+// refusedText begins what remoted says of an id it does not know (warning 1408).
+const refusedText = "Invalid ID "
+
+// RefusedIDs returns, for each id, when remoted last refused a message because it does not know the
+// id, as far back as the manager's log is read. The API has no list of sessions; this line is the
+// only trace of a removed agent's session having ended.
+func (a *API) RefusedIDs(ctx context.Context) (map[string]time.Time, error) {
 	query := url.Values{
-		"tag": {"wazuh-remoted"}, "level": {"warning"}, "search": {text},
+		"tag": {"wazuh-remoted"}, "level": {"warning"}, "search": {refusedText},
 		"sort": {"-timestamp"}, "limit": {strconv.Itoa(refusedPage)},
 	}
 	var data struct {
@@ -56,11 +58,13 @@ func (a *API) RefusedIDs(ctx context.Context, id string) ([]time.Time, error) {
 	if err := a.do(ctx, http.MethodGet, "/manager/logs", query, &data); err != nil {
 		return nil, err
 	}
-	var at []time.Time
+	last := map[string]time.Time{}
 	for _, item := range data.Items {
-		if strings.Contains(item.Description, text) {
-			at = append(at, item.Timestamp)
+		_, rest, found := strings.Cut(item.Description, refusedText)
+		id, _, _ := strings.Cut(rest, " ")
+		if found && ValidID(id) && last[id].Before(item.Timestamp) {
+			last[id] = item.Timestamp
 		}
 	}
-	return at, nil
+	return last, nil
 }

@@ -39,7 +39,7 @@ type Record struct {
 	Groups     string `json:"groups,omitempty"`
 	Credential string `json:"credential,omitempty"`
 	Token      string `json:"token,omitempty"`
-	// Ban is the ID of the ban that refused the attempt.
+	// Ban is the ID of the ban the attempt falls under.
 	Ban     string        `json:"ban,omitempty"`
 	Outcome string        `json:"outcome"`
 	Reason  policy.Reason `json:"reason"`

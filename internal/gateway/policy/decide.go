@@ -40,7 +40,8 @@ type Verdict struct {
 	Token *Token
 	// Group replaces the groups the agent asks for; empty leaves them.
 	Group string
-	// Ban is the ID of the ban that refused the attempt, if one did.
+	// Ban is the ID of the ban that the attempt falls under, if it showed a secret
+	// of this tenant's; then Reason is a refusal, this or an earlier one.
 	Ban string
 }
 
@@ -66,8 +67,13 @@ func Decide(p *Policy, a Attempt, now time.Time) Verdict {
 		v.Reason = v.Token.judge(a, now)
 		v.Group = v.Token.Group
 	}
-	if v.Reason == ReasonAllowed {
-		v.Reason, v.Ban = denied(p.Deny, a, now)
+	// A ban is named also where something else refuses first: whoever banned a host
+	// wants to know that it tries, whatever became of its secret meanwhile.
+	if v.Credential != "" {
+		var why Reason
+		if why, v.Ban = denied(p.Deny, a, now); v.Reason == ReasonAllowed {
+			v.Reason = why
+		}
 	}
 	if v.Reason == ReasonAllowed && a.Malformed {
 		v.Reason = ReasonMalformed

@@ -51,6 +51,7 @@ func TestDecide(t *testing.T) {
 		{what: "ban that ended", secret: "current", attempt: Attempt{Name: "web-67"}, want: ReasonAllowed, credential: CredentialSecret},
 		{what: "denied key", secret: "current", attempt: Attempt{KeyHash: "ab"}, want: ReasonDeniedKey, credential: CredentialSecret, ban: "2"},
 		{what: "denied source", secret: "current", attempt: Attempt{Source: netip.MustParseAddr("198.51.100.9")}, want: ReasonDeniedSource, credential: CredentialSecret, ban: "3"},
+		{what: "denied, but first of all expired", secret: "narrow", at: hour, attempt: Attempt{Name: "web-66"}, want: ReasonTokenExpired, credential: CredentialToken, ban: "1"},
 		{what: "denied, but first of all unknown", secret: "other", attempt: Attempt{Name: "web-66"}, want: ReasonUnknownSecret},
 		{what: "malformed", secret: "current", attempt: Attempt{Malformed: true}, want: ReasonMalformed, credential: CredentialSecret},
 		{what: "malformed, unknown", secret: "other", attempt: Attempt{Malformed: true}, want: ReasonUnknownSecret},
