@@ -7,8 +7,8 @@ TOOL      = go tool -modfile=tools/go.mod
 .DEFAULT_GOAL := help
 # needs haproxy: hack/install-peers.sh
 .PHONY: bench-edge
-bench-edge: ## the edge against a per-port configuration that is reloaded; writes bin/bench-edge.json, about a minute
-	@bash -o pipefail -c "SOCTALK_BENCH_EDGE=$(CURDIR)/bin/bench-edge.json go test -count=1 -timeout 180s -run '^TestBenchEdge\$$' -v ./internal/edge | grep -vE '^(=== |    world_test|    --- )'"
+bench-edge: ## the edge against a per-port configuration with reloads, and a direct connection; writes bin/bench-edge.json and .svg, about ten minutes
+	@bash hack/bench-edge.sh $(CURDIR)/bin
 
 .PHONY: help build demo test check generate check-generate lint race fuzz bench bench-gateway image clean
 

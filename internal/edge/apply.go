@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
@@ -84,67 +83,6 @@ func (e *Edge) carryOut(ctx context.Context, c changes) error {
 	e.cutAgain(ctx, c.cut)
 	e.cutRevoked(ctx, c.revoked)
 	return nil
-}
-
-// cutAgain catches connections that had passed the map when it changed. By then
-// the slot may be somebody else's, whose sessions are left alone.
-func (e *Edge) cutAgain(ctx context.Context, routes []haproxy.Route) {
-	if len(routes) == 0 {
-		return
-	}
-	time.AfterFunc(e.options.Second, func() {
-		if ctx.Err() != nil {
-			return
-		}
-		var commands []string
-		for _, route := range routes {
-			if e.slotServes(route.Slot) {
-				continue
-			}
-			commands = append(commands, cutCommands(e.config, route)...)
-		}
-		if err := e.runtime.do(ctx, commands); err != nil {
-			e.log.Warn("sessions of ended tenants could not be cut a second time", "error", err.Error())
-		}
-		e.forgetRows(ctx, routes)
-	})
-}
-
-// forgetRows takes the counters of tenants that are gone out of HAProxy's table.
-// A row a session still holds stays, and is told apart when the slot is given out.
-func (e *Edge) forgetRows(ctx context.Context, routes []haproxy.Route) {
-	for _, route := range routes {
-		if e.slotHeld(route.Slot) {
-			continue
-		}
-		for _, key := range route.Keys() {
-			_, _ = e.runtime.ask(ctx, "clear table "+haproxy.TableTenants+" key "+key)
-		}
-	}
-}
-
-// slotHeld is true when some tenant has the slot.
-func (e *Edge) slotHeld(slot int32) bool {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	for _, route := range e.inForce {
-		if route.Slot == slot {
-			return true
-		}
-	}
-	return false
-}
-
-// slotServes is true when a tenant that is not suspended holds the slot.
-func (e *Edge) slotServes(slot int32) bool {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	for _, route := range e.inForce {
-		if route.Slot == slot {
-			return !route.Suspended
-		}
-	}
-	return false
 }
 
 // Check compares files and process with the routes in force, and repairs what

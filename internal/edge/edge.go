@@ -74,6 +74,7 @@ type Edge struct {
 	worker  string
 	slotsOf string // the worker that has the slots its configuration does not hold
 	seen    *sightings
+	again   []later
 	hashes  map[string]string // of the specs last given, by tenant
 }
 

@@ -156,6 +156,13 @@ func TestTheGatewayIsToldTheTrueAddress(t *testing.T) {
 // restartHAProxy does what systemd does, while the edge is away.
 func (s *site) restartHAProxy() {
 	s.Helper()
+	s.killHAProxy()
+	s.startHAProxy()
+	s.eventually("haproxy serves again", func() bool { _, err := s.edge.runtime.info(s.Context()); return err == nil })
+}
+
+func (s *site) killHAProxy() {
+	s.Helper()
 	master, err := s.edge.process.masterPID()
 	if err != nil {
 		s.Fatal(err)
@@ -166,19 +173,16 @@ func (s *site) restartHAProxy() {
 	}
 	_ = syscall.Kill(master, syscall.SIGKILL)
 	_ = syscall.Kill(worker, syscall.SIGKILL)
+	s.eventually("its sockets are closed", func() bool { _, err := s.edge.runtime.info(s.Context()); return err != nil })
+}
+
+func (s *site) startHAProxy() {
+	s.Helper()
 	config := s.edge.config
-	s.eventually("the port is free", func() bool {
-		conn, err := net.Dial("unix", config.File(haproxy.FileSocket))
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err != nil
-	})
 	command := exec.Command(s.options.Program, "-W", "-S", config.File(haproxy.FileMaster), "-p", config.File(haproxy.FilePID), "-f", config.File(haproxy.FileConfig))
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := command.Start(); err != nil {
 		s.Fatal(err)
 	}
 	go func() { _ = command.Wait() }() // the site ends it
-	s.eventually("haproxy serves again", func() bool { _, err := s.edge.runtime.info(s.Context()); return err == nil })
 }

@@ -2,10 +2,12 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
@@ -28,16 +30,15 @@ type runtime struct {
 
 // ask sends one line and returns everything HAProxy says before it hangs up.
 func (r runtime) ask(ctx context.Context, line string) (string, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", r.socket)
-	if err != nil {
-		return "", fmt.Errorf("haproxy's socket: %w", err)
-	}
-	defer conn.Close()
 	deadline := time.Now().Add(runtimeTimeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
 		deadline = sooner
 	}
+	conn, err := r.dial(ctx, deadline)
+	if err != nil {
+		return "", fmt.Errorf("haproxy's socket: %w", err)
+	}
+	defer conn.Close()
 	if err := conn.SetDeadline(deadline); err != nil {
 		return "", err
 	}
@@ -56,25 +57,49 @@ func (r runtime) ask(ctx context.Context, line string) (string, error) {
 	return string(answer), nil
 }
 
+// dial tries again while too many wait at the socket: a busy HAProxy is not gone.
+func (r runtime) dial(ctx context.Context, deadline time.Time) (net.Conn, error) {
+	var dialer net.Dialer
+	for {
+		conn, err := dialer.DialContext(ctx, "unix", r.socket)
+		if !errors.Is(err, syscall.EAGAIN) || time.Now().After(deadline) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
 // do runs commands in order, many per line. Commands that succeed say nothing,
 // so every word is a complaint.
 func (r runtime) do(ctx context.Context, commands []string) error {
-	for len(commands) > 0 {
-		length, n := 0, 0
-		for n < len(commands) && (n == 0 || length+len(commands[n])+2 < batchSize) {
-			length += len(commands[n]) + 2
-			n++
-		}
-		answer, err := r.ask(ctx, strings.Join(commands[:n], "; "))
+	for _, line := range batches(commands) {
+		answer, err := r.ask(ctx, line)
 		if err != nil {
 			return err
 		}
 		if text := strings.TrimSpace(answer); text != "" {
 			return &complaint{text: text}
 		}
-		commands = commands[n:]
 	}
 	return nil
+}
+
+// batches are the commands as lines HAProxy can read.
+func batches(commands []string) (lines []string) {
+	for len(commands) > 0 {
+		length, n := 0, 0
+		for n < len(commands) && (n == 0 || length+len(commands[n])+2 < batchSize) {
+			length += len(commands[n]) + 2
+			n++
+		}
+		lines = append(lines, strings.Join(commands[:n], "; "))
+		commands = commands[n:]
+	}
+	return lines
 }
 
 // complaint is HAProxy refusing a command. What it then has is not what we

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net"
 	"reflect"
-	"strconv"
-	"syscall"
 	"testing"
 
 	"k8s.io/client-go/rest"
@@ -130,16 +128,7 @@ func (s *site) tables() tables {
 // die ends the edge and its HAProxy at once, as a machine that loses power does.
 func (s *site) die() {
 	s.Helper()
-	master, err := s.edge.process.masterPID()
-	if err != nil {
-		s.Fatal(err)
-	}
-	worker, err := strconv.Atoi(s.worker())
-	if err != nil {
-		s.Fatal(err)
-	}
 	s.stop()
-	_ = syscall.Kill(master, syscall.SIGKILL)
-	_ = syscall.Kill(worker, syscall.SIGKILL)
+	s.killHAProxy()
 	s.eventually("haproxy is gone", func() bool { return !s.edge.process.alive() })
 }

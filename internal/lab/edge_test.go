@@ -23,7 +23,13 @@ import (
 func atEdge(t *testing.T, l *lab.Lab) *v1alpha1.EdgeSpec {
 	t.Helper()
 	spec := l.EdgeSpec()
-	edge, err := l.StartEdge(t.Context(), "edge-1", "harbour", spec)
+	atEdgeOf(t, l, "harbour", spec)
+	return spec
+}
+
+func atEdgeOf(t *testing.T, l *lab.Lab, name string, spec *v1alpha1.EdgeSpec) (region string) {
+	t.Helper()
+	edge, err := l.StartEdge(t.Context(), "edge-1", name, spec)
 	if errors.Is(err, lab.ErrNoHAProxy) {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
@@ -38,15 +44,15 @@ func atEdge(t *testing.T, l *lab.Lab) *v1alpha1.EdgeSpec {
 			t.Errorf("stop the edge: %v", err)
 		}
 	})
-	region := &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "harbour"}, Spec: v1alpha1.RegionSpec{
-		Domain: "harbour.example.com", DefaultMode: v1alpha1.ModeEdgeHAProxy, Edge: spec,
+	made := &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.RegionSpec{
+		Domain: name + ".example.com", DefaultMode: v1alpha1.ModeEdgeHAProxy, Edge: spec,
 		Quarantine: &metav1.Duration{}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone},
 	}}
-	if err := l.Client.Create(t.Context(), region); err != nil {
+	if err := l.Client.Create(t.Context(), made); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), region) })
-	return spec
+	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), made) })
+	return name
 }
 
 // edgeDoor is where an agent of a tenant at the edge goes.

@@ -1,0 +1,151 @@
+package edge
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+)
+
+const (
+	sourceChanges    = 50  // additions and removals from the source's word to the first byte
+	socketChanges    = 300 // the same at HAProxy's socket alone
+	referenceChanges = 4
+)
+
+// spread of a cost, in milliseconds.
+type spread struct {
+	P50 float64 `json:"p50Ms"`
+	P99 float64 `json:"p99Ms"`
+}
+
+func spreadOf(durations []time.Duration) spread {
+	return spread{P50: quantile(durations, .5), P99: quantile(durations, .99)}
+}
+
+// changeFigures are the cost of one change among that many tenants.
+type changeFigures struct {
+	Tenants         int     `json:"tenants"`
+	AddSocket       spread  `json:"addAtTheSocket"`
+	DeleteSocket    spread  `json:"deleteAtTheSocket"`
+	AddWire         spread  `json:"addToTheFirstByte"`
+	DeleteWire      spread  `json:"deleteToTheFirstReset"`
+	ResyncMs        float64 `json:"resyncMs"`
+	RestartMs       float64 `json:"haproxyRestartMs"`
+	MB              float64 `json:"haproxyMB"`
+	Processes       int     `json:"processes"`
+	ReferenceAdd    spread  `json:"referenceAdd"`
+	ReferenceDelete spread  `json:"referenceDelete"`
+	Ratio           float64 `json:"referenceAddToOurs"`
+}
+
+// ranged is an edge with room for that many tenants and 20 more; the range of
+// the facts has 5,000 pairs.
+func ranged(tenants int) func(*Options) {
+	return func(o *Options) {
+		o.Config.Last = int32(firstPort + 2*min(tenants+20, 5000) - 1)
+		o.Config.MaxFiles = 20_000
+	}
+}
+
+func benchChanges(t *testing.T, tenants int, target string) changeFigures {
+	held := min(tenants, 5000-20)
+	row := changeFigures{Tenants: tenants}
+	t.Run(fmt.Sprintf("ours-%d", tenants), func(t *testing.T) { benchOurs(t, held, target, &row) })
+	t.Run(fmt.Sprintf("reference-%d", tenants), func(t *testing.T) {
+		r := newReference(t, held, target)
+		var adds, deletes []time.Duration
+		for range referenceChanges {
+			adds = append(adds, r.add())
+			deletes = append(deletes, r.remove())
+		}
+		row.ReferenceAdd, row.ReferenceDelete = spreadOf(adds), spreadOf(deletes)
+	})
+	row.Ratio = row.ReferenceAdd.P50 / row.AddWire.P50
+	return row
+}
+
+func benchOurs(t *testing.T, held int, target string, row *changeFigures) {
+	s := newSite(t, ranged(held))
+	for n := range held {
+		route := routeFor(n, target)
+		s.routes[route.Tenant] = route
+	}
+	s.apply()
+	var addWire, deleteWire []time.Duration
+	extra := routeFor(held, target)
+	for range sourceChanges {
+		s.routes[extra.Tenant] = extra
+		addWire = append(addWire, s.tells(func() bool { _, err := session(s.port(held, 0)); return err == nil }))
+		delete(s.routes, extra.Tenant)
+		deleteWire = append(deleteWire, s.tells(func() bool { _, err := session(s.port(held, 0)); return err != nil }))
+	}
+	row.AddWire, row.DeleteWire = spreadOf(addWire), spreadOf(deleteWire)
+	s.socketChanges(extra, row)
+	var resyncs []time.Duration
+	for range 5 {
+		begin := time.Now()
+		if err := s.edge.resync(t.Context(), s.edge.routes()); err != nil {
+			t.Fatal(err)
+		}
+		resyncs = append(resyncs, time.Since(begin))
+	}
+	row.ResyncMs = quantile(resyncs, .5)
+	master, err := s.edge.process.masterPID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	row.Processes, row.MB = footprint(t, master)
+	s.exact()
+	s.stop()
+	s.killHAProxy()
+	begin := time.Now()
+	s.startHAProxy()
+	s.eventually("it serves", func() bool { _, err := session(s.port(held-1, 0)); return err == nil })
+	row.RestartMs = float64(time.Since(begin).Microseconds()) / 1000
+}
+
+// socketChanges measures what HAProxy is told for a change, and nothing else.
+func (s *site) socketChanges(extra haproxy.Route, row *changeFigures) {
+	s.Helper()
+	s.edge.acting.Lock()
+	defer s.edge.acting.Unlock()
+	with := map[string]haproxy.Route{extra.Tenant: extra.WithDefaults()}
+	var adds, deletes []time.Duration
+	for range socketChanges {
+		begin := time.Now()
+		if err := s.edge.carryOut(s.Context(), compare(s.edge.config, nil, with)); err != nil {
+			s.Fatal(err)
+		}
+		adds = append(adds, time.Since(begin))
+		begin = time.Now()
+		if err := s.edge.carryOut(s.Context(), compare(s.edge.config, with, nil)); err != nil {
+			s.Fatal(err)
+		}
+		deletes = append(deletes, time.Since(begin))
+	}
+	row.AddSocket, row.DeleteSocket = spreadOf(adds), spreadOf(deletes)
+}
+
+// tells is the time from the source's word until something is so on the wire.
+func (s *site) tells(so func() bool) time.Duration {
+	s.Helper()
+	update := s.update()
+	begin := time.Now()
+	s.source.updates <- update
+	for !so() {
+		time.Sleep(200 * time.Microsecond)
+	}
+	took := time.Since(begin)
+	s.eventually("the change is over", func() bool { return s.edge.Status().InStep })
+	return took
+}
+
+func (s *site) update() Update {
+	update := Update{Hashes: map[string]string{}}
+	for _, route := range s.routes {
+		update.Routes = append(update.Routes, route)
+	}
+	return update
+}

@@ -1,0 +1,244 @@
+package edge
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// generationFigures are what 20 changes do to a proxy that carries sessions: at
+// the start 5,000 are held, and 100 more agents come after each change.
+type generationFigures struct {
+	Idle           latencies `json:"newConnectionsIdle"`
+	Changing       latencies `json:"newConnectionsDuringChanges"`
+	MB             []float64 `json:"mbAfterEachChange"`
+	Processes      int       `json:"processes"`
+	BytesPerHeld   float64   `json:"haproxyBytesPerIdleConnection"`
+	Held           int       `json:"held"`
+	Lost           int       `json:"lost"`
+	ChangesSeconds float64   `json:"changesSeconds"`
+}
+
+const (
+	generationTenants = 1000
+	generationHeld    = 5000
+	generations       = 20
+)
+
+// subject is a proxy under a benchmark.
+type subject struct {
+	master int
+	port   func(n int) string
+	add    func()
+}
+
+func benchGenerations(t *testing.T, name string, with func(t *testing.T) subject) (out generationFigures) {
+	t.Run("changes-"+name, func(t *testing.T) {
+		agents := startHelper(t, "agents")
+		proxy := with(t)
+		agents.tell("hold %s 200", proxy.port(1)) // what is allocated once is not a connection's
+		_, before := footprint(t, proxy.master)
+		for n := range 50 {
+			agents.tell("hold %s %d", proxy.port(n), generationHeld/50)
+		}
+		_, after := footprint(t, proxy.master)
+		out.BytesPerHeld = (after - before) * 1e6 / generationHeld
+		idle := probe(proxy.port(generationTenants - 1))
+		time.Sleep(5 * time.Second)
+		out.Idle = idle.end()
+		out.MB = append(out.MB, after)
+		changing, begin := probe(proxy.port(generationTenants-1)), time.Now()
+		for range generations {
+			proxy.add()
+			agents.tell("hold %s 100", proxy.port(2))
+			processes, mb := footprint(t, proxy.master)
+			out.Processes, out.MB = processes, append(out.MB, mb)
+		}
+		out.ChangesSeconds = time.Since(begin).Seconds()
+		out.Changing = changing.end()
+		out.Held, out.Lost = agents.tell("check")
+	})
+	return out
+}
+
+func oursWith(target string) func(t *testing.T) subject {
+	return func(t *testing.T) subject {
+		s := newSite(t, ranged(generationTenants))
+		for n := range generationTenants {
+			route := routeFor(n, target)
+			s.routes[route.Tenant] = route
+		}
+		s.apply()
+		master, err := s.edge.process.masterPID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := generationTenants
+		return subject{master: master, port: func(n int) string { return s.port(n, 0) }, add: func() {
+			time.Sleep(time.Second) // the pace the reference needs
+			route := routeFor(n, target)
+			s.routes[route.Tenant] = route
+			n++
+			s.apply()
+		}}
+	}
+}
+
+func referenceWith(target string) func(t *testing.T) subject {
+	return func(t *testing.T) subject {
+		r := newReference(t, generationTenants, target)
+		return subject{master: r.pid, port: r.port, add: func() { r.add() }}
+	}
+}
+
+// heldFigures are what happens to as many sessions as the limit of files allows.
+type heldFigures struct {
+	Held            int       `json:"held"`
+	Lost            int       `json:"lost"`
+	Changes         int       `json:"changes"`
+	Apply           spread    `json:"apply"`
+	ResyncMs        float64   `json:"resyncMs"`
+	Idle            latencies `json:"newConnectionsIdle"`
+	Changing        latencies `json:"newConnectionsDuringChanges"`
+	SuspendMs       []float64 `json:"suspendUntilTheLastOf100SessionsIsCut"`
+	SameProcess     bool      `json:"sameProcess"`
+	MBBefore        float64   `json:"mbBeforeChanges"`
+	MBAfter         float64   `json:"mbAfterChanges"`
+	ProcessesBefore int       `json:"processesBefore"`
+	ProcessesAfter  int       `json:"processesAfter"`
+}
+
+// benchHeld holds 9,000 sessions through 1,000 additions, 1,000 removals, a
+// resynchronisation and five suspensions.
+func benchHeld(t *testing.T, target string) (out heldFigures) {
+	const tenants, held, changes = 100, 9000, 1000
+	t.Run("held", func(t *testing.T) {
+		s := newSite(t, ranged(400))
+		for n := range tenants {
+			route := routeFor(n, target)
+			s.routes[route.Tenant] = route
+		}
+		s.apply()
+		agents := startHelper(t, "agents")
+		for n := range 50 {
+			agents.tell("hold %s %d", s.port(n, 0), held/50)
+		}
+		master, err := s.edge.process.masterPID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		worker := s.worker()
+		out.ProcessesBefore, out.MBBefore = footprint(t, master)
+		idle := probe(s.port(tenants-1, 0))
+		time.Sleep(5 * time.Second)
+		out.Idle = idle.end()
+		changing := probe(s.port(tenants-1, 0))
+		out.Changes, out.Apply = s.churn(tenants, changes, target)
+		begin := time.Now()
+		if err := s.edge.resync(t.Context(), s.edge.routes()); err != nil {
+			t.Fatal(err)
+		}
+		out.ResyncMs = float64(time.Since(begin).Microseconds()) / 1000
+		out.Changing = changing.end()
+		for range 5 {
+			out.SuspendMs = append(out.SuspendMs, s.suspendOnce(tenants-2, target))
+		}
+		out.Held, out.Lost = agents.tell("check")
+		out.SameProcess = s.worker() == worker
+		out.ProcessesAfter, out.MBAfter = footprint(t, master)
+		s.exact()
+	})
+	return out
+}
+
+// churn adds and removes tenants one by one, 200 at a time.
+func (s *site) churn(first, changes int, target string) (count int, cost spread) {
+	s.Helper()
+	var took []time.Duration
+	apply := func() {
+		update := s.update()
+		begin := time.Now()
+		if err := s.edge.Apply(s.Context(), update); err != nil {
+			s.Fatal(err)
+		}
+		took = append(took, time.Since(begin))
+	}
+	const atOnce = 200
+	for range changes / atOnce {
+		for n := first; n < first+atOnce; n++ {
+			route := routeFor(n, target)
+			s.routes[route.Tenant] = route
+			apply()
+		}
+		for n := first; n < first+atOnce; n++ {
+			delete(s.routes, routeFor(n, target).Tenant)
+			apply()
+		}
+	}
+	return len(took), spreadOf(took)
+}
+
+// suspendOnce suspends a tenant with 100 sessions and returns how long it takes
+// from the source's word until the last of them has ended; then it resumes.
+func (s *site) suspendOnce(n int, target string) (ms float64) {
+	s.Helper()
+	ends := make(chan time.Time, 100)
+	for range cap(ends) {
+		conn, err := session(s.port(n, 0))
+		if err != nil {
+			s.Fatal(err)
+		}
+		go func(conn net.Conn) {
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
+			_, _ = conn.Read(make([]byte, 1)) // the cut, in whatever form
+			ends <- time.Now()
+			_ = conn.Close()
+		}(conn)
+	}
+	route := routeFor(n, target)
+	route.Suspended = true
+	s.routes[route.Tenant] = route
+	update := s.update()
+	begin := time.Now()
+	if err := s.edge.Apply(s.Context(), update); err != nil {
+		s.Fatal(err)
+	}
+	var last time.Time
+	for range cap(ends) {
+		if end := <-ends; end.After(last) {
+			last = end
+		}
+	}
+	s.routes[route.Tenant] = routeFor(n, target)
+	if err := s.edge.Apply(s.Context(), s.update()); err != nil {
+		s.Fatal(err)
+	}
+	return float64(last.Sub(begin).Microseconds()) / 1000
+}
+
+// throughput is of small messages, in rounds so that what else the machine does
+// hits all alike.
+type throughput struct {
+	Direct      float64 `json:"directPerSecond"`
+	Reference   float64 `json:"referencePerSecond"`
+	Ours        float64 `json:"oursPerSecond"`
+	ToReference float64 `json:"oursToReference"`
+	ToDirect    float64 `json:"oursToDirect"`
+}
+
+func benchThroughput(t *testing.T, target string) (out throughput) {
+	t.Run("throughput", func(t *testing.T) {
+		s := newSite(t, ranged(100))
+		s.routes["t0"] = routeFor(0, target)
+		s.apply()
+		r := newReference(t, 100, target)
+		var direct, reference, ours, toReference, toDirect []float64
+		for range 7 {
+			d, f, o := pingPong(t, target), pingPong(t, r.port(0)), pingPong(t, s.port(0, 0))
+			direct, reference, ours = append(direct, d), append(reference, f), append(ours, o)
+			toReference, toDirect = append(toReference, o/f), append(toDirect, o/d)
+		}
+		out = throughput{Direct: median(direct), Reference: median(reference), Ours: median(ours), ToReference: median(toReference), ToDirect: median(toDirect)}
+	})
+	return out
+}

@@ -1,0 +1,161 @@
+package edge
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Agents and managers of a benchmark live in processes of their own: one process
+// may not have enough open files for both ends of thousands of sessions.
+
+func TestMain(m *testing.M) {
+	switch os.Getenv("SOCTALK_EDGE_HELPER") {
+	case "manager":
+		managerProcess()
+	case "agents":
+		agentsProcess()
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// managerProcess says where it listens and sends everything back.
+func managerProcess() {
+	listener, err := net.Listen("tcp", "127.10.0.9:0")
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(listener.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test
+		os.Exit(0)
+	}()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			_, _ = io.Copy(plain{conn}, plain{conn})
+			_ = conn.Close()
+		}()
+	}
+}
+
+// plain hides what would let io.Copy splice: pipes are open files too.
+type plain struct{ io.ReadWriter }
+
+// agentsProcess obeys lines on its standard input: "hold ADDRESS COUNT" opens
+// sessions, "check" has each of them carry bytes both ways. It answers each with
+// a line: how many it holds, and how many were lost.
+func agentsProcess() {
+	var held []net.Conn
+	lost := 0
+	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
+		fields := strings.Fields(input.Text())
+		switch {
+		case len(fields) == 3 && fields[0] == "hold":
+			count, _ := strconv.Atoi(fields[2])
+			for range count {
+				conn, err := session(fields[1])
+				if err != nil {
+					fmt.Println(err)
+					os.Exit(1)
+				}
+				held = append(held, conn)
+			}
+		case len(fields) == 1 && fields[0] == "check":
+			kept := held[:0]
+			for _, conn := range held {
+				if exchange(conn, []byte("still here")) != nil {
+					lost++
+					continue
+				}
+				kept = append(kept, conn)
+			}
+			held = kept
+		}
+		fmt.Println(len(held), lost)
+	}
+}
+
+// session is an agent's: connected, and heard.
+func session(address string) (net.Conn, error) {
+	conn, err := net.DialTimeout("tcp", address, 20*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return conn, exchange(conn, frame("001"))
+}
+
+func exchange(conn net.Conn, say []byte) error {
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := conn.Write(say); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(conn, make([]byte, len(say)))
+	return err
+}
+
+// helper is such a process.
+type helper struct {
+	*testing.T
+	mu  sync.Mutex
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func startHelper(t *testing.T, role string) *helper {
+	t.Helper()
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), "SOCTALK_EDGE_HELPER="+role)
+	command.Stderr = os.Stderr
+	in, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.Close(); _ = command.Wait() })
+	return &helper{T: t, in: in, out: bufio.NewReader(out)}
+}
+
+// line is the next thing it says.
+func (h *helper) line() string {
+	h.Helper()
+	text, err := h.out.ReadString('\n')
+	if err != nil {
+		h.Fatalf("a helper ended: %v", err)
+	}
+	return strings.TrimSpace(text)
+}
+
+// tell gives an order and reads how many sessions are held and lost after it.
+func (h *helper) tell(format string, args ...any) (held, lost int) {
+	h.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, err := fmt.Fprintf(h.in, format+"\n", args...); err != nil {
+		h.Fatalf("a helper ended: %v", err)
+	}
+	answer := h.line()
+	if _, err := fmt.Sscan(answer, &held, &lost); err != nil {
+		h.Fatalf("a helper says %q", answer)
+	}
+	return held, lost
+}
