@@ -14,7 +14,7 @@ if [ "${1:-}" = --missing ]; then
   echo "${missing[*]}"
   exit 0
 fi
-versions() { haproxy -v | head -n 1; named -v; chromium --version 2>/dev/null; nginx -v 2>&1; }
+versions() { haproxy -v | sed -n 1p; named -v; chromium --version 2>/dev/null || true; nginx -v 2>&1; }
 if [ "${#missing[@]}" = 0 ]; then
   versions
   exit 0

@@ -56,11 +56,11 @@ func managerProcess() {
 type plain struct{ io.ReadWriter }
 
 // agentsProcess obeys lines on its standard input: "hold ADDRESS COUNT" opens
-// sessions, "check" has each of them carry bytes both ways. It answers each with
-// a line: how many it holds, and how many were lost.
+// sessions, each of which speaks every 20 s from then on, as agents do; "check" has
+// all of them carry bytes both ways. It answers each order with a line: how many
+// sessions it holds, and how many were lost.
 func agentsProcess() {
-	var held []net.Conn
-	lost := 0
+	var held []*heldSession
 	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
 		fields := strings.Fields(input.Text())
 		switch {
@@ -72,21 +72,53 @@ func agentsProcess() {
 					fmt.Println(err)
 					os.Exit(1)
 				}
-				held = append(held, conn)
+				one := &heldSession{conn: conn}
+				held = append(held, one)
+				go one.live()
 			}
 		case len(fields) == 1 && fields[0] == "check":
-			kept := held[:0]
-			for _, conn := range held {
-				if exchange(conn, []byte("still here")) != nil {
-					lost++
-					continue
-				}
-				kept = append(kept, conn)
+			for _, one := range held {
+				one.speak()
 			}
-			held = kept
 		}
-		fmt.Println(len(held), lost)
+		lost := 0
+		for _, one := range held {
+			if err := one.err(); err != nil {
+				if lost++; lost < 5 {
+					fmt.Fprintf(os.Stderr, "a session is lost: %v\n", err)
+				}
+			}
+		}
+		fmt.Println(len(held)-lost, lost)
 	}
+}
+
+// heldSession is an agent's that stays.
+type heldSession struct {
+	mu     sync.Mutex
+	conn   net.Conn
+	failed error
+}
+
+func (h *heldSession) live() {
+	for h.err() == nil {
+		time.Sleep(20 * time.Second)
+		h.speak()
+	}
+}
+
+func (h *heldSession) speak() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failed == nil {
+		h.failed = exchange(h.conn, []byte("still here"))
+	}
+}
+
+func (h *heldSession) err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.failed
 }
 
 // session is an agent's: connected, and heard.
@@ -99,7 +131,7 @@ func session(address string) (net.Conn, error) {
 }
 
 func exchange(conn net.Conn, say []byte) error {
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := conn.Write(say); err != nil {
 		return err
 	}

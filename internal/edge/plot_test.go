@@ -2,10 +2,12 @@ package edge
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"testing"
 )
 
@@ -43,7 +45,11 @@ func plotCosts(out *bytes.Buffer, rows []changeFigures) {
 	text(out, 235, 30, "middle", "Adding a tenant, median")
 	for ms := least; ms <= most; ms *= 10 {
 		fmt.Fprintf(out, `<line x1="%.0f" x2="420" y1="%.1f" y2="%.1f" stroke="#ddd"/>`+"\n", left, y(ms), y(ms))
-		text(out, left-6, y(ms)+4, "end", fmt.Sprintf("%g ms", ms))
+		label := fmt.Sprintf("%g ms", ms)
+		if ms >= 1000 {
+			label = fmt.Sprintf("%g s", ms/1000)
+		}
+		text(out, left-6, y(ms)+4, "end", label)
 	}
 	for i, row := range rows {
 		x := left + 20 + float64(i)*115
@@ -53,7 +59,7 @@ func plotCosts(out *bytes.Buffer, rows []changeFigures) {
 		}{{row.AddSocket.P50, colourSocket}, {row.AddWire.P50, colourOurs}, {row.ReferenceAdd.P50, colourReference}} {
 			at := x + float64(j)*30
 			fmt.Fprintf(out, `<rect x="%.0f" y="%.1f" width="26" height="%.1f" fill="%s"/>`+"\n", at, y(bar.ms), bottom-y(bar.ms), bar.colour)
-			text(out, at+13, y(bar.ms)-4, "middle", fmt.Sprintf("%.3g", bar.ms))
+			text(out, at+13, y(bar.ms)-4, "middle", digits(bar.ms))
 		}
 		text(out, x+43, bottom+18, "middle", fmt.Sprintf("%d tenants", row.Tenants))
 	}
@@ -67,6 +73,17 @@ func plotCosts(out *bytes.Buffer, rows []changeFigures) {
 		fmt.Fprintf(out, `<rect x="%.0f" y="%.0f" width="10" height="10" fill="%s"/>`+"\n", x, at-9, entry.colour)
 		text(out, x+15, at, "start", entry.words)
 	}
+}
+
+// digits are as many as matter.
+func digits(ms float64) string {
+	switch {
+	case ms >= 100:
+		return fmt.Sprintf("%.0f", ms)
+	case ms >= 10:
+		return fmt.Sprintf("%.1f", ms)
+	}
+	return fmt.Sprintf("%.2f", ms)
 }
 
 // plotMemory has a line for each proxy over the changes.
@@ -100,6 +117,21 @@ func plotMemory(out *bytes.Buffer, ours, reference []float64) {
 		text(out, left+(right-left)*float64(i)/float64(generations), bottom+18, "middle", fmt.Sprint(i))
 	}
 	text(out, (left+right)/2, bottom+38, "middle", "changes")
+}
+
+// TestDraw draws again what was measured before, after a change of the drawing.
+func TestDraw(t *testing.T) {
+	from, to := os.Getenv("SOCTALK_BENCH_EDGE"), os.Getenv("SOCTALK_BENCH_PLOT")
+	if from == "" || to == "" {
+		t.Skip("SOCTALK_BENCH_EDGE=figures SOCTALK_BENCH_PLOT=drawing go test -run TestDraw ./internal/edge")
+	}
+	var result figures
+	if err := json.Unmarshal([]byte(read(t, from)), &result); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, plot(result), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // The drawing is well-formed whatever was measured.

@@ -251,3 +251,69 @@ func TestASpoiltModelEndsNobody(t *testing.T) {
 	s.apply()
 	s.exact()
 }
+
+// A manager is away: its agents are turned away, also when nothing answers at
+// all, and are served as soon as it is back. HAProxy takes nobody for dead.
+func TestAManagerThatIsAway(t *testing.T) {
+	s := newSite(t, func(o *Options) { o.Config.Timeouts.Connect = 200 * time.Millisecond })
+	gone := newEcho(t, "127.10.0.1", "m")
+	target := gone.address()
+	_ = gone.listener.Close()
+	s.tenant(0, target, target)
+	s.tenant(1, deaf(t), target)
+	s.apply()
+	for n, what := range []string{"a manager that is down", "a machine that does not answer"} {
+		begin := time.Now()
+		if !ended(t, dialSaying(t, s.port(n, 0), frame("001"))) {
+			t.Errorf("%s: the agent is kept waiting", what)
+		}
+		t.Logf("%s: the agent is turned away after %s", what, time.Since(begin).Round(time.Millisecond))
+	}
+	back, err := net.Listen("tcp", target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	agent := dialSaying(t, s.port(0, 0), frame("001"))
+	conn, err := back.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("here again")); err != nil {
+		t.Fatal(err)
+	}
+	_ = agent.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.ReadFull(agent, make([]byte, 10)); err != nil {
+		t.Errorf("the manager is back, and its agent not served: %v", err)
+	}
+}
+
+// deaf is an address where connections are neither accepted nor refused: a
+// listener whose queue is full.
+func deaf(t *testing.T) string {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(socket) })
+	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 10, 0, 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Listen(socket, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := net.JoinHostPort("127.10.0.2", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
+	for { // until the queue is full
+		conn, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+}
