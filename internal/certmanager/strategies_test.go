@@ -35,8 +35,15 @@ const shortLife = 45 * time.Second
 // tenants of its own.
 func TestCertificatesThroughCertManager(t *testing.T) {
 	w := newWorld(t)
+	// All at once, for cert-manager gives the record of a DNS-01 challenge a whole
+	// minute after it has seen it.
 	w.createRegion("own", domain, w.acme("pebble"))
 	w.createRegion("short", "short."+domain, w.acme("pebble-short"))
+	w.createRegion("moving", "moving."+domain, w.acme("pebble"))
+	w.createTenant("acme", "own", "")
+	w.createTenant("brief", "short", "")
+	w.createTenant("mover", "moving", "")
+	w.createTenant("neighbour", "moving", "")
 	for name, part := range map[string]func(*world){
 		"OnePerTenant": onePerTenant, "Renewal": renewal, "FailingChallenge": failingChallenge,
 		"RefusedName": refusedName, "MissingIssuer": missingIssuer, "Switch": switching, "Examples": examples,
@@ -51,7 +58,6 @@ func TestCertificatesThroughCertManager(t *testing.T) {
 // An agent that knows the tenant's hostname and Pebble's root, and nothing else,
 // is satisfied with what the port shows.
 func onePerTenant(w *world) {
-	w.createTenant("acme", "own", "")
 	w.becomesReady("acme")
 	served := w.meets("acme")
 	host := "acme." + domain
@@ -65,6 +71,17 @@ func onePerTenant(w *world) {
 		w.Errorf("the status says that %s is served; an agent meets %s", serial, served.Serial())
 	}
 	w.sheetHas("acme", w.pebble.Root)
+	// A Region that does not say whom its agents trust leaves them with the system's
+	// own authorities, and Pebble's is none of those; nor is a staging issuer's.
+	silent := w.acme("pebble")
+	silent.CABundle = ""
+	w.choose("own", silent)
+	message := w.becomes("acme", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonCertificateUntrusted)
+	if !strings.Contains(message, "caBundle") || !strings.Contains(message, "Pebble") {
+		w.Errorf("the condition says %q, want whom nobody trusts and what to do", message)
+	}
+	w.choose("own", w.acme("pebble"))
+	w.becomesReady("acme")
 	if left := w.bind.Lookup("_acme-challenge."+host, "TXT"); len(left) > 0 {
 		w.Errorf("the challenge's record is still in the zone: %q", left)
 	}
@@ -73,7 +90,6 @@ func onePerTenant(w *world) {
 // A certificate that lives for seconds is renewed in time, and the port serves the
 // new one.
 func renewal(w *world) {
-	w.createTenant("brief", "short", "")
 	w.becomesReady("brief")
 	first := w.servedIsHeld("brief", whichever)
 	began := time.Now()
@@ -124,10 +140,6 @@ func missingIssuer(w *world) {
 // A live tenant goes through all ways to get a certificate, and back. Agents that
 // come at any moment of it meet a certificate for the tenant's name.
 func switching(w *world) {
-	w.createRegion("moving", "moving."+domain, w.acme("pebble"))
-	for _, slug := range []string{"mover", "neighbour"} {
-		w.createTenant(slug, "moving", "")
-	}
 	w.becomesReady("mover")
 	w.becomesReady("neighbour")
 	host := "mover.moving." + domain

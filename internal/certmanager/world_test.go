@@ -55,7 +55,6 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	simulator := filepath.Join(dir, "wazuhsim")
 	if out, err := exec.Command("go", "build", "-o", dir, "../../cmd/wazuhsim", "../../cmd/soctalk-ingress").CombinedOutput(); err != nil {
 		t.Fatalf("build the programs: %v: %s", err, out)
 	}
@@ -68,7 +67,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(w.pebble.Stop)
 	w.lab, err = lab.Start(t.Context(), lab.Options{
-		Binary: plane, Simulator: simulator, Dir: dir, Poll: time.Second, KeyReload: 200 * time.Millisecond,
+		Binary: plane, Simulator: filepath.Join(dir, "wazuhsim"), Dir: dir, Poll: time.Second, KeyReload: 200 * time.Millisecond,
 		Before: func(ctx context.Context, l *lab.Lab) error { return certmanager.Install(ctx, l.Client) },
 	})
 	if err != nil {
@@ -170,11 +169,18 @@ func (w *world) choose(region string, certificates v1alpha1.CertificatesSpec) {
 
 func (w *world) tenant(slug string) *v1alpha1.Tenant {
 	w.Helper()
-	var tenant v1alpha1.Tenant
-	if err := w.lab.Client.Get(w.Context(), types.NamespacedName{Name: slug}, &tenant); err != nil {
+	tenant, err := w.read(slug)
+	if err != nil {
 		w.Fatal(err)
 	}
-	return &tenant
+	return tenant
+}
+
+// read is for those who wait: a busy API server may fail to answer once.
+func (w *world) read(slug string) (*v1alpha1.Tenant, error) {
+	var tenant v1alpha1.Tenant
+	err := w.lab.Client.Get(w.Context(), types.NamespacedName{Name: slug}, &tenant)
+	return &tenant, err
 }
 
 func (w *world) eventually(what string, check func(ctx context.Context) (bool, error)) {
@@ -188,7 +194,11 @@ func (w *world) eventually(what string, check func(ctx context.Context) (bool, e
 func (w *world) becomes(slug, condition string, status metav1.ConditionStatus, reason string) (message string) {
 	w.Helper()
 	w.eventually(fmt.Sprintf("tenant %s: %s=%s, %s", slug, condition, status, reason), func(context.Context) (bool, error) {
-		now := meta.FindStatusCondition(w.tenant(slug).Status.Conditions, condition)
+		tenant, err := w.read(slug)
+		if err != nil {
+			return false, err
+		}
+		now := meta.FindStatusCondition(tenant.Status.Conditions, condition)
 		if now == nil {
 			return false, fmt.Errorf("no condition %s yet", condition)
 		}
@@ -227,7 +237,11 @@ func (w *world) servedIsHeld(slug string, is func(*v1alpha1.CertificateStatus) b
 	w.Helper()
 	var serial string
 	w.eventually("tenant "+slug+" serves what its Secret holds", func(context.Context) (bool, error) {
-		certificate := w.tenant(slug).Status.Certificate
+		tenant, err := w.read(slug)
+		if err != nil {
+			return false, err
+		}
+		certificate := tenant.Status.Certificate
 		if certificate == nil || certificate.Served == nil {
 			return false, fmt.Errorf("the status knows of no served certificate: %+v", certificate)
 		}

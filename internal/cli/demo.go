@@ -21,7 +21,9 @@ func newDemoCommand() *cobra.Command {
 		Long: "Start a Kubernetes control plane on loopback, run the operator in it, and let two\n" +
 			"tenants with two agents each show what the product does. No root, no containers;\n" +
 			"the managers and agents are simulators, everything else is real.\n\n" +
-			"The first start compiles Kubernetes from its Go modules, which takes minutes.",
+			"The first start compiles Kubernetes from its Go modules, which takes minutes. The real\n" +
+			"cert-manager signs the certificates if it was built before, or if DEMO_FULL=1 is set\n" +
+			"and has it built; otherwise the operator's own authority does.",
 		Example: "  # tell the story, then keep everything running until Ctrl-C\n" +
 			"  soctalk-ingress demo\n\n" +
 			"  # tell the story and end with 0 if all of it happened\n" +
@@ -31,6 +33,7 @@ func newDemoCommand() *cobra.Command {
 			if output != "text" && output != "json" {
 				return usageError("--output: %q: use text or json", output)
 			}
+			options.Full = os.Getenv("DEMO_FULL") != ""
 			options.JSON = output == "json"
 			options.Out, options.Err = command.OutOrStdout(), command.ErrOrStderr()
 			options.Program = os.Args[0]

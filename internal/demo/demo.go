@@ -32,6 +32,8 @@ type Options struct {
 	JSON bool
 	// Prepare builds what demo and tests run, and does nothing else.
 	Prepare bool
+	// Full builds the real peers the demo can do without, where they are not built yet.
+	Full bool
 	// Keep leaves the files.
 	Keep bool
 	// Simulator is the wazuhsim program; empty means the one beside this program.
@@ -62,32 +64,26 @@ func run(ctx context.Context, options Options) error {
 	if options.Prepare {
 		return prepare(ctx, tell)
 	}
-	binary, err := build(ctx, tell, controlplane.Kubernetes)
+	cast, err := findCast(ctx, tell, options)
 	if err != nil {
 		return err
 	}
-	program, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	if options.Simulator == "" {
-		if options.Simulator, err = beside("wazuhsim"); err != nil {
-			return err
-		}
-	}
+	options.Simulator = cast.simulator // the agents are of the same program
 	dir, leave, err := folder(options.Keep, tell)
 	if err != nil {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	defer leave()
+	defer cast.issuer.stop()
 	begin := time.Now()
 	var started *lab.Lab
 	err = tell.step("A Kubernetes control plane, its kinds and the operator", func() (string, error) {
 		started, err = lab.Start(ctx, lab.Options{
-			Binary: binary, Simulator: options.Simulator, Program: program, Dir: dir, Keep: options.Keep,
+			Binary: cast.plane, Simulator: cast.simulator, Program: cast.program, Dir: dir, Keep: options.Keep,
 			// A real manager looks at its keys every 10 s, a real agent waits 20 s after
 			// enrolling; the demo's are quicker so that the story is.
 			KeyReload: 500 * time.Millisecond,
+			Before:    cast.issuer.start,
 			Progress:  tell.doing,
 		})
 		if err != nil {
@@ -99,7 +95,7 @@ func run(ctx context.Context, options Options) error {
 		return err
 	}
 	defer started.Stop()
-	story := &story{lab: started, tell: tell, options: options}
+	story := &story{lab: started, tell: tell, options: options, issuer: cast.issuer}
 	defer story.end()
 	err = story.run(ctx)
 	switch {
@@ -116,6 +112,31 @@ func run(ctx context.Context, options Options) error {
 	<-ctx.Done()
 	tell.say("ending: agents, operator, managers, control plane")
 	return nil
+}
+
+// cast is what the story is told with: the programs, and who signs.
+type cast struct {
+	plane     string // etcd, kube-apiserver and so on
+	program   string // this one, which runs the gateways beside the managers
+	simulator string
+	issuer    *issuer
+}
+
+// findCast finds them, and builds what is missing.
+func findCast(ctx context.Context, tell *teller, options Options) (c cast, err error) {
+	if c.plane, err = build(ctx, tell, controlplane.Kubernetes); err != nil {
+		return c, err
+	}
+	if c.issuer, err = findCertManager(ctx, tell, options.Full); err != nil {
+		return c, err
+	}
+	if c.program, err = os.Executable(); err != nil {
+		return c, fmt.Errorf("find this program: %w", err)
+	}
+	if c.simulator = options.Simulator; c.simulator == "" {
+		c.simulator, err = beside("wazuhsim")
+	}
+	return c, err
 }
 
 // prefix begins the name of the demo's folder.

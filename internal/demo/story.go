@@ -27,6 +27,7 @@ type story struct {
 	options Options
 	agents  []*agent
 	edge    *lab.Edge
+	issuer  *issuer
 }
 
 func (s *story) run(ctx context.Context) error {
