@@ -171,9 +171,19 @@ const (
 	ReasonRecordMissing = "RecordMissing"
 	// ReasonRecordWrong: the name resolves to another address than the tenant's.
 	ReasonRecordWrong = "RecordWrong"
+	// ReasonRecordShadowed: the name has no record of its own; a wildcard answers, and wrongly.
+	ReasonRecordShadowed = "RecordShadowed"
+	// ReasonRecordOwnedByOther: a record in the way belongs to somebody else, and is left alone.
+	ReasonRecordOwnedByOther = "RecordOwnedByOther"
+	// ReasonServersDisagree: the zone's servers give different answers.
+	ReasonServersDisagree = "ServersDisagree"
+	// ReasonNameServerDown: a server of the zone does not answer; the others answer rightly.
+	ReasonNameServerDown = "NameServerDown"
+	// ReasonDNSUpdateRefused: the server does not take our updates, or there is no key to sign them.
+	ReasonDNSUpdateRefused = "DNSUpdateRefused"
 	// ReasonDNSNotManaged: the Region neither writes nor checks names.
 	ReasonDNSNotManaged = "DNSNotManaged"
-	// ReasonDNSUnreachable: the name server did not answer the check.
+	// ReasonDNSUnreachable: no server of the zone answered the check.
 	ReasonDNSUnreachable = "DNSUnreachable"
 
 	// ReasonTenantNotFound: a token or revocation outside a tenant's namespace.
@@ -218,6 +228,7 @@ func Reasons() []string {
 		ReasonEnrollmentDirect, ReasonGatewayUnreachable, ReasonPolicyBehind, ReasonManagerRefusesGateway,
 		ReasonRotating, ReasonRotationStuck, ReasonRotationNotOurs,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
+		ReasonRecordShadowed, ReasonRecordOwnedByOther, ReasonServersDisagree, ReasonNameServerDown, ReasonDNSUpdateRefused,
 		ReasonDNSNotManaged, ReasonDNSUnreachable,
 		ReasonTenantNotFound, ReasonWaitingForGateway, ReasonNotGuarded,
 		ReasonTokenEarly, ReasonTokenExpired, ReasonTokenUsedUp, ReasonTokenRevoked,

@@ -27,6 +27,7 @@ type Region struct {
 
 // RegionSpec describes one place where agents come in.
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultMode) || self.defaultMode != 'edge-haproxy' || has(self.edge)",message="defaultMode edge-haproxy needs spec.edge with at least one address; add edge.addresses, or set defaultMode to loadbalancer"
+// +kubebuilder:validation:XValidation:rule="!has(self.dns) || !has(self.dns.rfc2136) || self.domain == self.dns.rfc2136.zone || self.domain.endsWith('.' + self.dns.rfc2136.zone)",message="spec.domain is not in dns.rfc2136.zone; the zone is the domain itself, or one that ends it, such as mssp.example.com for soc.mssp.example.com"
 type RegionSpec struct {
 	// Domain is the suffix of the tenants' names: <slug>.<domain>.
 	// +kubebuilder:validation:MaxLength=190
@@ -188,38 +189,6 @@ type IssuerRef struct {
 	// +kubebuilder:default=cert-manager.io
 	// +optional
 	Group string `json:"group,omitempty"`
-}
-
-// DNSMode is who writes the tenants' records.
-// +kubebuilder:validation:Enum=external-dns;manual;none
-type DNSMode string
-
-const (
-	// DNSExternalDNS annotates the tenant's Service for external-dns.
-	DNSExternalDNS DNSMode = "external-dns"
-	// DNSManual leaves the record to a person and checks the answer.
-	DNSManual DNSMode = "manual"
-	// DNSNone neither writes nor checks; agents use the address, or a name of the customer's.
-	DNSNone DNSMode = "none"
-)
-
-// DNSSpec says how the tenants' names come into being.
-type DNSSpec struct {
-	// Mode; manual unless said otherwise.
-	// +kubebuilder:default=manual
-	// +optional
-	Mode DNSMode `json:"mode,omitempty"`
-	// Server is asked whether a name is published, as address:port; empty means
-	// the resolver of the operator's own host.
-	// +kubebuilder:validation:Pattern=`^(\[[0-9a-fA-F:.]+\]|[0-9.]+|[-a-z0-9.]+):[0-9]{1,5}$`
-	// +optional
-	Server string `json:"server,omitempty"`
-	// TTL of the records, in seconds.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=86400
-	// +kubebuilder:default=60
-	// +optional
-	TTL int32 `json:"ttl,omitempty"`
 }
 
 // RegionStatus is what the operator knows of a Region.

@@ -273,6 +273,9 @@ type TenantStatus struct {
 	// Rotation is how the last replacement of the enrollment secret went.
 	// +optional
 	Rotation *RotationStatus `json:"rotation,omitempty"`
+	// DNS says what was asked for, who writes it and what the zone's servers answer.
+	// +optional
+	DNS *DNSStatus `json:"dns,omitempty"`
 	// Offboarding is present while the tenant is being removed.
 	// +optional
 	Offboarding *OffboardingStatus `json:"offboarding,omitempty"`

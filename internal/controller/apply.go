@@ -53,8 +53,15 @@ func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Des
 	if err := r.applyRoute(ctx, in, desired); err != nil {
 		return err
 	}
+	named := r.applyNames(ctx, in, desired)
+	if named != nil && !isProblem(named) {
+		return named
+	}
 	if _, err = r.release(ctx, r.cached, desired.Placement.Slug, desired.Claims); err != nil {
 		return err
+	}
+	if refused == nil {
+		return named
 	}
 	return refused
 }

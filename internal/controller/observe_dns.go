@@ -2,73 +2,106 @@ package controller
 
 import (
 	"context"
-	"errors"
-	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/record"
+	"github.com/soctalk/soctalk-ingress/internal/zone"
 )
 
-const dnsTimeout = 3 * time.Second
+const dnsTimeout = 8 * time.Second
 
-// observeDNS asks for the tenant's name as an agent would.
-func (r *Reconciler) observeDNS(ctx context.Context, place plan.Placement, service plan.ServiceState) plan.DNSState {
-	addresses := service.Addresses
-	if place.Mode == v1alpha1.ModeEdgeHAProxy {
-		addresses = place.RegionSpec.Edge.Addresses
+// observeDNS asks the zone's own servers for the tenant's name, and looks at what
+// its writer has to go by.
+func (r *Reconciler) observeDNS(ctx context.Context, place plan.Placement, seen plan.Observed) (plan.DNSState, error) {
+	state := plan.DNSState{}
+	dns := place.RegionSpec.DNS
+	writer := plan.WriterOf(dns)
+	if writer == plan.WriterNobody {
+		return state, nil
 	}
-	if len(addresses) == 0 || place.RegionSpec.DNS.Mode == v1alpha1.DNSNone {
-		return plan.DNSState{}
+	var err error
+	if state.Endpoint, err = r.observeEndpoint(ctx, place.Slug); err != nil {
+		return state, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 	defer cancel()
-	ask := resolver(place.RegionSpec.DNS.Server)
-	state := plan.DNSState{Asked: true}
+	if writer == plan.WriterDirect {
+		names := plan.RecordNames(plan.Hostnames(seen.Claims, place.Slug, place.Hostname))
+		state.Current, err = r.readZone(ctx, dns, names)
+		noteWriteError(&state, err)
+	}
+	addresses := seen.Service.Addresses
+	if place.Mode == v1alpha1.ModeEdgeHAProxy {
+		addresses = place.RegionSpec.Edge.Addresses
+	}
+	if len(addresses) == 0 {
+		return state, nil
+	}
+	r.expect(ctx, &state, dns, addresses)
+	if state.Error == "" {
+		r.askZone(ctx, &state, dns, place.Hostname)
+	}
+	return state, nil
+}
+
+// expect says what the name should lead to. Some clouds assign a name; the tenant's
+// must be an alias of it, or lead to the same addresses.
+func (r *Reconciler) expect(ctx context.Context, state *plan.DNSState, dns v1alpha1.DNSSpec, addresses []string) {
 	for _, address := range addresses {
-		if _, err := netip.ParseAddr(address); err == nil {
-			state.Expected = append(state.Expected, address)
+		if parsed, err := netip.ParseAddr(address); err == nil {
+			state.Expected = append(state.Expected, parsed.Unmap().String())
 			continue
 		}
-		// Some clouds assign a name; the tenant's name must lead to the same addresses.
-		resolved, err := lookup(ctx, net.DefaultResolver, address)
+		state.Alias = strings.ToLower(strings.TrimSuffix(address, "."))
+		resolved, err := zone.Resolve(ctx, dns.Server, address)
 		if err != nil {
-			state.Error = words(err)
+			state.Error = "the load balancer's name " + address + ": " + err.Error()
 		}
 		state.Expected = append(state.Expected, resolved...)
 	}
-	resolved, err := lookup(ctx, ask, place.Hostname)
-	if err != nil {
-		state.Error = words(err)
-	}
-	state.Addresses = resolved
-	return state
 }
 
-// lookup treats a name that does not exist as an answer, not as a failure.
-func lookup(ctx context.Context, ask *net.Resolver, name string) ([]string, error) {
-	found, err := ask.LookupNetIP(ctx, "ip", name+".")
-	var dnsError *net.DNSError
-	if errors.As(err, &dnsError) && dnsError.IsNotFound {
-		return nil, nil
+// askZone asks every server of the zone, and where the answer is wrong, why.
+func (r *Reconciler) askZone(ctx context.Context, state *plan.DNSState, dns v1alpha1.DNSSpec, hostname string) {
+	found, err := r.asker.Find(ctx, dns.Server, hostname)
+	if err != nil {
+		state.Error = err.Error()
+		return
 	}
+	state.Zone = found.Apex
+	for _, answer := range r.asker.Ask(ctx, found, hostname) {
+		state.Answers = append(state.Answers, plan.DNSAnswer{
+			Server: answer.Server.String(), Addresses: answer.Addresses, Alias: answer.Target, Error: answer.Error,
+		})
+		expected := slices.Clone(state.Expected)
+		slices.Sort(expected)
+		if answer.Error != "" || state.Alias != "" && answer.Target == state.Alias || slices.Equal(answer.Addresses, slices.Compact(expected)) {
+			continue
+		}
+		if state.Wildcard == "" {
+			state.Wildcard = r.asker.Wildcard(ctx, found, answer, hostname)
+		}
+		if state.Owner == nil {
+			state.Owner = r.asker.Owner(ctx, answer.Server, record.Naming{Prefix: dns.TXTPrefix}, hostname)
+		}
+	}
+}
+
+// tenantHostnames are the names the tenant holds, by its claims.
+func (r *Reconciler) tenantHostnames(ctx context.Context, tenant *v1alpha1.Tenant) ([]string, error) {
+	claims, err := r.claims(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var out []string
-	for _, address := range found {
-		out = append(out, address.Unmap().String())
+	inForce := tenant.Status.Hostname
+	if holder := claims[naming.HostClaim(inForce)]; holder.Tenant != tenant.Name {
+		inForce = ""
 	}
-	return out, nil
-}
-
-func resolver(server string) *net.Resolver {
-	if server == "" {
-		return net.DefaultResolver
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var dialer net.Dialer
-		return dialer.DialContext(ctx, network, server)
-	}}
+	return plan.Hostnames(claims, tenant.Name, inForce), nil
 }

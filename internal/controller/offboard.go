@@ -165,6 +165,9 @@ func (r *Reconciler) runStep(ctx context.Context, tenant *v1alpha1.Tenant, step 
 		}
 	}
 	if step == v1alpha1.StepRemoveWayIn {
+		if err := r.takeNameBack(ctx, tenant); err != nil {
+			return sight{}, err
+		}
 		gone, err := r.removeRoute(ctx, tenant.Name)
 		if err != nil || !gone {
 			return sight{}, err

@@ -3,8 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,43 +46,6 @@ func (r *Reconciler) removeWayIn(ctx context.Context, tenant *v1alpha1.Tenant, p
 		return name, err
 	}
 	return finished(evidence + "; " + name.evidence)
-}
-
-// nameGone asks for the tenant's name. Where external-dns takes the record away,
-// that is waited for; a record a person made is that person's to remove.
-func (r *Reconciler) nameGone(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus) (sight, error) {
-	hostname := tenant.Status.Hostname
-	var region v1alpha1.Region
-	err := r.cached.Get(ctx, types.NamespacedName{Name: tenant.Status.Region}, &region)
-	switch {
-	case hostname == "":
-		return finished("it never had a name")
-	case apierrors.IsNotFound(err):
-		return finished(fmt.Sprintf("%s was not looked up, because Region %q is gone", hostname, tenant.Status.Region))
-	case err != nil:
-		return sight{}, fmt.Errorf("read region %q: %w", tenant.Status.Region, err)
-	case region.Spec.DNS.Mode == v1alpha1.DNSNone || len(progress.Addresses) == 0:
-		return finished(fmt.Sprintf("%s was not looked up: nothing was published here", hostname))
-	}
-	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
-	defer cancel()
-	found, err := lookup(ctx, resolver(region.Spec.DNS.Server), hostname)
-	if err != nil && region.Spec.DNS.Mode == v1alpha1.DNSExternalDNS {
-		return waiting("asking whether %s is gone failed: %s; %s", hostname, words(err), wayAround(tenant))
-	}
-	if err != nil {
-		return finished(fmt.Sprintf("whether %s still answers is not known: %s", hostname, words(err)))
-	}
-	leads := slices.ContainsFunc(found, func(address string) bool { return slices.Contains(progress.Addresses, address) })
-	switch {
-	case !leads:
-		return finished(fmt.Sprintf("%s no longer leads there", hostname))
-	case tenant.Status.Mode == v1alpha1.ModeEdgeHAProxy:
-		return finished(fmt.Sprintf("%s still leads to the edge, where its ports are closed; remove its record, unless it is the one for all", hostname))
-	case region.Spec.DNS.Mode == v1alpha1.DNSManual:
-		return finished(fmt.Sprintf("%s still leads to %s; remove its record", hostname, strings.Join(found, ", ")))
-	}
-	return waiting("external-dns has not removed %s yet, which still leads to %s; %s", hostname, strings.Join(found, ", "), wayAround(tenant))
 }
 
 // removeObjects deletes the namespace if we made it. One that SocTalk or a

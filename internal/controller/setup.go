@@ -39,6 +39,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/chart"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/zone"
 )
 
 // Options say how the operator runs. The zero value of each optional field is
@@ -51,6 +52,8 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Now is the clock; nil means the real one.
 	Now func() time.Time
+	// NameServerPort is the port of the servers a zone's NS records name; 0 means 53.
+	NameServerPort int
 	// Poll is how often a ready tenant's manager is asked; 0 means 30 s.
 	Poll time.Duration
 	// Drain is how long agents have to notice that their key is gone, or that they
@@ -110,6 +113,7 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		renderings: newRenderings(),
 		applied:    newApplied(),
 		managers:   newManagers(options.Dial),
+		asker:      zone.NewAsker(options.NameServerPort, options.Now),
 		looks:      newLooks(),
 		gateways:   newGateways(options.Dial),
 	}
@@ -159,6 +163,7 @@ type Reconciler struct {
 	renderings *renderings
 	applied    *applied
 	managers   *managers
+	asker      *zone.Asker
 	looks      *looks
 	gateways   *gateways
 }
@@ -250,11 +255,11 @@ func (r *Reconciler) tenantsWhere(ctx context.Context, want func(v1alpha1.Tenant
 	return requests
 }
 
-// Kinds are those the tenant chart may render, without the ones this cluster does
-// not have, such as cert-manager's.
+// Kinds are those the tenant chart may render, and external-dns's DNSEndpoint,
+// without the ones this cluster does not have.
 func Kinds(mapper meta.RESTMapper) ([]schema.GroupVersionKind, error) {
 	var found []schema.GroupVersionKind
-	for _, gvk := range chart.Kinds() {
+	for _, gvk := range append(chart.Kinds(), endpointKind) {
 		_, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 		switch {
 		case meta.IsNoMatchError(err):

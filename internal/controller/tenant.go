@@ -81,8 +81,13 @@ func (r *Reconciler) reach(ctx context.Context, in *plan.Input) (plan.Desired, e
 	if r.writes.Load() == wrote {
 		return desired, refused // nothing was written, so what was seen still holds
 	}
-	// Look again: the report speaks of what is there now.
+	// Look again: the report speaks of what is there now, and of a zone that would
+	// not be written.
+	why, final := in.Observed.DNS.WriteError, in.Observed.DNS.WriteRefused
 	in.Observed, err = r.observe(ctx, in.Tenant, desired.Placement, in.Observed.Claims)
+	if in.Observed.DNS.WriteError == "" {
+		in.Observed.DNS.WriteError, in.Observed.DNS.WriteRefused = why, final
+	}
 	return desired, errors.Join(refused, err)
 }
 

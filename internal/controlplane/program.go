@@ -43,6 +43,12 @@ var MetalLB = Program{
 // CertManager is cert-manager's controllers, and an ACME server, in one file.
 var CertManager = Program{Name: "certmanager", Title: "cert-manager and Pebble", Folder: "peers/certmanager", Package: ".", LinkerFlags: "-s -w"}
 
+// ExternalDNS is external-dns as far as it can be built: its plan, its registry and
+// its RFC 2136 provider, around its loop.
+var ExternalDNS = Program{
+	Name: "external-dns", Title: "external-dns", Folder: "peers/externaldns", Package: ".", LinkerFlags: "-s -w",
+}
+
 // recipe is what besides the source decides about the binary.
 func (p Program) recipe(goVersion string) string {
 	recipe := goVersion + " " + p.LinkerFlags

@@ -133,14 +133,21 @@ func (s *Server) findPort() error {
 	return err
 }
 
-// freePort finds one that is free for TCP and UDP.
-func freePort(address netip.Addr) (uint16, error) {
-	packets, err := net.ListenPacket("udp", net.JoinHostPort(address.String(), "0"))
-	if err != nil {
-		return 0, fmt.Errorf("find a free port of %s: %w", address, err)
+// freePort finds one that is free for UDP and TCP.
+func freePort(address netip.Addr) (port uint16, err error) {
+	for range 20 {
+		packets, err := net.ListenPacket("udp", net.JoinHostPort(address.String(), "0"))
+		if err != nil {
+			return 0, fmt.Errorf("find a free port of %s: %w", address, err)
+		}
+		stream, err := net.Listen("tcp", packets.LocalAddr().String())
+		_ = packets.Close()
+		if err == nil {
+			_ = stream.Close()
+			return netip.MustParseAddrPort(packets.LocalAddr().String()).Port(), nil
+		}
 	}
-	defer func() { _ = packets.Close() }()
-	return netip.MustParseAddrPort(packets.LocalAddr().String()).Port(), nil
+	return 0, fmt.Errorf("find a port of %s that is free for UDP and TCP: none in 20 attempts", address)
 }
 
 func copyProgram(from, to string) error {
@@ -215,8 +222,8 @@ func (s *Server) waitReady() error {
 		if s.ready(ctx) {
 			return nil
 		}
-		// It would go on without an address to listen on.
-		if text, _ := os.ReadFile(s.logPath()); bytes.Contains(text, []byte("not listening on any interfaces")) {
+		// It would go on without an address to listen on, or without one transport.
+		if text, _ := os.ReadFile(s.logPath()); bytes.Contains(text, []byte("not listening on any interfaces")) || bytes.Contains(text, []byte("address in use")) {
 			return fmt.Errorf("BIND cannot listen on %s: taken, or not an address of this machine", s.Address())
 		}
 		select {

@@ -69,6 +69,7 @@ const (
 	KeyTLSCert     = "tls.crt"
 	KeyTLSKey      = "tls.key"
 	KeyTLSCA       = "ca.crt"
+	KeyTSIG        = "tsig-secret"
 
 	KeyGatewayPolicy = "policy.json"
 	KeyGatewayToken  = "token"
@@ -125,11 +126,39 @@ const EdgePodName = "wazuh-edge-haproxy"
 // came; it is on loopback, so only a port forward reaches it.
 const EdgeAdminPort = "edge-admin"
 
+// SRV is the service name under which an agent port is published in DNS. Such a
+// name has at most 15 characters, which "enrollment" would not leave.
+func SRV(port string) string {
+	if port == PortEnrollment {
+		return "_wazuh-enroll._tcp"
+	}
+	return "_wazuh-" + port + "._tcp"
+}
+
+// SRVs are all such names, of agents of any version.
+func SRVs() []string {
+	var names []string
+	for _, port := range allPorts {
+		if port.Agents {
+			names = append(names, SRV(port.Name))
+		}
+	}
+	return names
+}
+
+// DNSEndpoint is the name of a tenant's DNSEndpoint, in the operator's namespace.
+func DNSEndpoint(slug string) string { return namespacePrefix + slug }
+
+// HostOf is the inverse of [HostClaim].
+func HostOf(claim string) (hostname string, ok bool) { return strings.CutPrefix(claim, "host.") }
+
 // Annotations external-dns reads. Its prefix changed with v0.22; both are
 // written, so that either version publishes the name.
 const (
 	AnnotationDNSHostname       = "external-dns.kubernetes.io/hostname"
 	AnnotationDNSHostnameLegacy = "external-dns.alpha.kubernetes.io/hostname"
+	AnnotationDNSTarget         = "external-dns.kubernetes.io/target"
+	AnnotationDNSTargetLegacy   = "external-dns.alpha.kubernetes.io/target"
 	AnnotationDNSTTL            = "external-dns.kubernetes.io/ttl"
 	AnnotationDNSTTLLegacy      = "external-dns.alpha.kubernetes.io/ttl"
 )

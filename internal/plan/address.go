@@ -153,17 +153,16 @@ func followed(in Input, place Placement, change *v1alpha1.AddressChange) bool {
 	if place.RegionSpec.DNS.Mode == v1alpha1.DNSNone {
 		return in.Now.Sub(change.At.Time) >= changeIsNews
 	}
-	dns := in.Observed.DNS
-	return dns.Error == "" && len(dns.Expected) > 0 && sameSet(dns.Addresses, dns.Expected)
+	return judge(in.Observed.DNS).right
 }
 
-// behind says that a name still leads to the address before; empty if it does not.
-func behind(in Input, place Placement) string {
+// behind says that an answer still leads to the address before; empty if it does not.
+func behind(in Input, place Placement, answer DNSAnswer) string {
 	change := addressChange(in, place)
-	if change == nil || !slices.Contains(in.Observed.DNS.Addresses, change.From) {
+	if change == nil || !slices.Contains(answer.Addresses, change.From) {
 		return ""
 	}
-	return fmt.Sprintf("%s still resolves to %s, the address until %s", place.Hostname, strings.Join(sorted(in.Observed.DNS.Addresses), ", "), clock(change.At.Time))
+	return fmt.Sprintf("%s still resolves to %s, the address until %s", place.Hostname, answers(answer), clock(change.At.Time))
 }
 
 // checkAddresses judges pinned addresses by what the Region's load balancer can

@@ -98,53 +98,6 @@ func managerHop(in Input, place Placement) hop {
 	return ok(condition, "the manager's API answers, "+cmp.Or(manager.Version, "version unknown"))
 }
 
-func dnsHop(in Input, place Placement) hop {
-	condition := v1alpha1.ConditionDNSPublished
-	mode := place.RegionSpec.DNS.Mode
-	if mode == v1alpha1.DNSNone {
-		return hop{condition, isTrue, v1alpha1.ReasonDNSNotManaged, "Region " + place.Region + " neither writes nor checks names"}
-	}
-	dns := in.Observed.DNS
-	if len(dns.Expected) == 0 {
-		return no(condition, v1alpha1.ReasonWaitingForReadiness, "the record is published once the tenant has an address and the rest is ready")
-	}
-	record := recordText(place.Hostname, dns.Expected)
-	switch {
-	case dns.Error != "":
-		return no(condition, v1alpha1.ReasonDNSUnreachable, fmt.Sprintf("asking for %s failed: %s", place.Hostname, dns.Error))
-	case sameSet(dns.Addresses, dns.Expected):
-		return ok(condition, fmt.Sprintf("%s resolves to %s", place.Hostname, strings.Join(sorted(dns.Addresses), ", ")))
-	case behind(in, place) != "" && mode == v1alpha1.DNSExternalDNS:
-		return no(condition, v1alpha1.ReasonWaitingForRecord,
-			fmt.Sprintf("%s; asked external-dns for: %s; resolvers may keep the old answer for %d s", behind(in, place), record, place.RegionSpec.DNS.TTL))
-	case behind(in, place) != "":
-		return no(condition, v1alpha1.ReasonRecordWrong, behind(in, place)+"; change the record to: "+record)
-	case len(dns.Addresses) > 0:
-		return no(condition, v1alpha1.ReasonRecordWrong,
-			fmt.Sprintf("%s resolves to %s; wanted: %s", place.Hostname, strings.Join(sorted(dns.Addresses), ", "), record))
-	case place.Mode == v1alpha1.ModeEdgeHAProxy:
-		return no(condition, v1alpha1.ReasonRecordMissing, fmt.Sprintf("create this record, once for all tenants at the edge: %s; or for this one: %s",
-			recordText("*."+place.RegionSpec.Domain, dns.Expected), record))
-	case mode == v1alpha1.DNSExternalDNS && !in.Observed.Service.Published:
-		return no(condition, v1alpha1.ReasonWaitingForReadiness, "the record is published once the rest of the tenant is ready")
-	case mode == v1alpha1.DNSExternalDNS:
-		return no(condition, v1alpha1.ReasonWaitingForRecord, "asked external-dns for: "+record)
-	}
-	return no(condition, v1alpha1.ReasonRecordMissing, "create this record: "+record)
-}
-
-func recordText(hostname string, addresses []string) string {
-	var lines []string
-	for _, address := range sorted(addresses) {
-		kind := "A"
-		if strings.Contains(address, ":") {
-			kind = "AAAA"
-		}
-		lines = append(lines, fmt.Sprintf("%s. %s %s", hostname, kind, address))
-	}
-	return strings.Join(lines, ", ")
-}
-
 func selectorText(selector map[string]string) string {
 	var pairs []string
 	for key, value := range selector {

@@ -69,7 +69,7 @@ type Observed struct {
 	Route *v1alpha1.Route `json:"route,omitempty"`
 	// Manager and its API.
 	Manager ManagerState `json:"manager"`
-	// DNS answer for the hostname.
+	// DNS is what became of the hostname.
 	DNS DNSState `json:"dns"`
 	// Enrollment is what the gateway's policy is made from.
 	Enrollment EnrollmentState `json:"enrollment,omitzero"`
@@ -139,19 +139,6 @@ type ManagerState struct {
 	Agents *v1alpha1.AgentCounts `json:"agents,omitempty"`
 }
 
-// DNSState is the answer to the question for the tenant's hostname.
-type DNSState struct {
-	// Asked is true when a name server was asked.
-	Asked bool `json:"asked,omitempty"`
-	// Addresses the hostname resolves to.
-	Addresses []string `json:"addresses,omitempty"`
-	// Expected are the addresses it should resolve to: the Service's, with host
-	// names resolved.
-	Expected []string `json:"expected,omitempty"`
-	// Error of the question, in words; a name that does not exist is no error.
-	Error string `json:"error,omitempty"`
-}
-
 // Desired is what must exist for a tenant.
 type Desired struct {
 	// Placement the rest was decided for.
@@ -163,6 +150,8 @@ type Desired struct {
 	Route *v1alpha1.RouteSpec `json:"route,omitempty"`
 	// Values for the tenant chart, which describes every object.
 	Values map[string]any `json:"values"`
+	// Names are the records to publish; nil leaves names as they are.
+	Names *Names `json:"names,omitempty"`
 	// Certificate says what the operator itself must put into the TLS Secret.
 	Certificate CertificateDuty `json:"certificate,omitempty"`
 	// APIUser is the user the operator works as in the manager's API.
@@ -220,6 +209,7 @@ func Tenant(in Input) (Desired, error) {
 		Claims:      claims,
 		Route:       route(in, place),
 		Values:      values(in, place),
+		Names:       names(in, place),
 		Certificate: certificateDuty(in, place),
 		APIUser:     apiUser(place),
 		Policy:      wantedPolicy(in, place),

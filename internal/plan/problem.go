@@ -57,7 +57,7 @@ func namespaceNotOurs(place Placement, why string) *Problem {
 func NotInstalled(object, kind string) *Problem {
 	return &Problem{
 		Reason: v1alpha1.ReasonKindNotInstalled, Field: "spec", Value: object,
-		Remedy: fmt.Sprintf("the cluster has no kind %s; install what provides it (cert-manager for certificates) and restart the operator, or choose a Region's certificates.strategy built-in-ca", kind),
+		Remedy: fmt.Sprintf("the cluster has no kind %s; install what provides it (cert-manager for Certificate, external-dns's definitions for DNSEndpoint) and restart the operator, or let the Region do without it (certificates.strategy built-in-ca, dns.externalDNS.source service)", kind),
 	}
 }
 

@@ -50,6 +50,7 @@ func reportFacts(status *v1alpha1.TenantStatus, in Input, place Placement) {
 	status.EdgePorts = place.EdgePorts
 	status.Ports = place.Ports()
 	status.PortSummary = portSummary(status.Ports)
+	reportNames(status, in, place)
 	status.AddressChange = addressChange(in, place)
 	status.Address = currentAddress(in, place)
 	status.Certificate = certificateStatus(in, place)

@@ -27,7 +27,7 @@ func values(in Input, place Placement) map[string]any {
 		"enrollment":    enrollmentValues(place),
 		"gateway":       gatewayValues(in.Operator),
 		"api":           map[string]any{"create": false, "credentialsSecret": apiCredentials(spec.Manager), "tlsSecret": apiTLS(spec.Manager)},
-		"dns":           map[string]any{"publish": publish(in, place), "ttl": int64(place.RegionSpec.DNS.TTL)},
+		"dns":           dnsValues(in, place),
 		"manager":       managerValues(spec.Manager, place.RegionSpec.Manager),
 		"edge":          edgeValues(place),
 		"networkPolicy": policyValues(place),
@@ -161,23 +161,6 @@ func apiTLS(manager v1alpha1.ManagerSpec) string {
 		return ""
 	}
 	return naming.SecretAPITLS
-}
-
-// publish asks for the DNS record once everything before it is in place, and
-// never takes it back because a pod restarts: agents cache names.
-func publish(in Input, place Placement) bool {
-	if place.RegionSpec.DNS.Mode != v1alpha1.DNSExternalDNS {
-		return false
-	}
-	if in.Observed.Service.Published {
-		return true
-	}
-	for _, hop := range hopsBeforeDNS(in, place) {
-		if hop.status != isTrue {
-			return false
-		}
-	}
-	return true
 }
 
 func labels(in map[string]string) map[string]any {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -64,4 +65,36 @@ func words(err error) string {
 		return op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()
+}
+
+// Resolve asks a resolver for a name's addresses, sorted; an empty server means
+// the resolver this host uses.
+func Resolve(ctx context.Context, server, name string) ([]string, error) {
+	resolver := net.DefaultResolver
+	if server != "" {
+		resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, network, server)
+		}}
+	}
+	found, err := resolver.LookupNetIP(ctx, "ip", dns.Fqdn(name))
+	var unknown *net.DNSError
+	if errors.As(err, &unknown) {
+		switch {
+		case unknown.IsNotFound:
+			return nil, nil
+		case unknown.IsTimeout:
+			return nil, errors.New("the name server did not answer in time")
+		}
+		return nil, errors.New("the name server answered with an error, or not at all")
+	}
+	if err != nil {
+		return nil, errors.New(words(err))
+	}
+	var out []string
+	for _, address := range found {
+		out = append(out, address.Unmap().String())
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }

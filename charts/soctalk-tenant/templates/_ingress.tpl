@@ -32,13 +32,18 @@ tlsSecret: {{ coalesce $tls1.secretName $tls2.secretName $tls3.secretName "wazuh
 {{- if and $lb.addresses $preset.addressAnnotation }}
 {{- $_ := set $out $preset.addressAnnotation (join "," $lb.addresses) }}
 {{- end }}
+{{- end }}
 {{- if .Values.dns.publish }}
 {{- /* external-dns read the alpha prefix up to 0.21 and the other one since. */}}
 {{- range $prefix := list "external-dns.kubernetes.io/" "external-dns.alpha.kubernetes.io/" }}
 {{- $_ := set $out (print $prefix "hostname") $ingress.hostname }}
 {{- $_ := set $out (print $prefix "ttl") (printf "%d" (int64 $.Values.dns.ttl)) }}
+{{- with $.Values.dns.targets }}
+{{- $_ := set $out (print $prefix "target") (join "," .) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- if eq $ingress.mode "loadbalancer" }}
 {{- $out = merge (deepCopy $lb.annotations) $out }}
 {{- end }}
 {{- toYaml $out }}

@@ -1,0 +1,178 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/record"
+	"github.com/soctalk/soctalk-ingress/internal/zone"
+)
+
+// endpointKind is external-dns's; a cluster need not have it.
+var endpointKind = schema.GroupVersionKind{Group: "externaldns.k8s.io", Version: "v1alpha1", Kind: "DNSEndpoint"}
+
+// +kubebuilder:rbac:groups=externaldns.k8s.io,resources=dnsendpoints,verbs=get;list;watch;create;patch;delete
+
+// applyNames publishes what was decided, and takes back what another way of
+// publishing left. A zone that cannot be written is no error of the turn: it is
+// noted, and reported as the name's own condition.
+func (r *Reconciler) applyNames(ctx context.Context, in *plan.Input, desired plan.Desired) error {
+	dns := desired.Placement.RegionSpec.DNS
+	writer := plan.WriterOf(dns)
+	if writer != plan.WriterEndpoint {
+		if err := r.deleteEndpoint(ctx, desired.Placement.Slug); err != nil {
+			return err
+		}
+	}
+	if writer == plan.WriterDirect {
+		return r.writeZone(ctx, in, desired)
+	}
+	if desired.Names == nil || len(desired.Names.Records) == 0 || writer != plan.WriterEndpoint {
+		return nil
+	}
+	return r.applyOne(ctx, r.endpoint(desired.Placement, desired.Names.Records))
+}
+
+// endpoint is the DNSEndpoint that asks for the records. It lives in the operator's
+// namespace, where no tenant can claim a name.
+func (r *Reconciler) endpoint(place plan.Placement, records []record.Record) *unstructured.Unstructured {
+	var endpoints []any
+	for _, wanted := range records {
+		targets := make([]any, len(wanted.Values))
+		for i, value := range wanted.Values {
+			if wanted.Type == record.CNAME {
+				value = strings.TrimSuffix(value, ".") // as external-dns writes it
+			}
+			targets[i] = value
+		}
+		endpoints = append(endpoints, map[string]any{
+			"dnsName": wanted.Name, "recordType": wanted.Type, "recordTTL": int64(wanted.TTL), "targets": targets,
+		})
+	}
+	object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"endpoints": endpoints}}}
+	object.SetGroupVersionKind(endpointKind)
+	object.SetNamespace(r.options.Operator.Namespace)
+	object.SetName(naming.DNSEndpoint(place.Slug))
+	object.SetLabels(map[string]string{
+		naming.LabelTenant: place.Slug, naming.LabelRegion: place.Region, naming.LabelManagedBy: naming.Product,
+	})
+	return object
+}
+
+func (r *Reconciler) readEndpoint(ctx context.Context, slug string) (*unstructured.Unstructured, error) {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(endpointKind)
+	if !r.watches(object) {
+		return nil, nil
+	}
+	key := types.NamespacedName{Namespace: r.options.Operator.Namespace, Name: naming.DNSEndpoint(slug)}
+	err := r.cached.Get(ctx, key, object)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read dnsendpoint %s: %w", key, err)
+	}
+	return object, nil
+}
+
+func (r *Reconciler) observeEndpoint(ctx context.Context, slug string) (*plan.EndpointState, error) {
+	object, err := r.readEndpoint(ctx, slug)
+	if err != nil || object == nil {
+		return nil, err
+	}
+	observed, _, _ := unstructured.NestedInt64(object.Object, "status", "observedGeneration")
+	return &plan.EndpointState{Generation: object.GetGeneration(), Observed: observed}, nil
+}
+
+func (r *Reconciler) deleteEndpoint(ctx context.Context, slug string) error {
+	object, err := r.readEndpoint(ctx, slug)
+	if err != nil || object == nil {
+		return err
+	}
+	return r.deleteOurs(ctx, object)
+}
+
+// zoneWriter has the key that signs a Region's updates.
+func (r *Reconciler) zoneWriter(ctx context.Context, dns v1alpha1.DNSSpec) (*zone.Writer, error) {
+	spec := dns.RFC2136
+	ref := spec.TSIG.SecretRef
+	key := ref.Key
+	if key == "" {
+		key = naming.KeyTSIG
+	}
+	held, err := r.readSecret(ctx, r.options.Operator.Namespace, ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	if held == nil || len(held.Data[key]) == 0 {
+		return nil, &zone.Refused{Why: fmt.Sprintf("Secret %s/%s has no key %q; put the TSIG key's secret there, as tsig-keygen prints it", r.options.Operator.Namespace, ref.Name, key)}
+	}
+	algorithm := spec.TSIG.Algorithm
+	if algorithm == "" {
+		algorithm = "hmac-sha256"
+	}
+	return &zone.Writer{
+		Server: spec.Server, Zone: spec.Zone, OwnerID: dns.OwnerID, Now: r.options.Now,
+		Naming: record.Naming{Prefix: dns.TXTPrefix},
+		Key:    zone.Key{Name: spec.TSIG.KeyName, Algorithm: algorithm, Secret: strings.TrimSpace(string(held.Data[key]))},
+	}, nil
+}
+
+func (r *Reconciler) readZone(ctx context.Context, dns v1alpha1.DNSSpec, names []string) ([]record.Current, error) {
+	writer, err := r.zoneWriter(ctx, dns)
+	if err != nil {
+		return nil, err
+	}
+	return writer.Read(ctx, names)
+}
+
+// writeZone carries the changes out. A hostname given up keeps its claim until its
+// records are gone, so that nobody inherits them.
+func (r *Reconciler) writeZone(ctx context.Context, in *plan.Input, desired plan.Desired) error {
+	state, place := &in.Observed.DNS, desired.Placement
+	if desired.Names != nil && !desired.Names.Changes.Empty() {
+		err := r.change(ctx, place.RegionSpec.DNS, state.Current, desired.Names.Changes, place.Slug)
+		if errors.Is(err, zone.ErrChanged) {
+			return errConflict
+		}
+		noteWriteError(state, err)
+	}
+	former := plan.Hostnames(in.Observed.Claims, place.Slug, place.Hostname)[1:]
+	if state.WriteError != "" && len(former) > 0 {
+		return fmt.Errorf("remove the records of %s: %s", strings.Join(former, ", "), state.WriteError)
+	}
+	return nil
+}
+
+func (r *Reconciler) change(ctx context.Context, dns v1alpha1.DNSSpec, current []record.Current, changes record.Changes, slug string) error {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	writer, err := r.zoneWriter(ctx, dns)
+	if err != nil {
+		return err
+	}
+	if err := writer.Apply(ctx, current, changes, "tenant/"+slug); err != nil {
+		return err
+	}
+	r.writes.Add(1) // the report must look again
+	return nil
+}
+
+func noteWriteError(state *plan.DNSState, err error) {
+	if err == nil {
+		return
+	}
+	var refused *zone.Refused
+	state.WriteError, state.WriteRefused = err.Error(), errors.As(err, &refused)
+}

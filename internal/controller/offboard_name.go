@@ -1,0 +1,135 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/record"
+	"github.com/soctalk/soctalk-ingress/internal/zone"
+)
+
+// takeNameBack takes the tenant's records out of the zone, or takes back what asks
+// others for them. It may be repeated.
+func (r *Reconciler) takeNameBack(ctx context.Context, tenant *v1alpha1.Tenant) error {
+	if err := r.deleteEndpoint(ctx, tenant.Name); err != nil {
+		return err
+	}
+	var region v1alpha1.Region
+	err := r.cached.Get(ctx, types.NamespacedName{Name: tenant.Status.Region}, &region)
+	if apierrors.IsNotFound(err) {
+		if tenant.Status.DNS != nil && tenant.Status.DNS.Direct {
+			return &trouble{fmt.Errorf("the records of %s are still in the zone, and Region %q, which says how to remove them, is gone; create it again, or %s", tenant.Status.Hostname, tenant.Status.Region, wayAround(tenant))}
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read region %q: %w", tenant.Status.Region, err)
+	}
+	if plan.WriterOf(region.Spec.DNS) != plan.WriterDirect {
+		return nil
+	}
+	hostnames, err := r.tenantHostnames(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	if err := r.eraseRecords(ctx, region.Spec.DNS, hostnames, tenant.Name); err != nil {
+		return &trouble{fmt.Errorf("the records of %s cannot be removed: %w; %s", strings.Join(hostnames, ", "), err, wayAround(tenant))}
+	}
+	return nil
+}
+
+func (r *Reconciler) eraseRecords(ctx context.Context, dns v1alpha1.DNSSpec, hostnames []string, slug string) error {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	current, err := r.readZone(ctx, dns, plan.RecordNames(hostnames))
+	if err != nil {
+		return err
+	}
+	return r.change(ctx, dns, current, record.Plan(current, nil, dns.OwnerID), slug)
+}
+
+// nameGone asks each of the zone's own servers for the tenant's name. Where the
+// record is ours or external-dns's to remove, that is waited for, because the
+// address will be another tenant's; a record a person made is that person's.
+func (r *Reconciler) nameGone(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus) (sight, error) {
+	hostname := tenant.Status.Hostname
+	var region v1alpha1.Region
+	err := r.cached.Get(ctx, types.NamespacedName{Name: tenant.Status.Region}, &region)
+	switch {
+	case hostname == "":
+		return finished("it never had a name")
+	case apierrors.IsNotFound(err):
+		return finished(fmt.Sprintf("%s was not looked up, because Region %q is gone", hostname, tenant.Status.Region))
+	case err != nil:
+		return sight{}, fmt.Errorf("read region %q: %w", tenant.Status.Region, err)
+	}
+	dns := region.Spec.DNS
+	writer := plan.WriterOf(dns)
+	if writer == plan.WriterNobody || len(progress.Addresses) == 0 {
+		return finished(fmt.Sprintf("%s was not looked up: nothing was published here", hostname))
+	}
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	unknown := func(why string) (sight, error) {
+		if writer == plan.WriterPerson {
+			return finished(fmt.Sprintf("whether %s still answers is not known: %s", hostname, why))
+		}
+		return waiting("whether %s is gone is not known: %s; %s", hostname, why, wayAround(tenant))
+	}
+	found, err := r.asker.Find(ctx, dns.Server, hostname)
+	if err != nil {
+		return unknown(err.Error())
+	}
+	answers := r.asker.Ask(ctx, found, hostname)
+	var servers []string
+	for _, answer := range answers {
+		if answer.Error != "" {
+			return unknown(answer.Server.String() + ": " + answer.Error)
+		}
+		says := "no longer has it"
+		if len(answer.Addresses) > 0 || answer.Target != "" {
+			wildcard := r.asker.Wildcard(ctx, found, answer, hostname)
+			if wildcard == "" && leads(answer, progress.Addresses) {
+				return stillThere(tenant, writer, hostname, answer)
+			}
+			says = "answers for it as " + wildcard
+			if wildcard == "" {
+				says = "leads elsewhere, to " + answerText(answer)
+			}
+		}
+		servers = append(servers, fmt.Sprintf("%s %s", answer.Server, says))
+	}
+	return finished(fmt.Sprintf("%s is gone: %s", hostname, strings.Join(servers, ", ")))
+}
+
+// leads: to where the tenant's agents connected. An alias is not followed.
+func leads(answer zone.Answer, addresses []string) bool {
+	return slices.Contains(addresses, answer.Target) ||
+		slices.ContainsFunc(answer.Addresses, func(address string) bool { return slices.Contains(addresses, address) })
+}
+
+func answerText(answer zone.Answer) string {
+	if answer.Target != "" {
+		return answer.Target
+	}
+	return strings.Join(answer.Addresses, ", ")
+}
+
+// stillThere says whose move it is.
+func stillThere(tenant *v1alpha1.Tenant, writer plan.Writer, hostname string, answer zone.Answer) (sight, error) {
+	text := fmt.Sprintf("%s still says that %s leads to %s", answer.Server, hostname, answerText(answer))
+	switch writer {
+	case plan.WriterPerson:
+		return finished(text + "; remove its record")
+	case plan.WriterDirect:
+		return waiting("%s: the zone's servers have not followed yet; %s", text, wayAround(tenant))
+	}
+	return waiting("%s: external-dns has not removed it yet; %s", text, wayAround(tenant))
+}

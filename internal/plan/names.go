@@ -1,0 +1,225 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/record"
+)
+
+// DNSState is what became of the tenant's hostname: what was asked for, and what
+// the zone's own servers answer.
+type DNSState struct {
+	// Expected are the addresses the name should have.
+	Expected []string `json:"expected,omitempty"`
+	// Alias is the load balancer's own name, where it has one; the tenant's name may
+	// be an alias of it.
+	Alias string `json:"alias,omitempty"`
+	// Error of finding the zone's servers, in words.
+	Error string `json:"error,omitempty"`
+	// Zone the name is in.
+	Zone string `json:"zone,omitempty"`
+	// Answers of the zone's servers.
+	Answers []DNSAnswer `json:"answers,omitempty"`
+	// Wildcard that gives a wrong answer in a missing record's place.
+	Wildcard string `json:"wildcard,omitempty"`
+	// Owner that a mark beside a wrong record names.
+	Owner *record.Owner `json:"owner,omitempty"`
+	// Endpoint is the DNSEndpoint as external-dns left it; nil when there is none.
+	Endpoint *EndpointState `json:"endpoint,omitempty"`
+	// Current is, in mode direct, what the server that takes updates holds at the
+	// tenant's names, former ones included.
+	Current []record.Current `json:"current,omitempty"`
+	// WriteError says why that server could not be read or changed, in words.
+	WriteError string `json:"writeError,omitempty"`
+	// WriteRefused is true when a person must act on that.
+	WriteRefused bool `json:"writeRefused,omitempty"`
+}
+
+// DNSAnswer is what one server says of the hostname.
+type DNSAnswer struct {
+	// Server by name and address.
+	Server string `json:"server"`
+	// Addresses, none when the name does not exist.
+	Addresses []string `json:"addresses,omitempty"`
+	// Alias is the name it points to.
+	Alias string `json:"alias,omitempty"`
+	// Error when it did not answer.
+	Error string `json:"error,omitempty"`
+}
+
+// EndpointState is a DNSEndpoint and how much of it external-dns has read.
+type EndpointState struct {
+	Generation int64 `json:"generation"`
+	Observed   int64 `json:"observed"`
+}
+
+// Writer is who writes a tenant's records.
+type Writer string
+
+const (
+	// WriterNobody: names are not managed.
+	WriterNobody Writer = ""
+	// WriterPerson creates them by hand.
+	WriterPerson Writer = "person"
+	// WriterService is external-dns, asked by annotations.
+	WriterService Writer = "service"
+	// WriterEndpoint is external-dns, asked by a DNSEndpoint.
+	WriterEndpoint Writer = "endpoint"
+	// WriterDirect is the operator.
+	WriterDirect Writer = "direct"
+)
+
+// WriterOf says who writes the records of a Region's tenants.
+func WriterOf(dns v1alpha1.DNSSpec) Writer {
+	switch dns.Mode {
+	case v1alpha1.DNSExternalDNS:
+		if dns.ExternalDNS != nil && dns.ExternalDNS.Source == v1alpha1.SourceEndpoint {
+			return WriterEndpoint
+		}
+		return WriterService
+	case v1alpha1.DNSDirect:
+		return WriterDirect
+	case v1alpha1.DNSNone:
+		return WriterNobody
+	}
+	return WriterPerson
+}
+
+// Names are the records of one tenant, and the way they get into the zone.
+type Names struct {
+	// Writer that is to publish them.
+	Writer Writer `json:"writer"`
+	// Records wanted; none while a former hostname's are only to go.
+	Records []record.Record `json:"records,omitempty"`
+	// Changes that lead there, in mode direct.
+	Changes record.Changes `json:"changes,omitzero"`
+}
+
+// names decides what is published. Once published, a name stays until the tenant
+// goes: an address lost for a moment takes no record away, because agents' hosts
+// would remember that the name does not exist.
+func names(in Input, place Placement) *Names {
+	writer := WriterOf(place.RegionSpec.DNS)
+	if writer != WriterService && writer != WriterEndpoint && writer != WriterDirect {
+		return nil
+	}
+	var wanted []record.Record
+	if publish(in, place) {
+		wanted = records(in, place)
+	}
+	out := &Names{Writer: writer, Records: wanted}
+	if writer == WriterDirect && in.Observed.DNS.WriteError == "" {
+		out.Changes = changes(in, place, wanted)
+	}
+	if len(wanted) == 0 && out.Changes.Empty() {
+		return nil
+	}
+	return out
+}
+
+// changes bring the zone in step. The records of a hostname given up go at once,
+// before its claim does; those of the one in force stay while nothing better is known.
+func changes(in Input, place Placement, wanted []record.Record) record.Changes {
+	current := in.Observed.DNS.Current
+	if len(wanted) == 0 {
+		inForce := RecordNames([]string{place.Hostname})
+		current = slices.DeleteFunc(slices.Clone(current), func(c record.Current) bool { return slices.Contains(inForce, c.Name) })
+	}
+	return record.Plan(current, wanted, place.RegionSpec.DNS.OwnerID)
+}
+
+// records are the tenant's: its address under its name, and at an edge the ports.
+// Agents do not read SRV records; they are there for people and tools that do.
+func records(in Input, place Placement) []record.Record {
+	ttl := uint32(place.RegionSpec.DNS.TTL)
+	out := record.Addresses(place.Hostname, ttl, targets(in, place))
+	if len(out) == 0 || place.Mode != v1alpha1.ModeEdgeHAProxy || WriterOf(place.RegionSpec.DNS) == WriterService {
+		return out
+	}
+	for _, port := range place.Ports() {
+		out = append(out, record.Service(naming.SRV(port.Name), place.Hostname, ttl, port.Port))
+	}
+	return out
+}
+
+func targets(in Input, place Placement) []string {
+	if place.Mode == v1alpha1.ModeEdgeHAProxy {
+		return place.RegionSpec.Edge.Addresses
+	}
+	return in.Observed.Service.Addresses
+}
+
+// publish asks for the DNS record once everything before it is in place, and
+// never takes it back because a pod restarts: agents cache names.
+func publish(in Input, place Placement) bool {
+	if published(in, place) {
+		return true
+	}
+	for _, hop := range hopsBeforeDNS(in, place) {
+		if hop.status != isTrue {
+			return false
+		}
+	}
+	return true
+}
+
+// published is true once the name was asked for.
+func published(in Input, place Placement) bool {
+	dns, id := in.Observed.DNS, place.RegionSpec.DNS.OwnerID
+	return in.Observed.Service.Published || dns.Endpoint != nil ||
+		in.Tenant.Status.DNS != nil && in.Tenant.Status.DNS.Published && in.Tenant.Status.Hostname == place.Hostname ||
+		slices.ContainsFunc(dns.Current, func(c record.Current) bool {
+			return id != "" && c.Owner != nil && c.Owner.ID == id && c.Name == place.Hostname
+		})
+}
+
+// dnsValues annotate the Service where external-dns reads Services. At an edge the
+// Service has no address of its own, so the annotations name the edge's.
+func dnsValues(in Input, place Placement) map[string]any {
+	asked := WriterOf(place.RegionSpec.DNS) == WriterService && publish(in, place)
+	out := map[string]any{"publish": asked, "ttl": int64(place.RegionSpec.DNS.TTL)}
+	if asked && place.Mode == v1alpha1.ModeEdgeHAProxy {
+		out["targets"] = list(targets(in, place))
+	}
+	return out
+}
+
+// Hostnames are the names a tenant holds claims on, the one in force first: the
+// others are former ones, whose records are to go.
+func Hostnames(claims map[string]Holder, slug, inForce string) []string {
+	var former []string
+	for name, holder := range claims {
+		host, ok := naming.HostOf(name)
+		if ok && holder.Tenant == slug && holder.QuarantinedUntil.IsZero() && host != inForce {
+			former = append(former, host)
+		}
+	}
+	slices.Sort(former)
+	if inForce == "" {
+		return former
+	}
+	return append([]string{inForce}, former...)
+}
+
+// RecordNames are all names that a hostname's records may have.
+func RecordNames(hostnames []string) []string {
+	var out []string
+	for _, host := range hostnames {
+		out = append(out, host)
+		for _, service := range naming.SRVs() {
+			out = append(out, service+"."+host)
+		}
+	}
+	return out
+}
+
+func recordsText(records []record.Record) string {
+	var lines []string
+	for _, record := range records {
+		lines = append(lines, record.String())
+	}
+	return strings.Join(lines, ", ")
+}
