@@ -157,11 +157,12 @@ func (o *Opener) find(ctx context.Context, link Link) (*v1alpha1.Handover, error
 
 func (o *Opener) tenant(ctx context.Context, slug string) (*v1alpha1.Tenant, v1alpha1.Region, error) {
 	tenant, region := &v1alpha1.Tenant{}, v1alpha1.Region{}
-	if err := o.Client.Get(ctx, client.ObjectKey{Name: slug}, tenant); err != nil {
+	err := o.Client.Get(ctx, client.ObjectKey{Name: slug}, tenant)
+	if client.IgnoreNotFound(err) != nil {
 		return nil, region, fmt.Errorf("get tenant %q: %w", slug, err)
 	}
-	if tenant.DeletionTimestamp != nil {
-		return nil, region, &Closed{Code: CodeRevoked, Err: fmt.Errorf("tenant %q is being removed", slug)}
+	if err != nil || tenant.DeletionTimestamp != nil {
+		return nil, region, &Closed{Code: CodeRevoked, Err: fmt.Errorf("tenant %q is removed", slug)}
 	}
 	if tenant.Status.Region == "" {
 		return tenant, region, nil // not placed; the sheet says so

@@ -245,6 +245,8 @@ func purpose(port string) string {
 		return "events, all the time; Wazuh's own encryption, not TLS"
 	case naming.PortEnrollment:
 		return "enrollment, once per agent; TLS"
+	case naming.PortHTTPS:
+		return "agents of version 5 only, enrollment and events; TLS"
 	}
 	return port
 }

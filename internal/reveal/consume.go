@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
 // maxWhy keeps the reason within an Event's note.
@@ -113,7 +112,7 @@ func Rearm(ctx context.Context, c client.Client, ref Reference, by Entry) (chang
 		switch status := StatusOf(held); {
 		case status.State == Armed:
 			return false, nil
-		case status.State == Foreign && ref.Name != naming.SecretEnrollment:
+		case status.State == Foreign && !forPeople(ref.Name):
 			return false, &Spent{Reference: ref, Status: status}
 		}
 		held.Annotations = rearmed(held.Annotations, by)

@@ -12,6 +12,7 @@ package reveal
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -69,8 +70,8 @@ type Status struct {
 
 // StatusOf reads a Secret's annotations. One without them that this product
 // generated is armed: it was never shown by this procedure, and an operator that
-// wrote secrets before the procedure existed must not have locked them. Only the
-// enrollment secret counts so; a private key we generated is not there to be shown.
+// wrote secrets before the procedure existed must not have locked them. Only what
+// agents are given counts so; a private key we generated is not there to be shown.
 func StatusOf(held *corev1.Secret) Status {
 	notes := held.Annotations
 	status := Status{
@@ -81,7 +82,7 @@ func StatusOf(held *corev1.Secret) Status {
 	if since, err := time.Parse(time.RFC3339, notes[naming.AnnotationSecretSince]); err == nil {
 		status.Since = since
 	}
-	ours := held.Labels[naming.LabelManagedBy] == naming.Product && held.Name == naming.SecretEnrollment
+	ours := held.Labels[naming.LabelManagedBy] == naming.Product && forPeople(held.Name)
 	switch stated, there := notes[naming.AnnotationRevealState]; {
 	case stated == naming.RevealArmed, !there && ours:
 		status.State = Armed
@@ -91,6 +92,11 @@ func StatusOf(held *corev1.Secret) Status {
 		status.State = Foreign
 	}
 	return status
+}
+
+// forPeople is true for the secrets agents are given: the tenant's, and tokens'.
+func forPeople(name string) bool {
+	return name == naming.SecretEnrollment || strings.HasPrefix(name, naming.TokenSecret(""))
 }
 
 // Arm returns the annotations of a Secret whose content was just made anew:
@@ -160,7 +166,7 @@ type Spent struct {
 func (s *Spent) Error() string {
 	what := fmt.Sprintf("secret %s of tenant %q", s.Reference.Name, s.Reference.Tenant)
 	switch last := s.Status.Revealed; {
-	case s.Status.State == Foreign && s.Reference.Name != naming.SecretEnrollment:
+	case s.Status.State == Foreign && !forPeople(s.Reference.Name):
 		return what + " is not there to be shown"
 	case s.Status.State == Foreign:
 		return what + " was not made by the operator, so whoever wrote it has it"

@@ -33,6 +33,7 @@ func TestStatusOf(t *testing.T) {
 		"an empty word":                          {held(naming.SecretEnrollment, ours, map[string]string{naming.AnnotationRevealState: ""}), Revealed},
 		"somebody else's":                        {held(naming.SecretEnrollment, nil, nil), Foreign},
 		"somebody else's, armed on purpose":      {held("site-token", nil, Arm(nil, noon)), Armed},
+		"a token's, generated":                   {held(naming.TokenSecret("berlin"), ours, nil), Armed},
 		"a private key is not there to be shown": {held(naming.SecretTLS, ours, nil), Foreign},
 	} {
 		if got := StatusOf(c.secret).State; got != c.want {
