@@ -53,7 +53,7 @@ func netcat(ctx context.Context, p *process) error {
 	}
 	connection, err := p.host.dial(ctx, words[2], words[3])
 	if err != nil {
-		return interp.NewExitStatus(1)
+		return interp.ExitStatus(1)
 	}
 	defer connection.Close()
 	if probe {
@@ -92,7 +92,7 @@ func openssl(ctx context.Context, p *process) error {
 		connection, err := p.host.dial(ctx, host, port)
 		if err != nil {
 			fmt.Fprintln(&p.host.out, "connect:", err)
-			return interp.NewExitStatus(1)
+			return interp.ExitStatus(1)
 		}
 		args[at+1] = connection.RemoteAddr().String()
 		_ = connection.Close()
@@ -103,7 +103,7 @@ func openssl(ctx context.Context, p *process) error {
 	var exit *exec.ExitError
 	err := command.Run()
 	if errors.As(err, &exit) {
-		return interp.NewExitStatus(uint8(exit.ExitCode()))
+		return interp.ExitStatus(exit.ExitCode())
 	}
 	return err
 }

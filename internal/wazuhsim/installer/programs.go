@@ -68,7 +68,7 @@ func realProgram(ctx context.Context, p *process) error {
 	err := command.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return interp.NewExitStatus(uint8(exit.ExitCode()))
+		return interp.ExitStatus(exit.ExitCode())
 	}
 	return err
 }

@@ -108,7 +108,8 @@ func (h *Host) call(ctx context.Context, p *process) error {
 		return fmt.Errorf("this host has no program %q", p.args[0])
 	}
 	if err := program(ctx, p); err != nil {
-		if _, status := interp.IsExitStatus(err); status {
+		var status interp.ExitStatus
+		if errors.As(err, &status) {
 			return err
 		}
 		return fmt.Errorf("%s: %w", p.args[0], err)
