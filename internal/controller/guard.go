@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,8 +19,8 @@ import (
 // tenantIn returns the tenant a namespace belongs to; nil when it is no tenant's,
 // or the tenant is on its way out.
 func (r *Reconciler) tenantIn(ctx context.Context, namespace string) (*v1alpha1.Tenant, error) {
-	slug, ok := strings.CutPrefix(namespace, naming.Namespace(""))
-	if !ok {
+	slug := naming.SlugOf(namespace)
+	if naming.Namespace(slug) != namespace {
 		return nil, nil
 	}
 	var tenant v1alpha1.Tenant
@@ -105,6 +104,12 @@ func (f *refusals) of(slug string) *tenantRefusals {
 		f.tenants[slug] = &tenantRefusals{byBan: map[string][]time.Time{}}
 	}
 	return f.tenants[slug]
+}
+
+func (f *refusals) forget(slug string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.tenants, slug)
 }
 
 // read takes in what is new in the log.

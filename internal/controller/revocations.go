@@ -46,8 +46,11 @@ const (
 func (r *RevocationReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var revocation v1alpha1.Revocation
 	err := r.cached.Get(ctx, request.NamespacedName, &revocation)
+	if apierrors.IsNotFound(err) {
+		return ctrl.Result{}, r.forget(ctx, request.Namespace) // the ban ended with the object
+	}
 	if err != nil || revocation.DeletionTimestamp != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err) // the ban ends with the object
+		return ctrl.Result{}, err
 	}
 	tenant, err := r.tenantIn(ctx, revocation.Namespace)
 	if err != nil {
@@ -68,6 +71,19 @@ func (r *RevocationReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 		return result, err
 	}
 	return r.deregister(ctx, in, *tenant, move)
+}
+
+// forget drops what is remembered for a tenant with its last revocation.
+func (r *RevocationReconciler) forget(ctx context.Context, namespace string) error {
+	var left v1alpha1.RevocationList
+	if err := r.cached.List(ctx, &left, client.InNamespace(namespace), client.Limit(1)); err != nil {
+		return fmt.Errorf("list revocations in %q: %w", namespace, err)
+	}
+	if slug := naming.SlugOf(namespace); len(left.Items) == 0 {
+		r.rolls.forget(slug)
+		r.refusals.forget(slug)
+	}
+	return nil
 }
 
 // look gathers what the next move depends on. A wait says that the manager was

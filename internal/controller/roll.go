@@ -58,6 +58,12 @@ func (s *rolls) of(slug string) *roll {
 	return s.tenants[slug]
 }
 
+func (s *rolls) forget(slug string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tenants, slug)
+}
+
 // list returns the manager's agents as they were after since, and after id was
 // deleted, from memory where that allows. A wait says that asking once more would
 // be too often: come back after it.

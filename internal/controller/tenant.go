@@ -23,7 +23,15 @@ import (
 const (
 	waitingPoll     = 2 * time.Second
 	longWaitingPoll = time.Minute
+	// arrivalPoll is the pause while agents come in.
+	arrivalPoll = 5 * time.Second
 )
+
+// agentsCome is true while the numbers of agents change, as in a roll-out: a fresh
+// agent goes from enrolled to active within half a minute, and somebody is watching.
+func agentsCome(before, after *v1alpha1.AgentCounts) bool {
+	return before != nil && after != nil && *before != *after
+}
 
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=tenants/status,verbs=patch
@@ -172,6 +180,9 @@ func (r *Reconciler) report(ctx context.Context, in plan.Input, outcome plan.Out
 	}
 	if rotating, ok := plan.RotationWaits(status, in.Now); ok {
 		pause = min(pause, rotating)
+	}
+	if agentsCome(in.Tenant.Status.Agents, status.Agents) {
+		pause = min(pause, arrivalPoll)
 	}
 	return ctrl.Result{RequeueAfter: pause}, nil
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/reveal"
 	"github.com/soctalk/soctalk-ingress/internal/secret"
 )
 
@@ -138,6 +139,7 @@ func (r *TokenReconciler) ensureTokenSecret(ctx context.Context, token v1alpha1.
 		return err
 	}
 	object := newSecret(place, name, map[string][]byte{naming.KeyEnrollment: file})
+	object.Annotations = reveal.Arm(nil, r.options.Now()) // to be shown once
 	object.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: "EnrollmentToken", Name: token.Name, UID: token.UID,
 	}}

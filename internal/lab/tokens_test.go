@@ -85,6 +85,14 @@ func TestTokens(t *testing.T) {
 		t.Errorf("%d uses counted", token.Status.Uses)
 	}
 
+	// It is shown once, as the tenant's own secret is.
+	if shown := succeed(t, l, "secret", "reveal", "tokens", "--secret", naming.TokenSecret("once"), "--why", "test"); strings.TrimSpace(shown) != once.Reveal() {
+		t.Error("what was revealed is not the token's secret")
+	}
+	if code, shown, _ := run(t, l, "secret", "reveal", "tokens", "--secret", naming.TokenSecret("once"), "--why", "again"); code != 4 || shown != "" {
+		t.Errorf("revealed twice: exit code %d", code)
+	}
+
 	named := make("named", "--names", "berlin-??")
 	refuses("another name", "paris-01", named)
 	wants("a name that fits", "berlin-01", named)
