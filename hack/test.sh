@@ -32,7 +32,7 @@ programs() { make --no-print-directory build; }
 # go test prints a package's result only after those of all packages before it, so
 # the suites that take minutes come last, on their own. -p 1 keeps two control
 # planes from sharing two cores.
-slow='/internal/(certmanager|lab|controlplane|standin)$'
+slow='/internal/(certmanager|conform|lab|controlplane|standin)$'
 timeout=20m
 unit() { go list ./... | grep -vE "$slow" | xargs go test -timeout "$timeout"; }
 integration() { go list ./... | grep -E "$slow" | xargs go test -timeout "$timeout" -p 1; }

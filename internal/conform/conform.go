@@ -52,7 +52,7 @@ func Run(t *testing.T, kind Kind) {
 			if c.srv && kind.NoSRV {
 				t.Skip("this way does not manage SRV records")
 			}
-			server := named.Start(t, named.Options{Zones: []named.Zone{{Name: Zone, Records: c.records}}})
+			server := named.Start(t, named.Options{Zones: []named.Zone{{Name: Zone, Records: c.records, Grant: "A AAAA CNAME SRV TXT"}}})
 			c.run(&world{t: t, server: server, kind: kind, ours: kind.New(t, server, Zone, "eu-1")})
 		})
 	}

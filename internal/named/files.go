@@ -35,7 +35,9 @@ key "{{.KeyName}}" {
 	type primary;
 	file "{{.Name}}.zone";
 	allow-transfer { key "{{$.KeyName}}"; };
-{{- if not .Frozen}}
+{{- if .Grant}}
+	update-policy { grant "{{$.KeyName}}" zonesub {{.Grant}}; };
+{{- else if not .Frozen}}
 	allow-update { key "{{$.KeyName}}"; };
 {{- end}}
 };

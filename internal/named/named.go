@@ -53,6 +53,9 @@ type Zone struct {
 	Servers []netip.Addr
 	// Records are further lines in a zone file's form, such as "* 60 IN A 192.0.2.1".
 	Records []string
+	// Grant are the only types of records the key may update, such as "A TXT"; empty
+	// means all.
+	Grant string
 	// Frozen refuses every update.
 	Frozen bool
 }
