@@ -26,7 +26,7 @@ type DNS01 struct {
 }
 
 // CreateACMEIssuer creates a ClusterIssuer that asks Pebble and proves names by
-// DNS-01. The profile may be empty.
+// DNS-01. The profile is one of Pebble's; asked for none, Pebble takes any of them.
 func (p *Pebble) CreateACMEIssuer(ctx context.Context, c client.Client, name, profile string, dns DNS01) error {
 	if _, _, err := net.SplitHostPort(dns.Server); err != nil {
 		return fmt.Errorf("the name server of ClusterIssuer %q: %w", name, err)

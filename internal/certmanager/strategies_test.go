@@ -3,7 +3,10 @@ package certmanager_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -24,7 +27,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
-	"github.com/soctalk/soctalk-ingress/internal/probe"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // shortLife is how long Pebble's certificates of profile "short" live. cert-manager
@@ -210,46 +213,54 @@ func examples(w *world) {
 	}
 }
 
-// meetings are handshakes, one after the other, for as long as something lasts.
+// meetings are agents that come one after the other, for as long as something lasts.
 type meetings struct {
 	w      *world
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
 	good    int
+	bad     int
 	serials []string // in the order in which they were met
 	longest time.Duration
 	wrong   error
+	last    error // why the latest one that was not let in was not
 }
 
-// maxSilence is how long the port may be closed at a stretch. authd reads its
-// certificate only when it starts, and between its end and its start nobody listens.
-const maxSilence = 3 * time.Second
+const (
+	// maxSilence is how long the port may be closed at a stretch. authd reads its
+	// certificate only when it starts, and between its end and its start nobody
+	// listens; a gateway in front of it has no such moment.
+	maxSilence = 3 * time.Second
+	// meetingPause leaves the two cores something to do the work with.
+	meetingPause = 20 * time.Millisecond
+)
 
-// meetingPause leaves the two cores something to do the work with.
-const meetingPause = 20 * time.Millisecond
-
-// keepMeeting begins to shake hands with a tenant's port, again and again.
+// keepMeeting sends agents to a tenant's port, again and again. They show the
+// right secret and a name that no agent can have, so they are refused for their
+// name: all of the port was there, and no agent was made.
 func (w *world) keepMeeting(slug, host string) *meetings {
 	ctx, cancel := context.WithCancel(w.Context())
 	m := &meetings{w: w, cancel: cancel}
 	address := w.address(slug)
+	secret := wazuh.NewSecret(strings.TrimSpace(string(w.tlsSecret(naming.Namespace(slug), naming.SecretEnrollment)[naming.KeyEnrollment])))
 	m.done.Go(func() {
 		last := time.Now()
 		next := time.NewTicker(meetingPause)
 		defer next.Stop()
 		for ctx.Err() == nil {
 			<-next.C
-			served, err := probe.Certificate(ctx, nil, address)
+			leaf, err := meet(ctx, address, secret)
 			if err != nil {
+				m.bad, m.last = m.bad+1, err
 				continue
 			}
 			m.good++
 			m.longest, last = max(m.longest, time.Since(last)), time.Now()
-			if n := len(m.serials); n == 0 || m.serials[n-1] != served.Serial() {
-				m.serials = append(m.serials, served.Serial())
+			if serial := leaf.SerialNumber.Text(16); len(m.serials) == 0 || m.serials[len(m.serials)-1] != serial {
+				m.serials = append(m.serials, serial)
 			}
-			if err := served.Leaf().VerifyHostname(host); err != nil && m.wrong == nil {
+			if err := leaf.VerifyHostname(host); err != nil && m.wrong == nil {
 				m.wrong = err
 			}
 		}
@@ -258,15 +269,29 @@ func (w *world) keepMeeting(slug, host string) *meetings {
 	return m
 }
 
+// meet returns what an agent was shown that got as far as its name.
+func meet(ctx context.Context, address string, secret wazuh.Secret) (leaf *x509.Certificate, err error) {
+	_, err = wazuh.Enroll(ctx, wazuh.EnrollOptions{
+		Address: address, Timeout: 10 * time.Second,
+		Request:     wazuh.EnrollRequest{Password: secret, Name: "x"},
+		OnConnected: func(state tls.ConnectionState) { leaf = state.PeerCertificates[0] },
+	})
+	var refused *wazuh.Refused
+	if errors.As(err, &refused) && refused.BadName() {
+		return leaf, nil
+	}
+	return nil, fmt.Errorf("an agent was not told that its name is bad: %w", err)
+}
+
 func (m *meetings) end() {
 	m.cancel()
 	m.done.Wait()
-	m.w.Logf("%d handshakes, %d certificates one after the other, at most %s between two", m.good, len(m.serials), m.longest.Round(time.Millisecond))
+	m.w.Logf("%d agents were let in, %d not; %d certificates one after the other, at most %s between two agents", m.good, m.bad, len(m.serials), m.longest.Round(time.Millisecond))
 	if m.wrong != nil {
 		m.w.Errorf("an agent met a certificate of somebody else: %v", m.wrong)
 	}
 	if m.longest > maxSilence {
-		m.w.Errorf("the port was closed for %s at a stretch", m.longest)
+		m.w.Errorf("the port was closed for %s at a stretch; at last: %v", m.longest, m.last)
 	}
 	if len(m.serials) < 5 {
 		m.w.Errorf("agents met %d certificates, want one of each way: %q", len(m.serials), m.serials)

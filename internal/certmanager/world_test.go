@@ -103,7 +103,7 @@ func (w *world) keepLogs(dir string) {
 func (w *world) makeIssuers() {
 	w.Helper()
 	dns := certmanager.DNS01{Server: w.bind.Address(), KeyName: named.KeyName, Secret: w.bind.Secret()}
-	for name, profile := range map[string]string{"pebble": "", "pebble-short": "short"} {
+	for name, profile := range map[string]string{"pebble": "default", "pebble-short": "short"} {
 		if err := w.pebble.CreateACMEIssuer(w.Context(), w.lab.Client, name, profile, dns); err != nil {
 			w.Fatal(err)
 		}
@@ -224,10 +224,12 @@ func (w *world) address(slug string) string {
 // meets looks at the enrollment port from outside, as an agent.
 func (w *world) meets(slug string) probe.Served {
 	w.Helper()
-	served, err := probe.Certificate(w.Context(), nil, w.address(slug))
-	if err != nil {
-		w.Fatal(err)
-	}
+	var served probe.Served
+	w.eventually("an agent meets a certificate of "+slug, func(ctx context.Context) (bool, error) {
+		var err error
+		served, err = probe.Certificate(ctx, nil, w.address(slug))
+		return err == nil, err
+	})
 	return served
 }
 

@@ -66,13 +66,16 @@ const (
 	// servedTimeout bounds one look at an enrollment port.
 	servedTimeout = 5 * time.Second
 	// servedRecheck is how often a port that serves what it should is looked at.
-	// Until it does, it is looked at every time.
+	// Until it does, it is looked at every time, but for a pause: a gateway counts
+	// those who shake hands and ask for nothing.
 	servedRecheck = 10 * time.Minute
+	servedPause   = 2 * time.Second
 )
 
 // look is what was seen at an enrollment port, and when.
 type look struct {
 	served cert.Served
+	held   string // SHA-256 of what the Secret held then
 	at     time.Time
 }
 
@@ -110,20 +113,21 @@ func (r *Reconciler) observeServed(ctx context.Context, place plan.Placement, he
 		return nil
 	}
 	now := r.options.Now()
-	if last := r.looks.of(place.Slug); last.served.Is(*held) && now.Sub(last.at) < servedRecheck {
+	last := r.looks.of(place.Slug)
+	switch age := now.Sub(last.at); {
+	case last.served.Is(*held) && age < servedRecheck, last.held == held.SHA256 && age < servedPause:
 		return &last.served
 	}
 	ctx, cancel := context.WithTimeout(ctx, servedTimeout)
 	defer cancel()
 	address := net.JoinHostPort(naming.EnrollmentHost(place.Slug), strconv.Itoa(int(naming.PortNumber(naming.PortEnrollment))))
-	var seen look
+	seen := look{held: held.SHA256, at: now}
 	found, err := probe.Certificate(ctx, r.options.Dial, address)
 	if err != nil {
 		seen.served.Problem = words(err)
 	} else {
 		seen.served = cert.NewServed(found.Leaf())
 	}
-	seen.at = now
 	r.looks.remember(place.Slug, seen)
 	return &seen.served
 }
