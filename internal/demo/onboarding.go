@@ -98,11 +98,12 @@ func (s *story) region() *v1alpha1.Region {
 
 func hopTitle(condition string) string {
 	return map[string]string{
-		v1alpha1.ConditionClaimsHeld:       "the hostname is its own",
-		v1alpha1.ConditionSecretReady:      "an enrollment secret",
-		v1alpha1.ConditionCertificateReady: "a certificate for the enrollment port",
-		v1alpha1.ConditionAddressAssigned:  "an address of its own",
-		v1alpha1.ConditionManagerReachable: "a manager",
-		v1alpha1.ConditionDNSPublished:     "a name that leads there",
+		v1alpha1.ConditionClaimsHeld:        "the hostname is its own",
+		v1alpha1.ConditionSecretReady:       "an enrollment secret",
+		v1alpha1.ConditionCertificateReady:  "a certificate for the enrollment port",
+		v1alpha1.ConditionAddressAssigned:   "an address of its own",
+		v1alpha1.ConditionManagerReachable:  "a manager",
+		v1alpha1.ConditionEnrollmentGuarded: "a gateway in front of it",
+		v1alpha1.ConditionDNSPublished:      "a name that leads there",
 	}[condition]
 }
