@@ -92,9 +92,8 @@ func TestSilentClientsAreDropped(t *testing.T) {
 	s.apply()
 	for which, port := range []string{haproxy.PortEvents, haproxy.PortEnrollment} {
 		for _, say := range []string{"", []string{"\x10\x00", "\x16\x03"}[which]} { // nothing, or too little to judge
-			conn := dialSaying(t, s.port(0, which), []byte(say))
 			begin := time.Now()
-			if !ended(t, conn) {
+			if !ended(t, dialSaying(t, s.port(0, which), []byte(say))) {
 				t.Errorf("%s: somebody silent stays", port)
 			}
 			if took := time.Since(begin); took < 200*time.Millisecond {
