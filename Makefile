@@ -19,7 +19,7 @@ build: preflight ## build bin/soctalk-ingress and bin/wazuhsim
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/soctalk-ingress ./cmd/soctalk-ingress
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/wazuhsim ./cmd/wazuhsim
 
-demo: build ## two tenants on a real Kubernetes API, end to end; Ctrl-C ends it
+demo: build ## two tenants on a real Kubernetes API, end to end; Ctrl-C ends it; DEMO_FULL=1 with every real part
 	@bin/soctalk-ingress demo $(DEMO_ARGS)
 
 test: preflight ## everything: generated files, linters, unit, integration against a real API server

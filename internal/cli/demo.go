@@ -22,8 +22,9 @@ func newDemoCommand() *cobra.Command {
 			"tenants with two agents each show what the product does. No root, no containers;\n" +
 			"the managers and agents are simulators, everything else is real.\n\n" +
 			"The first start compiles Kubernetes from its Go modules, which takes minutes. The real\n" +
-			"cert-manager signs the certificates if it was built before, or if DEMO_FULL=1 is set\n" +
-			"and has it built; otherwise the operator's own authority does.",
+			"MetalLB gives the addresses and the real cert-manager signs the certificates if they\n" +
+			"were built before, or if DEMO_FULL=1 is set and has them built; otherwise a stand-in\n" +
+			"and the operator's own authority do.",
 		Example: "  # tell the story, then keep everything running until Ctrl-C\n" +
 			"  soctalk-ingress demo\n\n" +
 			"  # tell the story and end with 0 if all of it happened\n" +

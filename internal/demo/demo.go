@@ -79,7 +79,7 @@ func run(ctx context.Context, options Options) error {
 	var started *lab.Lab
 	err = tell.step("A Kubernetes control plane, its kinds and the operator", func() (string, error) {
 		started, err = lab.Start(ctx, lab.Options{
-			Binary: cast.plane, Simulator: cast.simulator, Program: cast.program, Dir: dir, Keep: options.Keep,
+			Binary: cast.plane, MetalLB: cast.giver.program, Simulator: cast.simulator, Program: cast.program, Dir: dir, Keep: options.Keep,
 			// A real manager looks at its keys every 10 s, a real agent waits 20 s after
 			// enrolling; the demo's are quicker so that the story is.
 			KeyReload: 500 * time.Millisecond,
@@ -95,7 +95,7 @@ func run(ctx context.Context, options Options) error {
 		return err
 	}
 	defer started.Stop()
-	story := &story{lab: started, tell: tell, options: options, issuer: cast.issuer}
+	story := &story{lab: started, tell: tell, options: options, giver: cast.giver, issuer: cast.issuer}
 	defer story.end()
 	err = story.run(ctx)
 	switch {
@@ -114,17 +114,21 @@ func run(ctx context.Context, options Options) error {
 	return nil
 }
 
-// cast is what the story is told with: the programs, and who signs.
+// cast is what the story is told with: the programs, who gives addresses, and who signs.
 type cast struct {
 	plane     string // etcd, kube-apiserver and so on
 	program   string // this one, which runs the gateways beside the managers
 	simulator string
+	giver     giver
 	issuer    *issuer
 }
 
 // findCast finds them, and builds what is missing.
 func findCast(ctx context.Context, tell *teller, options Options) (c cast, err error) {
 	if c.plane, err = build(ctx, tell, controlplane.Kubernetes); err != nil {
+		return c, err
+	}
+	if c.giver, err = findMetalLB(ctx, tell, options.Full); err != nil {
 		return c, err
 	}
 	if c.issuer, err = findCertManager(ctx, tell, options.Full); err != nil {

@@ -27,6 +27,7 @@ type story struct {
 	options Options
 	agents  []*agent
 	edge    *lab.Edge
+	giver   giver
 	issuer  *issuer
 }
 
