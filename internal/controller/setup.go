@@ -52,8 +52,6 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Now is the clock; nil means the real one.
 	Now func() time.Time
-	// NameServerPort is the port of the servers a zone's NS records name; 0 means 53.
-	NameServerPort int
 	// Poll is how often a ready tenant's manager is asked; 0 means 30 s.
 	Poll time.Duration
 	// Drain is how long agents have to notice that their key is gone, or that they
@@ -113,7 +111,7 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		renderings: newRenderings(),
 		applied:    newApplied(),
 		managers:   newManagers(options.Dial),
-		asker:      zone.NewAsker(options.NameServerPort, options.Now),
+		asker:      zone.NewAsker(0, options.Now),
 		looks:      newLooks(),
 		gateways:   newGateways(options.Dial),
 	}

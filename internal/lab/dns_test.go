@@ -27,6 +27,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/named"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/record"
+	"github.com/soctalk/soctalk-ingress/internal/report"
 )
 
 var endpointKind = schema.GroupVersionKind{Group: "externaldns.k8s.io", Version: "v1alpha1", Kind: "DNSEndpoint"}
@@ -179,12 +180,17 @@ func TestNamesThroughExternalDNS(t *testing.T) {
 	server.Up()
 	becomesReady(t, l, "skye")
 	stop()
+	uid := string(get(t, l, "skye").UID)
 	if err := l.Client.Delete(t.Context(), get(t, l, "skye")); err != nil {
 		t.Fatal(err)
 	}
 	reports(t, l, "skye", v1alpha1.ConditionReady, v1alpha1.ReasonOffboarding, "external-dns has not removed it yet", status.Address)
 	startExternalDNS(t, l, binary, server, zone, "eu-1")
 	gone(t, l, &v1alpha1.Tenant{}, types.NamespacedName{Name: "skye"})
+	evidence := fmt.Sprintf("%s is gone: %s no longer has it", name, server.Address())
+	if steps := reportOf(t, l, "skye", uid).Steps; !slices.ContainsFunc(steps, func(step report.Step) bool { return strings.Contains(step.Evidence, evidence) }) {
+		t.Errorf("no step has the evidence %q: %+v", evidence, steps)
+	}
 	answers(t, server, name, "A")
 	answers(t, server, "a-"+name, "TXT")
 }

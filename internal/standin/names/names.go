@@ -170,8 +170,8 @@ func (s *Server) lookup(name string) (addresses []netip.Addr, ttl uint32, known 
 		if !slices.Contains(hostnames(service), name) {
 			continue
 		}
-		for _, ingress := range service.Status.LoadBalancer.Ingress {
-			if address, err := netip.ParseAddr(ingress.IP); err == nil {
+		for _, target := range targets(service) {
+			if address, err := netip.ParseAddr(target); err == nil {
 				addresses = append(addresses, address)
 				known = true
 			}
@@ -195,6 +195,20 @@ func hostnames(service *corev1.Service) []string {
 		}
 	}
 	return names
+}
+
+// targets are the addresses an annotation names, or else the load balancer's.
+func targets(service *corev1.Service) []string {
+	for _, annotation := range []string{naming.AnnotationDNSTarget, naming.AnnotationDNSTargetLegacy} {
+		if text := service.Annotations[annotation]; text != "" {
+			return strings.Split(text, ",")
+		}
+	}
+	var out []string
+	for _, ingress := range service.Status.LoadBalancer.Ingress {
+		out = append(out, ingress.IP)
+	}
+	return out
 }
 
 func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
