@@ -276,6 +276,9 @@ type TenantStatus struct {
 	// DNS says what was asked for, who writes it and what the zone's servers answer.
 	// +optional
 	DNS *DNSStatus `json:"dns,omitempty"`
+	// Suspension is present while the tenant is suspended.
+	// +optional
+	Suspension *SuspensionStatus `json:"suspension,omitempty"`
 	// Offboarding is present while the tenant is being removed.
 	// +optional
 	Offboarding *OffboardingStatus `json:"offboarding,omitempty"`

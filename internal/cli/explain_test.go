@@ -17,7 +17,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
-func report(err error) string {
+func explained(err error) string {
 	var out bytes.Buffer
 	reportError(&out, err, nil)
 	return out.String()
@@ -66,7 +66,7 @@ func TestPlannerAndAPIServerSoundAlike(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := report(test.err); got != test.want {
+			if got := explained(test.err); got != test.want {
 				t.Errorf("got:\n%swant:\n%s", got, test.want)
 			}
 			if code := codeOf(test.err); code != exitRefused {
@@ -99,7 +99,7 @@ func TestExitCodes(t *testing.T) {
 func TestForbiddenNamesTheRight(t *testing.T) {
 	err := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "wazuh-api-credentials",
 		errors.New(`User "eve" cannot get resource "secrets" in API group "" in the namespace "tenant-acme"`))
-	got := report(fmt.Errorf("get secret tenant-acme/wazuh-api-credentials: %w", err))
+	got := explained(fmt.Errorf("get secret tenant-acme/wazuh-api-credentials: %w", err))
 	for _, want := range []string{`cannot get resource "secrets"`, "tenant-acme", "hint: ask the cluster's administrator"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in %s", want, got)

@@ -18,6 +18,7 @@ func commands(s *session) []*cobra.Command {
 		newOnboardCommand(s),
 		newSecretCommand(s),
 		newHandoverCommand(s),
+		newReportCommand(s),
 		newAgentsCommand(s),
 		newTokenCommand(s),
 		newRenderCommand(s),

@@ -28,10 +28,12 @@ func newTenantDeleteCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "delete SLUG",
 		Short: "remove a tenant: its agents' keys, its manager, its address and its name",
-		Long: "Remove a tenant. Its way in is closed first, then every agent's key is deleted through\n" +
-			"the manager, then manager, data, address, name and namespace go, and at last the\n" +
-			"hostname and ports are free for others. There is no way back but a backup.\n\n" +
-			"To close the way in and keep everything, set spec.suspended instead.",
+		Long: "Remove a tenant. Its secret is replaced and its way in closed, then every agent's key is\n" +
+			"deleted through the manager, then address, name, manager, data and namespace go, and at\n" +
+			"last hostname and ports rest until others may have them. There is no way back but a\n" +
+			"backup.\n\n" +
+			"To close the way in and keep everything, use tenant suspend instead. To write down who\n" +
+			"asked for the removal and why, use tenant offboard; both end with a signed report.",
 		Example: "  soctalk-ingress tenant delete acme --wait\n\n" +
 			"  # from a script\n" +
 			"  soctalk-ingress tenant delete acme --yes --wait --timeout 30m",

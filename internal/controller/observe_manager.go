@@ -48,14 +48,14 @@ func (r *Reconciler) observeManager(ctx context.Context, tenant v1alpha1.Tenant,
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	if err := askManager(ctx, api, &state); err != nil {
+	if err := askManager(ctx, api, countsSessions(tenant), &state); err != nil {
 		state.Refused = refused(err)
 		state.Error = words(err)
 	}
 	return state, nil
 }
 
-func askManager(ctx context.Context, api *wazuh.API, state *plan.ManagerState) error {
+func askManager(ctx context.Context, api *wazuh.API, count bool, state *plan.ManagerState) error {
 	info, err := api.ManagerInfo(ctx)
 	if err != nil {
 		return err
@@ -63,6 +63,9 @@ func askManager(ctx context.Context, api *wazuh.API, state *plan.ManagerState) e
 	state.Version = info.Version
 	summary, err := api.AgentsSummary(ctx)
 	if err != nil {
+		return err
+	}
+	if err := askSessions(ctx, api, state, count); err != nil {
 		return err
 	}
 	state.Agents = &v1alpha1.AgentCounts{

@@ -83,6 +83,9 @@ func (r *Reconciler) reach(ctx context.Context, in *plan.Input) (plan.Desired, e
 	}
 	wrote := r.writes.Load()
 	refused := r.apply(ctx, in, desired)
+	if refused == nil {
+		refused = r.cut(ctx, in.Tenant, &desired)
+	}
 	if refused != nil && !isProblem(refused) {
 		return desired, refused
 	}
@@ -135,7 +138,7 @@ func (r *Reconciler) input(ctx context.Context, tenant v1alpha1.Tenant) (plan.In
 	if err != nil {
 		return plan.Input{}, err
 	}
-	in := plan.Input{Tenant: tenant, Regions: regions.Items, Operator: r.options.Operator, Now: r.options.Now()}
+	in := plan.Input{Tenant: tenant, Regions: regions.Items, Operator: r.options.Operator, Drain: r.options.Drain, Now: r.options.Now()}
 	in.Observed.Claims = claims
 	place, err := plan.Place(tenant, regions.Items)
 	if err != nil {

@@ -136,6 +136,7 @@ func TestTwoTenantsAtOneEdge(t *testing.T) {
 	if err := sessions["pier-b"].KeepAlive(t.Context()); err != nil {
 		t.Errorf("the other tenant's agent noticed: %v", err)
 	}
+	ended(t, l, "pier-a")
 	suspend(t, l, "pier-a", false)
 	becomesReady(t, l, "pier-a")
 	connectAtEdge(t, l, "pier-a", keys["pier-a"])

@@ -18,7 +18,6 @@ import (
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
-	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // Idle means idle: over several turns of an unchanged tenant the operator reads
@@ -183,34 +182,6 @@ func TestKeysSurviveThePod(t *testing.T) {
 	if _, err := enroll(t, l, "lasting", "lasting-web-02", enrollmentSecret(t, l, "lasting")); err != nil {
 		t.Errorf("enroll at the new pod: %v", err)
 	}
-}
-
-// Suspension closes the way in and keeps everything else.
-func TestSuspendAndResume(t *testing.T) {
-	l := installation(t)
-	create(t, l, "paused", v1alpha1.TenantSpec{})
-	becomesReady(t, l, "paused")
-	got, err := enroll(t, l, "paused", "paused-web-01", enrollmentSecret(t, l, "paused"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := get(t, l, "paused").Status
-	suspend(t, l, "paused", true)
-	becomes(t, l, "paused", v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
-	eventually(t, "the door is shut", func(ctx context.Context) (bool, error) {
-		_, err := wazuh.Dial(ctx, before.Address+":1514", wazuh.SessionOptions{Key: got, Handshake: 2 * time.Second})
-		return err != nil, nil
-	})
-	if _, err := enroll(t, l, "paused", "paused-web-02", enrollmentSecret(t, l, "paused")); err == nil {
-		t.Error("an agent enrolled with a suspended tenant")
-	}
-	suspend(t, l, "paused", false)
-	becomesReady(t, l, "paused")
-	after := get(t, l, "paused").Status
-	if before.Address != after.Address || before.Hostname != after.Hostname || before.Certificate.Serial != after.Certificate.Serial {
-		t.Errorf("address, name or certificate changed: %+v, then %+v", before, after)
-	}
-	connect(t, l, "paused", got)
 }
 
 func suspend(t *testing.T, l *lab.Lab, slug string, suspended bool) {

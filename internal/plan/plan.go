@@ -34,6 +34,8 @@ type Input struct {
 	Operator Operator `json:"operator"`
 	// Observed is what was seen in the cluster and on the wire.
 	Observed Observed `json:"observed"`
+	// Drain is how long agents that were asked to leave have to do so.
+	Drain time.Duration `json:"drain,omitempty"`
 	// Now is the moment of the decision.
 	Now time.Time `json:"now"`
 }
@@ -135,6 +137,9 @@ type ManagerState struct {
 	Error string `json:"error,omitempty"`
 	// Version the API reports, such as v4.14.7.
 	Version string `json:"version,omitempty"`
+	// Sessions the manager holds on its events port, asked while the tenant is
+	// suspended; nil when it did not tell.
+	Sessions *int32 `json:"sessions,omitempty"`
 	// Agents the API counts.
 	Agents *v1alpha1.AgentCounts `json:"agents,omitempty"`
 }
@@ -154,6 +159,8 @@ type Desired struct {
 	Names *Names `json:"names,omitempty"`
 	// Certificate says what the operator itself must put into the TLS Secret.
 	Certificate CertificateDuty `json:"certificate,omitempty"`
+	// Cut is what must be done about sessions of before a suspension.
+	Cut Cut `json:"cut,omitempty"`
 	// APIUser is the user the operator works as in the manager's API.
 	APIUser string `json:"apiUser"`
 	// Policy the tenant's gateway is to obey; nil in enrollment mode direct.
@@ -211,6 +218,7 @@ func Tenant(in Input) (Desired, error) {
 		Values:      values(in, place),
 		Names:       names(in, place),
 		Certificate: certificateDuty(in, place),
+		Cut:         cut(in),
 		APIUser:     apiUser(place),
 		Policy:      wantedPolicy(in, place),
 		Rotation:    rotate,

@@ -39,6 +39,7 @@ func Report(in Input, out Outcome) v1alpha1.TenantStatus {
 		}
 		reportRotation(&status, in, out.Desired.Placement)
 	}
+	status.Suspension = suspension(in, out)
 	reportSummary(&status, in, out)
 	return status
 }
@@ -102,8 +103,13 @@ func reportSummary(status *v1alpha1.TenantStatus, in Input, out Outcome) {
 		ready = no(v1alpha1.ConditionReady, v1alpha1.ReasonRetrying, text)
 		reconciling, stalled = hop{v1alpha1.ConditionReconciling, isTrue, v1alpha1.ReasonRetrying, text}, notStalled
 	case in.Tenant.Spec.Suspended:
-		ready = no(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "spec.suspended is true: the way in is closed; address, name, certificate and keys are kept")
+		text := "spec.suspended is true: the way in is closed; address, name, certificate and keys are kept"
+		sessions, ended := sessionsText(in, *status.Suspension)
+		ready = no(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, text+"; "+sessions)
 		reconciling, stalled = idle, notStalled
+		if !ended {
+			reconciling = hop{v1alpha1.ConditionReconciling, isTrue, v1alpha1.ReasonSuspended, sessions}
+		}
 	case first == nil:
 		ready = hop{v1alpha1.ConditionReady, isTrue, v1alpha1.ReasonReady, readyText(status)}
 		reconciling, stalled = idle, notStalled
