@@ -246,6 +246,7 @@ func (m *Manager) Close() error {
 	}
 	if m.remoted != nil {
 		m.remoted.stop()
+		m.remoted = nil
 	}
 	return nil
 }
