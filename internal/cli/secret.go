@@ -19,12 +19,12 @@ func newSecretCommand(s *session) *cobra.Command {
 	command := group(&cobra.Command{
 		Use:     "secret",
 		Aliases: []string{"secrets"},
-		Short:   "reveal a tenant's enrollment secret, once",
+		Short:   "reveal a tenant's enrollment secret, once, and replace it",
 		Long: "Look at a tenant's enrollment secret: whether it was revealed, to whom, when and why;\n" +
-			"reveal it, once; allow that again.\n\n" +
+			"reveal it, once; allow that again; replace it.\n\n" +
 			"This is a procedure with an audit, not a wall. Whoever may get Secrets in the tenant's\n" +
 			"namespace can read the secret with kubectl; RBAC is what keeps people from it.",
-	}, newSecretStatusCommand(s), newSecretRevealCommand(s), newSecretRearmCommand(s))
+	}, newSecretStatusCommand(s), newSecretRevealCommand(s), newSecretRearmCommand(s), newSecretRotateCommand(s))
 	s.addClusterFlags(command)
 	return command
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -147,6 +148,13 @@ func (a *agent) reach(ctx context.Context, step string) (agentStep, error) {
 		return false, errors.New("not yet; the last word was " + a.lastReason())
 	})
 	return found, err
+}
+
+// told says whether the agent has told of a step so far.
+func (a *agent) told(step string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.steps, func(told agentStep) bool { return told.Step == step })
 }
 
 func (a *agent) lastReason() string {
