@@ -54,6 +54,21 @@ func pairs(w io.Writer, heading string, rows ...[2]string) {
 	_ = table.Flush() // a bytes.Buffer accepts every write
 }
 
+// suspendedText says by whom and why, where that was told.
+func suspendedText(seen *v1alpha1.SuspensionStatus) string {
+	text := "suspended"
+	if seen == nil {
+		return text
+	}
+	if seen.By != "" {
+		text += " by " + seen.By
+	}
+	if seen.Why != "" {
+		text += ": " + seen.Why
+	}
+	return text
+}
+
 func (d description) identity(w io.Writer) {
 	tenant := d.tenant
 	fmt.Fprintf(w, "tenant %s\n", tenant.Name)
@@ -62,7 +77,7 @@ func (d description) identity(w io.Writer) {
 	case tenant.DeletionTimestamp != nil:
 		state = "being removed since " + d.ago(*tenant.DeletionTimestamp)
 	case tenant.Spec.Suspended:
-		state = "suspended"
+		state = suspendedText(tenant.Status.Suspension)
 	}
 	manager := "deployed by the operator"
 	if tenant.Spec.Manager.Attach != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,7 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/report"
 )
 
 // lookEvery is how often a waiting command looks; a tenant takes minutes.
@@ -120,15 +125,39 @@ func (s *session) waitGone(ctx context.Context, c *cluster, slug string, uid str
 		return false, nil
 	})
 	if err == nil && begun {
-		// The last steps end with the tenant itself, which nobody can read any more.
-		for _, step := range v1alpha1.OffboardingSteps()[shown:] {
-			s.talk("%s %s", paint.mark(markGood), step)
-		}
+		// The last steps end with the tenant itself; its report still tells of them.
+		s.tellLastSteps(ctx, c, naming.OffboardingReport(slug, uid), shown, paint)
 	}
 	if errors.Is(err, errTimeout) {
 		return hinted(exitTimeout, fmt.Errorf("tenant %q is still being removed after %s: %s", slug, timeout, last), "it goes on without you; see soctalk-ingress tenant describe %s", slug)
 	}
 	return err
+}
+
+func (s *session) tellLastSteps(ctx context.Context, c *cluster, name string, shown int, paint painter) {
+	evidence := map[v1alpha1.OffboardingStep]string{v1alpha1.StepReport: ": " + name}
+	var held v1alpha1.OffboardingReport
+	if err := c.Get(ctx, client.ObjectKey{Name: name}, &held); err == nil {
+		for _, step := range reportedSteps(held) {
+			evidence[step.Step] = ": " + step.Evidence
+		}
+	}
+	for _, step := range v1alpha1.OffboardingSteps()[shown:] {
+		s.talk("%s %s%s", paint.mark(markGood), step, evidence[step])
+	}
+}
+
+// reportedSteps reads a report for progress, where its signature is of no interest.
+func reportedSteps(held v1alpha1.OffboardingReport) []report.Step {
+	payload, err := base64.StdEncoding.DecodeString(held.Spec.Envelope.Payload)
+	if err != nil {
+		return nil
+	}
+	statement, err := report.Parse(payload)
+	if err != nil {
+		return nil
+	}
+	return statement.Steps
 }
 
 // currentStep is the step under way, with what holds it up if anything does.

@@ -175,9 +175,9 @@ func (r *Reconciler) shutGateway(ctx context.Context, tenant *v1alpha1.Tenant, p
 	}
 	switch {
 	case seen.Error != "":
-		return waiting("the gateway cannot be told to let nobody in: %s; %s", seen.Error, wayAround(tenant))
+		return waitingForTheirs("the gateway cannot be told to let nobody in: %s; %s", seen.Error, wayAround(tenant))
 	case seen.Policy != stored.Fingerprint():
-		return waiting("the gateway has not taken the policy over that lets nobody in; %s", wayAround(tenant))
+		return waitingForTheirs("the gateway has not taken the policy over that lets nobody in; %s", wayAround(tenant))
 	}
 	return finished("the gateway lets nobody in")
 }

@@ -81,14 +81,22 @@ type sight struct {
 	evidence string
 	// abandoned is true when it was finished on a person's word.
 	abandoned bool
-	// waitsFor says in words what holds up a step that is not done.
+	// waitsFor says in words what holds up a step that is not done; theirs is true when
+	// it is something the tenant runs, which a person may give up.
 	waitsFor string
+	theirs   bool
 }
 
 func finished(evidence string) (sight, error) { return sight{done: true, evidence: evidence}, nil }
 
+// waiting is for the cluster, which nobody goes around.
 func waiting(format string, values ...any) (sight, error) {
 	return sight{waitsFor: fmt.Sprintf(format, values...)}, nil
+}
+
+// waitingForTheirs is for what the tenant runs.
+func waitingForTheirs(format string, values ...any) (sight, error) {
+	return sight{waitsFor: fmt.Sprintf(format, values...), theirs: true}, nil
 }
 
 // trouble is an error of what the tenant itself runs, its manager, its edges, its
@@ -103,9 +111,12 @@ func (t *trouble) Unwrap() error { return t.error }
 func abandoned(tenant *v1alpha1.Tenant, seen sight, err error) (sight, bool) {
 	why := tenant.Annotations[naming.AnnotationAbandonRegistrations]
 	var theirs *trouble
-	held := seen.waitsFor
-	if errors.As(err, &theirs) {
+	held := ""
+	switch {
+	case errors.As(err, &theirs):
 		held = theirs.Error()
+	case err == nil && !seen.done && seen.theirs:
+		held = seen.waitsFor
 	}
 	if why == "" || held == "" {
 		return sight{}, false

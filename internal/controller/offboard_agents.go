@@ -116,7 +116,7 @@ func (r *Reconciler) drain(ctx context.Context, tenant *v1alpha1.Tenant, progres
 		return sight{}, managerTrouble(tenant, err)
 	}
 	if left > 0 {
-		return waiting("%d agents are registered again", left)
+		return waitingForTheirs("%d agents are registered again", left)
 	}
 	sessions, known, err := countSessions(ctx, api)
 	switch {

@@ -40,7 +40,7 @@ func (r *Reconciler) denyAtEdges(ctx context.Context, tenant *v1alpha1.Tenant) (
 	}
 	closed, behind := route.CarriedBy()
 	if len(behind) > 0 {
-		return waiting("edge %s has not said that it has cut the sessions; start it, or if it is gone for good: %s", names(behind), wayAround(tenant))
+		return waitingForTheirs("edge %s has not said that it has cut the sessions; start it, or if it is gone for good: %s", names(behind), wayAround(tenant))
 	}
 	if len(closed) == 0 {
 		return finished("no edge ever carried the tenant")

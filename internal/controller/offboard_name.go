@@ -81,7 +81,7 @@ func (r *Reconciler) nameGone(ctx context.Context, tenant *v1alpha1.Tenant, prog
 		if writer == plan.WriterPerson {
 			return finished(fmt.Sprintf("whether %s still answers is not known: %s", hostname, why))
 		}
-		return waiting("whether %s is gone is not known: %s; %s", hostname, why, wayAround(tenant))
+		return waitingForTheirs("whether %s is gone is not known: %s; %s", hostname, why, wayAround(tenant))
 	}
 	found, err := r.asker.Find(ctx, dns.Server, hostname)
 	if err != nil {
@@ -129,7 +129,7 @@ func stillThere(tenant *v1alpha1.Tenant, writer plan.Writer, hostname string, an
 	case plan.WriterPerson:
 		return finished(text + "; remove its record")
 	case plan.WriterDirect:
-		return waiting("%s: the zone's servers have not followed yet; %s", text, wayAround(tenant))
+		return waitingForTheirs("%s: the zone's servers have not followed yet; %s", text, wayAround(tenant))
 	}
-	return waiting("%s: external-dns has not removed it yet; %s", text, wayAround(tenant))
+	return waitingForTheirs("%s: external-dns has not removed it yet; %s", text, wayAround(tenant))
 }

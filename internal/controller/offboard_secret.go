@@ -128,11 +128,11 @@ func (r *Reconciler) provedAtPort(ctx context.Context, tenant *v1alpha1.Tenant, 
 		old, err := r.tryAtPort(ctx, address, aside)
 		switch {
 		case err != nil:
-			return waiting("the enrollment port of the manager does not answer, so that the old secret cannot be seen refused: %s; %s", words(err), wayAround(tenant))
+			return waitingForTheirs("the enrollment port of the manager does not answer, so that the old secret cannot be seen refused: %s; %s", words(err), wayAround(tenant))
 		case old == probe.Open:
-			return waiting("the enrollment port of the manager asks for no secret at all; %s", wayAround(tenant))
+			return waitingForTheirs("the enrollment port of the manager asks for no secret at all; %s", wayAround(tenant))
 		case old == probe.Accepted:
-			return waiting("the manager still accepts the old secret; it follows a changed Secret within two minutes")
+			return waitingForTheirs("the manager still accepts the old secret; it follows a changed Secret within two minutes")
 		}
 	}
 	now, err := r.tryAtPort(ctx, address, held)
@@ -145,7 +145,7 @@ func (r *Reconciler) provedAtPort(ctx context.Context, tenant *v1alpha1.Tenant, 
 	case sound:
 		return finished(replaced + "the old one is refused; the new one is not accepted either")
 	}
-	return waiting("the manager does not accept the new secret yet; it follows a changed Secret within two minutes")
+	return waitingForTheirs("the manager does not accept the new secret yet; it follows a changed Secret within two minutes")
 }
 
 func (r *Reconciler) tryAtPort(ctx context.Context, address string, held *corev1.Secret) (probe.Outcome, error) {

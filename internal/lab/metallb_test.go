@@ -58,6 +58,7 @@ func TestMetalLB(t *testing.T) {
 		"pool taken away":              poolTakenAway,
 		"class":                        classes,
 		"sources":                      sources,
+		"an address rests":             addressRests,
 		"the guide's manifests":        guideManifests,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, m) })

@@ -102,7 +102,8 @@ func provider(t *testing.T, l *lab.Lab, desk, script string) string {
 			case "soctalk-ingress":
 				args = append(args[1:], "--kubeconfig", l.Plane.Kubeconfig())
 				for i, word := range args { // files are where the person is
-					if word == "--to-file" || word == "--bundle" {
+					switch word {
+					case "--to-file", "--bundle", "--report", "--key", "verify":
 						args[i+1] = filepath.Join(desk, args[i+1])
 					}
 				}

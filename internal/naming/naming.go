@@ -255,8 +255,23 @@ func SlotClaim(region string, slot int32) string { return fmt.Sprintf("slot.%s.%
 
 // AddressClaim is the name of the claim on an address a load balancer gave.
 func AddressClaim(address netip.Addr) string {
-	return "address." + strings.ReplaceAll(address.Unmap().WithZone("").StringExpanded(), ":", "-")
+	return addressClaimPrefix + strings.ReplaceAll(address.Unmap().WithZone("").StringExpanded(), ":", "-")
 }
+
+// RestingService is the name of the Service that keeps an address from being given
+// away while the claim on it rests.
+func RestingService(claim string) string {
+	return "resting-" + strings.NewReplacer(".", "-", ":", "-").Replace(strings.TrimPrefix(claim, addressClaimPrefix))
+}
+
+const addressClaimPrefix = "address."
+
+// Annotations by which load balancers on one's own machines are asked for an address.
+const (
+	AnnotationMetalLBAddresses = "metallb.io/loadBalancerIPs"
+	AnnotationMetalLBFrom      = "metallb.io/address-pool"
+	AnnotationKubeVIPAddresses = "kube-vip.io/loadbalancerIPs"
+)
 
 // OffboardingReport is the name of the report about the removal of one Tenant,
 // which its UID tells from another of the same slug.

@@ -27,7 +27,7 @@ func addressHop(in Input, place Placement) hop {
 		return no(condition, v1alpha1.ReasonWaitingForAddress, fmt.Sprintf("agents still connect to %s; the load balancer has not given %s, which spec.wazuhIngress.addresses asks for%s",
 			service.Addresses[0], strings.Join(missing, ", "), said(service.Event)))
 	}
-	text := "agents connect to " + strings.Join(service.Addresses, " and ") + circumstances(service)
+	text := "agents connect to " + strings.Join(service.Addresses, " and ") + circumstances(service) + formerHolder(in, service.Addresses)
 	if change := addressChange(in, place); change != nil && !followed(in, place, change) {
 		return hop{condition, isTrue, v1alpha1.ReasonAddressChanged,
 			fmt.Sprintf("%s; until %s it was %s: agents that know the name follow it, firewalls and agents that know the address must be told", text, clock(change.At.Time), change.From)}
@@ -76,6 +76,22 @@ func noAddress(in Input, place Placement) hop {
 		message += fmt.Sprintf("; its loadBalancerClass is %q: only a load balancer of that class takes it up", service.Class)
 	}
 	return no(v1alpha1.ConditionAddressAssigned, reason, message)
+}
+
+// formerHolder tells whose an address was that has not rested: a load balancer gave
+// it away at once. Its former agents still knock there. They know neither a secret nor
+// a key of this tenant, so all they get is a refusal, and all they cost is noise.
+func formerHolder(in Input, addresses []string) string {
+	for _, text := range addresses {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			continue
+		}
+		if held := holder(in, naming.AddressClaim(address)); held.Tenant != "" && held.Tenant != in.Tenant.Name {
+			return fmt.Sprintf("; until recently %s was tenant %q's, whose agents left behind are refused here until they are uninstalled", text, held.Tenant)
+		}
+	}
+	return ""
 }
 
 func said(event string) string {

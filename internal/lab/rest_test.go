@@ -1,0 +1,69 @@
+package lab_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// An address that was given up is the next one MetalLB would give away. It is kept
+// for as long as the claim on it rests, and not a moment longer.
+func addressRests(t *testing.T, m *metallb) {
+	addresses := m.addresses(2)
+	m.pool(t, "resting", addresses...)
+	if err := m.Client.Create(t.Context(), &v1alpha1.Region{
+		ObjectMeta: metav1.ObjectMeta{Name: "restful"},
+		Spec: v1alpha1.RegionSpec{
+			Domain: "restful." + domain, LoadBalancer: v1alpha1.LoadBalancerSpec{Preset: "metallb", Pool: "resting"},
+			Quarantine: &metav1.Duration{Duration: time.Hour}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone},
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	m.tenant(t, "leaver", "restful", v1alpha1.WazuhIngress{})
+	m.address(t, "leaver", metav1.ConditionTrue, v1alpha1.ReasonOK)
+	if got, want := get(t, m.Lab, "leaver").Status.Address, addresses[0].String(); got != want {
+		t.Fatalf("the first tenant is at %s, not at %s: MetalLB gives another than the lowest address first", got, want)
+	}
+	uid := string(get(t, m.Lab, "leaver").UID)
+	if err := m.Client.Delete(t.Context(), get(t, m.Lab, "leaver")); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, m.Lab, &v1alpha1.Tenant{}, types.NamespacedName{Name: "leaver"})
+	claim := naming.AddressClaim(addresses[0])
+	var rests []string
+	for _, rest := range reportOf(t, m.Lab, "leaver", uid).Quarantine {
+		rests = append(rests, rest.Claim)
+	}
+	if len(rests) != 2 || rests[0] != claim || rests[1] != naming.HostClaim("leaver.restful."+domain) {
+		t.Errorf("in quarantine are %v", rests)
+	}
+	keeper := types.NamespacedName{Namespace: naming.DefaultSystemNamespace, Name: naming.RestingService(claim)}
+	eventually(t, "the address is kept", func(ctx context.Context) (bool, error) {
+		var service corev1.Service
+		err := m.Client.Get(ctx, keeper, &service)
+		return err == nil && len(service.Status.LoadBalancer.Ingress) == 1 && service.Status.LoadBalancer.Ingress[0].IP == addresses[0].String(), err
+	})
+	m.tenant(t, "comer", "restful", v1alpha1.WazuhIngress{})
+	m.address(t, "comer", metav1.ConditionTrue, v1alpha1.ReasonOK)
+	if got, want := get(t, m.Lab, "comer").Status.Address, addresses[1].String(); got != want {
+		t.Errorf("the next tenant is at %s, want %s", got, want)
+	}
+	// A person ends the rest; the address is free again.
+	if err := m.Client.Delete(t.Context(), &v1alpha1.Claim{ObjectMeta: metav1.ObjectMeta{Name: claim}}); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, m.Lab, &corev1.Service{}, keeper)
+	m.tenant(t, "heir", "restful", v1alpha1.WazuhIngress{})
+	m.address(t, "heir", metav1.ConditionTrue, v1alpha1.ReasonOK)
+	if got, want := get(t, m.Lab, "heir").Status.Address, addresses[0].String(); got != want {
+		t.Errorf("the heir is at %s, want %s", got, want)
+	}
+}
