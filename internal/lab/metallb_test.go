@@ -47,6 +47,7 @@ func TestMetalLB(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &metallb{Lab: started}
+	m.pool(t, "unrelated", m.addresses(1)[0]) // without any pool MetalLB says nothing
 	for name, test := range map[string]func(*testing.T, *metallb){
 		"two tenants at two addresses": twoTenantsAtTwoAddresses,
 		"pool exhausted":               poolExhausted,
@@ -169,7 +170,6 @@ func poolExhausted(t *testing.T, m *metallb) {
 
 func poolMadeLater(t *testing.T, m *metallb) {
 	only := m.addresses(1)[0]
-	m.pool(t, "unrelated", m.addresses(1)[0]) // without any pool MetalLB says nothing
 	m.region(t, "later", v1alpha1.LoadBalancerSpec{Pool: "later"})
 	m.tenant(t, "later-a", "later", v1alpha1.WazuhIngress{})
 	says(t, m.address(t, "later-a", metav1.ConditionFalse, v1alpha1.ReasonAddressPoolNotFound), `unknown pool "later"`, "correct its name")
@@ -276,7 +276,7 @@ func nameKeptByHand(t *testing.T, m *metallb) {
 	m.ingress(t, "keeper", v1alpha1.WazuhIngress{Addresses: []string{after.String()}})
 	says(t, m.address(t, "keeper", metav1.ConditionTrue, v1alpha1.ReasonAddressChanged), "agents connect to "+after.String(), "it was "+before.String())
 	says(t, becomes(t, m.Lab, "keeper", v1alpha1.ConditionDNSPublished, metav1.ConditionFalse, v1alpha1.ReasonRecordWrong).Message,
-		"still resolves to "+before.String(), "change the record to: "+hostname+". A "+after.String())
+		"still resolves to "+before.String(), "change the record to: "+hostname, " A "+after.String())
 	m.Standin.CreateRecord(hostname, after)
 	becomesReady(t, m.Lab, "keeper")
 	m.address(t, "keeper", metav1.ConditionTrue, v1alpha1.ReasonOK)
