@@ -17,6 +17,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
@@ -124,6 +125,8 @@ func (r *Reconciler) drain(ctx context.Context, tenant *v1alpha1.Tenant, progres
 		return sight{}, managerTrouble(tenant, err)
 	case !known:
 		return finished("the manager reports 0 registrations; it has no count of its connections")
+	case r.since(progress) < plan.CountAge:
+		return sight{}, nil // what was counted may be of before the keys went
 	case sessions == 0:
 		return finished("the manager reports 0 registrations and 0 connections")
 	case r.since(progress) < r.options.Drain:

@@ -40,7 +40,7 @@ func TestOffboardingLeavesAReport(t *testing.T) {
 	if len(statement.Agents) != 1 || statement.Agents[0].Name != "audited-web-01" || len(statement.Addresses) != 1 {
 		t.Errorf("the report names agents %v and addresses %v", statement.Agents, statement.Addresses)
 	}
-	for i, want := range []string{"the old one is refused and the new one accepted", "leads to no pod", "1 registrations deleted", "0 connections", "no longer leads there", "does not exist"} {
+	for i, want := range []string{"the old one is refused", "leads to no pod", "1 registrations deleted", "0 connections", "is gone", "does not exist"} {
 		if step := statement.Steps[i]; !strings.Contains(step.Evidence, want) || step.StartedAt > step.FinishedAt {
 			t.Errorf("step %d: %+v, want %q", i, step, want)
 		}

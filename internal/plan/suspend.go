@@ -34,16 +34,22 @@ func cut(in Input) Cut {
 		seen = *held
 	}
 	switch {
-	case seen.EndedAt != nil, noSession(in):
+	case seen.EndedAt != nil:
 		return CutNothing
 	case seen.AskedAt == nil:
-		return CutAsk
+		return CutAsk // whatever was counted: the number may be of before the last came in
+	case noSession(in):
+		return CutNothing
 	case in.Tenant.Spec.Manager.Attach != nil, seen.RestartedAt != nil, !passed(in, seen.AskedAt):
 		// An attached manager is not ours to restart.
 		return CutNothing
 	}
 	return CutRestart
 }
+
+// CountAge is how old a manager's count of its connections can be, with room to
+// spare: it writes the number down every 5 seconds.
+const CountAge = 10 * time.Second
 
 // doorShut is true when no new connection can come through: the Service leads
 // nowhere.
@@ -79,7 +85,7 @@ func suspension(in Input, out Outcome) *v1alpha1.SuspensionStatus {
 	case CutRestart:
 		status.RestartedAt = &now
 	}
-	if status.EndedAt == nil && doorShut(in) && noSession(in) {
+	if status.EndedAt == nil && status.AskedAt != nil && in.Now.Sub(status.AskedAt.Time) >= CountAge && doorShut(in) && noSession(in) {
 		status.EndedAt = &now
 	}
 	return status
