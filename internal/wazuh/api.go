@@ -48,6 +48,9 @@ type API struct {
 
 	login sync.Mutex // held during a login, so that concurrent requests share one
 	token Secret
+
+	nodes sync.Mutex
+	node  string // the manager's name in its own cluster, once it turned out to be a Wazuh 5
 }
 
 // NewAPI checks the options; it doesn't connect.

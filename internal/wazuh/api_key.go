@@ -41,12 +41,16 @@ const refusedPage = 2000
 // refusedText begins what remoted says of an id it does not know (warning 1408).
 const refusedText = "Invalid ID "
 
+// refusedWhy follows the id.
+const refusedWhy = "for the source ip"
+
 // RefusedIDs returns, for each id, when remoted last refused a message because it does not know the
 // id, as far back as the manager's log is read. The API has no list of sessions; this line is the
 // only trace of a removed agent's session having ended.
 func (a *API) RefusedIDs(ctx context.Context) (map[string]time.Time, error) {
+	// No filter by tag: the daemon is wazuh-remoted in Wazuh 4 and wazuh-manager-remoted in 5.
 	query := url.Values{
-		"tag": {"wazuh-remoted"}, "level": {"warning"}, "search": {refusedText},
+		"level": {"warning"}, "search": {refusedText},
 		"sort": {"-timestamp"}, "limit": {strconv.Itoa(refusedPage)},
 	}
 	var data struct {
@@ -55,14 +59,14 @@ func (a *API) RefusedIDs(ctx context.Context) (map[string]time.Time, error) {
 			Description string    `json:"description"`
 		} `json:"affected_items"`
 	}
-	if err := a.do(ctx, http.MethodGet, "/manager/logs", query, &data); err != nil {
+	if err := a.ofManager(ctx, http.MethodGet, "logs", query, &data); err != nil {
 		return nil, err
 	}
 	last := map[string]time.Time{}
 	for _, item := range data.Items {
 		_, rest, found := strings.Cut(item.Description, refusedText)
-		id, _, _ := strings.Cut(rest, " ")
-		if found && ValidID(id) && last[id].Before(item.Timestamp) {
+		id, why, _ := strings.Cut(rest, " ")
+		if found && strings.HasPrefix(why, refusedWhy) && ValidID(id) && last[id].Before(item.Timestamp) {
 			last[id] = item.Timestamp
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 )
 
@@ -17,7 +18,7 @@ type ManagerInfo struct {
 
 // ManagerInfo asks for the manager's version.
 func (a *API) ManagerInfo(ctx context.Context) (ManagerInfo, error) {
-	return firstItem[ManagerInfo](ctx, a, "/manager/info")
+	return firstOfManager[ManagerInfo](ctx, a, "info")
 }
 
 // Daemon states of ManagerStatus.
@@ -45,7 +46,7 @@ func (s DaemonStatus) Names() []string { return slices.Sorted(maps.Keys(s)) }
 
 // ManagerStatus asks which daemons run. It works even while most of them don't.
 func (a *API) ManagerStatus(ctx context.Context) (DaemonStatus, error) {
-	return firstItem[DaemonStatus](ctx, a, "/manager/status")
+	return firstOfManager[DaemonStatus](ctx, a, "status")
 }
 
 // TCPSessions asks how many connections are open on the events port, whoever holds them: agents,
@@ -82,19 +83,71 @@ func (a *API) Reconnect(ctx context.Context) (int, error) {
 // answers before it does.
 func (a *API) RestartManager(ctx context.Context) error {
 	var data struct{}
-	return a.do(ctx, http.MethodPut, "/manager/restart", nil, &data)
+	return a.ofManager(ctx, http.MethodPut, "restart", nil, &data)
+}
+
+// ofManager asks for what a manager says of itself. Wazuh 4 has it under /manager; Wazuh 5, where
+// every manager is a cluster, be it of one, has removed those paths and has it under the node's name.
+func (a *API) ofManager(ctx context.Context, method, what string, query url.Values, out any) error {
+	node := a.knownNode()
+	if node == "" {
+		err := a.do(ctx, method, "/manager/"+what, query, out)
+		var problem *Problem
+		if !errors.As(err, &problem) || problem.Status != http.StatusNotFound {
+			return err
+		}
+		if node, err = a.askNode(ctx); err != nil {
+			return err
+		}
+	}
+	path := "/cluster/" + url.PathEscape(node) + "/" + what
+	if method == http.MethodPut {
+		path = "/cluster/" + what // a restart names its nodes in the query, and is of all of them without
+	}
+	return a.do(ctx, method, path, query, out)
+}
+
+func (a *API) knownNode() string {
+	a.nodes.Lock()
+	defer a.nodes.Unlock()
+	return a.node
+}
+
+// askNode asks a Wazuh 5 for its name in its cluster, once: requests are counted.
+func (a *API) askNode(ctx context.Context) (string, error) {
+	local, err := firstItem[struct {
+		Node string `json:"node"`
+	}](ctx, a, "/cluster/local/info")
+	if err == nil && local.Node == "" {
+		err = errors.New("GET /cluster/local/info: the answer names no node")
+	}
+	if err != nil {
+		return "", err
+	}
+	a.nodes.Lock()
+	defer a.nodes.Unlock()
+	a.node = local.Node
+	return local.Node, nil
 }
 
 func firstItem[T any](ctx context.Context, a *API, path string) (T, error) {
+	return first[T]("GET "+path, func(out any) error { return a.do(ctx, http.MethodGet, path, nil, out) })
+}
+
+func firstOfManager[T any](ctx context.Context, a *API, what string) (T, error) {
+	return first[T]("GET the manager's "+what, func(out any) error { return a.ofManager(ctx, http.MethodGet, what, nil, out) })
+}
+
+func first[T any](request string, ask func(out any) error) (T, error) {
 	var data struct {
 		Items []T `json:"affected_items"`
 	}
 	var none T
-	if err := a.do(ctx, http.MethodGet, path, nil, &data); err != nil {
+	if err := ask(&data); err != nil {
 		return none, err
 	}
 	if len(data.Items) == 0 {
-		return none, fmt.Errorf("GET %s: the answer is empty", path)
+		return none, fmt.Errorf("%s: the answer is empty", request)
 	}
 	return data.Items[0], nil
 }

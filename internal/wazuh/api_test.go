@@ -113,6 +113,30 @@ func TestAPIRetries(t *testing.T) {
 	}
 }
 
+// A Wazuh 5 is asked for its name in its cluster once, and under that name ever after.
+func TestAPIFindsTheNodeOfWazuh5(t *testing.T) {
+	gone := answer{404, `{"title":"Not Found","detail":"Nothing matches the given URI"}`}
+	named := answer{200, `{"data":{"affected_items":[{"node":"node01","cluster":"wazuh","type":"master"}]},"error":0}`}
+	info := answer{200, `{"data":{"affected_items":[{"version":"v5.0.0"}]},"error":0}`}
+	api, s := startAPI(t, answer{200, loggedIn}, gone, named, info, info)
+	for range 2 {
+		if got, err := api.ManagerInfo(t.Context()); err != nil || got.Version != "v5.0.0" {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+	want := []string{
+		"Basic POST /security/user/authenticate", "Bearer GET /manager/info", "Bearer GET /cluster/local/info",
+		"Bearer GET /cluster/node01/info", "Bearer GET /cluster/node01/info",
+	}
+	if diff := cmp.Diff(want, s.asked); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	api, _ = startAPI(t, answer{200, loggedIn}, gone, gone)
+	if _, err := api.ManagerInfo(t.Context()); err == nil || !strings.Contains(err.Error(), "GET /cluster/local/info: 404") {
+		t.Errorf("neither a Wazuh 4 nor a 5: %v", err)
+	}
+}
+
 func TestDeleteAgents(t *testing.T) {
 	const body = `{"data":{"affected_items":["007"],"failed_items":[
 		{"error":{"code":1701,"message":"Agent does not exist"},"id":["009"]},

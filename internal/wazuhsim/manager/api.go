@@ -75,18 +75,37 @@ func (a *api) routes() http.Handler {
 		"GET /agents/summary/status":         a.summary,
 		"GET /agents/{id}/key":               a.agentKey,
 		"PUT /agents/reconnect":              a.reconnect,
-		"GET /manager/info":                  a.managerInfo,
-		"GET /manager/logs":                  a.managerLogs,
-		"GET /manager/status":                a.managerStatus,
-		"GET /manager/stats/remoted":         a.remotedStats,
-		"PUT /manager/restart":               a.restart,
 	} {
+		mux.HandleFunc(pattern, a.authorized(h))
+	}
+	for pattern, h := range a.ofManager() {
 		mux.HandleFunc(pattern, a.authorized(h))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, "Not Found", "404: Not Found", 0)
 	})
 	return a.unkind(mux)
+}
+
+// ofManager has what a manager says of itself. Wazuh 5 has none of it under /manager, and no statistics
+// of remoted.
+func (a *api) ofManager() map[string]http.HandlerFunc {
+	if version, ok := majorMinor(a.m.o.Version); ok && version[0] >= 5 {
+		return map[string]http.HandlerFunc{
+			"GET /cluster/local/info":              a.localInfo,
+			"GET /cluster/" + thisNode + "/info":   a.managerInfo,
+			"GET /cluster/" + thisNode + "/logs":   a.managerLogs,
+			"GET /cluster/" + thisNode + "/status": a.managerStatus,
+			"PUT /cluster/restart":                 a.restart,
+		}
+	}
+	return map[string]http.HandlerFunc{
+		"GET /manager/info":          a.managerInfo,
+		"GET /manager/logs":          a.managerLogs,
+		"GET /manager/status":        a.managerStatus,
+		"GET /manager/stats/remoted": a.remotedStats,
+		"PUT /manager/restart":       a.restart,
+	}
 }
 
 // unkind applies the faults and the limit of requests before anything else.

@@ -15,6 +15,13 @@ func (a *api) about(w http.ResponseWriter, _ *http.Request) {
 	}})
 }
 
+// thisNode is the manager's name in its cluster of one.
+const thisNode = "node01"
+
+func (a *api) localInfo(w http.ResponseWriter, _ *http.Request) {
+	a.oneItem(w, map[string]any{"node": thisNode, "cluster": "wazuh", "type": "master"}, "All selected information was returned")
+}
+
 func (a *api) managerInfo(w http.ResponseWriter, _ *http.Request) {
 	a.oneItem(w, map[string]any{
 		"path": home, "version": a.m.o.Version, "type": "server", "max_agents": "unlimited",
@@ -47,6 +54,6 @@ func (a *api) remotedStats(w http.ResponseWriter, _ *http.Request) {
 
 // restart answers first, as the real one does: the API itself goes down with the rest.
 func (a *api) restart(w http.ResponseWriter, _ *http.Request) {
-	a.envelope(w, []string{"node01"}, 1, nil, [3]string{"Restart request sent to all specified nodes"})
+	a.envelope(w, []string{thisNode}, 1, nil, [3]string{"Restart request sent to all specified nodes"})
 	a.m.requestRestart()
 }

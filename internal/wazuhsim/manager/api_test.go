@@ -282,3 +282,35 @@ func TestAPICountsConnections(t *testing.T) {
 	}
 	counts(0)
 }
+
+// Wazuh 5 has removed everything under /manager: what a manager says of itself is under its name in
+// its cluster of one, and it counts no connections.
+func TestAPIOfWazuh5(t *testing.T) {
+	s := newSite(t, func(s *site) { s.opts.Version = "v5.0.0" })
+	api := s.api()
+	if info, err := api.ManagerInfo(t.Context()); err != nil || info.Version != "v5.0.0" {
+		t.Errorf("info %v, %v", info, err)
+	}
+	if status, err := api.ManagerStatus(t.Context()); err != nil || len(status) == 0 {
+		t.Errorf("status %v, %v", status, err)
+	}
+	unknown := s.agent("web-01")
+	unknown.ID = "0" + unknown.ID // a line in its log
+	if _, err := wazuh.Dial(t.Context(), s.m.Addresses().Events, wazuh.SessionOptions{Key: unknown, Handshake: 5 * time.Second}); err == nil {
+		t.Fatal("an unknown agent was let in")
+	}
+	if at, err := api.RefusedIDs(t.Context()); err != nil || len(at) != 1 {
+		t.Errorf("refused at %v, %v", at, err)
+	}
+	var problem *wazuh.Problem
+	if _, err := api.TCPSessions(t.Context()); !errors.As(err, &problem) || problem.Status != http.StatusNotFound {
+		t.Errorf("counted connections: %v", err)
+	}
+	silent := s.rawDial()
+	if err := api.RestartManager(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := silent.Read(make([]byte, 1)); err == nil {
+		t.Error("the silent connection outlived the restart")
+	}
+}
