@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -125,6 +126,9 @@ func (f *forwarder) PortForward(_ context.Context, name, _ string, port int32, s
 	_ = stream.Close()
 	network.Reset(conn)
 	<-sent
+	if errors.Is(err, io.EOF) {
+		return nil // the stream's way of saying that whoever forwarded has hung up
+	}
 	return err
 }
 
