@@ -281,6 +281,47 @@ func TestWatchGoesToTheBackground(t *testing.T) {
 	eventually(t, "a restart", os.Stderr, func() bool { return strings.Contains(said(), "authd restarted") })
 }
 
+// remoted of Wazuh 5 shows the certificate on 1517 and reads it at its start: a
+// renewal restarts it, behind the gateway too, where authd needs none.
+func TestWatchRestartsRemotedOfWazuh5(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("the copies belong to root")
+	}
+	p := newPod(t)
+	p.env = append(p.env, "SOCTALK_WAZUH_MAJOR=5", "SOCTALK_WAZUH_HOME=/var/ossec", "SOCTALK_ENROLLMENT=gateway", "SOCTALK_PORT_HTTPS=1517")
+	p.write("etc/soctalk/enrollment/authd.pass", goodSecret+"\n", 0o400)
+	p.renew("etc/soctalk/tls")
+	for _, name := range []string{"wazuh-manager-authd", "wazuh-manager-remoted"} {
+		p.write("var/ossec/bin/"+name, fakeDaemon, 0o755)
+	}
+	t.Cleanup(func() {
+		for _, pid := range p.pids("wazuh-manager-") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	if out, err := p.run("15-certificates.sh"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	p.launch("wazuh-manager-authd", "wazuh-manager-remoted")
+	old := p.pids("wazuh-manager-remoted")[0]
+	out, _ := p.start("20-authd-watch.sh", "loop")
+	eventually(t, "the watch to begin", out, func() bool { return strings.Contains(out.String(), "watching") })
+
+	p.renew("etc/soctalk/tls")
+	eventually(t, "remoted to restart", out, func() bool { return strings.Contains(out.String(), "remoted restarted") })
+	if now := p.pids("wazuh-manager-remoted"); len(now) != 1 || now[0] == old {
+		t.Errorf("remoted was process %d, now %v; want one other", old, now)
+	}
+	if p.read("var/ossec/etc/certs/remoted.pem") != p.read("etc/soctalk/tls/tls.crt") || p.read("var/ossec/etc/certs/remoted-key.pem") != p.read("etc/soctalk/tls/tls.key") {
+		t.Error("remoted does not get the new certificate")
+	}
+	p.write("etc/soctalk/tls/tls.crt", "", 0o400)
+	eventually(t, "a refusal", out, func() bool { return strings.Contains(out.String(), "remoted keeps its certificate") })
+	if p.starts("wazuh-manager-authd") != 1 || p.starts("wazuh-manager-remoted") != 2 {
+		t.Errorf("authd started %d times, want 1; remoted %d, want 2", p.starts("wazuh-manager-authd"), p.starts("wazuh-manager-remoted"))
+	}
+}
+
 func TestWazuh5GetsCopies(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("the copies belong to root")

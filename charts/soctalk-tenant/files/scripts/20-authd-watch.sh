@@ -7,6 +7,11 @@
 # its secret is not the agents': a renewal and a rotation restart nothing, and
 # the certificate of the last start goes on.
 #
+# remoted of Wazuh 5 shows the certificate to agents too, on 1517, and reads it at
+# its start. It is restarted, which the agents of Wazuh 4 on 1514 notice: they are
+# connected again within a minute, and a certificate that ran out would lock out
+# the others for good.
+#
 # Called by the image this script puts itself in the background; "loop" is what
 # runs there.
 set -u
@@ -63,6 +68,7 @@ enrollment_state() {
   fi
   fingerprint "$secret_file" "$tls_dir/tls.crt" "$tls_dir/tls.key"
 }
+https_state() { fingerprint "$tls_dir/tls.crt" "$tls_dir/tls.key"; }
 api_state() { fingerprint "$api_tls_dir/tls.crt" "$api_tls_dir/tls.key"; }
 
 told=
@@ -91,6 +97,21 @@ renew_enrollment() {
   told=
 }
 
+renew_https() {
+  local problem
+  if problem=$(pair_problem "$tls_dir"); then
+    # Without the gateway this was said of authd.
+    if [ "$enrollment" = gateway ]; then tell "remoted keeps its certificate, the new one cannot be used: $problem"; fi
+    return 1
+  fi
+  install_tls && restart "$prefix-remoted" || {
+    tell "remoted could not be restarted, trying again"
+    return 1
+  }
+  tell "remoted restarted, it serves the new certificate to agents of Wazuh 5"
+  told=
+}
+
 renew_api() {
   local problem
   if problem=$(pair_problem "$api_tls_dir"); then
@@ -108,14 +129,21 @@ renew_api() {
 # A daemon that was never seen is still to be started by the image, and will
 # read the files as they are then; what changed meanwhile stays to be done.
 loop() {
-  local served api now authd_seen= api_seen=
+  local served https api now authd_seen= remoted_seen= api_seen=
   served=$(enrollment_state)
+  https=$(https_state)
   api=$(api_state)
   say "watching the certificate and the enrollment secret"
   while sleep "$interval"; do
     if [ -n "$(pids "$prefix-authd")" ]; then authd_seen=yes; fi
     now=$(enrollment_state)
     if [ -n "$authd_seen" ] && [ "$now" != "$served" ] && renew_enrollment; then served=$now; fi
+
+    if [ "$major" -ge 5 ] && [ -n "${SOCTALK_PORT_HTTPS:-}" ]; then
+      if [ -n "$(pids "$prefix-remoted")" ]; then remoted_seen=yes; fi
+      now=$(https_state)
+      if [ -n "$remoted_seen" ] && [ "$now" != "$https" ] && renew_https; then https=$now; fi
+    fi
 
     [ -d "$api_tls_dir" ] || continue
     if [ -n "$(pids "$prefix-apid")" ]; then api_seen=yes; fi
