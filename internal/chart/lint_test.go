@@ -57,12 +57,17 @@ func TestReleaseBelongsIntoTheTenantsNamespace(t *testing.T) {
 
 func notes(t *testing.T, folder string) string {
 	t.Helper()
+	values := map[string]any{}
+	golden.Read(t, filepath.Join(folder, "values.yaml"), &values)
+	return notesOf(t, values)
+}
+
+func notesOf(t *testing.T, values map[string]any) string {
+	t.Helper()
 	chart, err := embedded()
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := map[string]any{}
-	golden.Read(t, filepath.Join(folder, "values.yaml"), &values)
 	toRender, err := util.ToRenderValues(chart, values, releaseOf(values), common.DefaultCapabilities)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +77,17 @@ func notes(t *testing.T, folder string) string {
 		t.Fatal(err)
 	}
 	return rendered[charts.TenantDir+"/templates/NOTES.txt"]
+}
+
+// Mode edge-haproxy with nothing else said: an installation fails with its notes.
+func TestNotesWithoutEdgePorts(t *testing.T) {
+	text := notesOf(t, map[string]any{
+		"tenant":       map[string]any{"slug": "acme"},
+		"wazuhIngress": map[string]any{"mode": "edge-haproxy", "hostname": "acme.soc.example.com"},
+	})
+	if want := "enrollment: edge port (choose one) -> 1515"; !strings.Contains(text, want) {
+		t.Errorf("the notes do not say %q:\n%s", want, text)
+	}
 }
 
 // Helm prints the notes after an installation; they must render in every case.

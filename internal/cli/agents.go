@@ -112,7 +112,12 @@ func (s *session) listAgents(ctx context.Context, out *output, slug string, flag
 	if err != nil {
 		return err
 	}
-	return s.printAgents(out, slug, roster.Select(rows, selector), time.Now())
+	chosen := roster.Select(rows, selector)
+	if out.table() && len(chosen) == 0 && len(rows) > 0 {
+		s.talk("no agent fits --selector; without it there are %s", countText(rows))
+		return nil
+	}
+	return s.printAgents(out, slug, chosen, time.Now())
 }
 
 // Pauses between two looks: a manager answers 300 requests a minute, of everybody
@@ -135,8 +140,10 @@ func (s *session) watchAgents(ctx context.Context, out *output, asked *askedRost
 		}
 		chosen := roster.Select(rows, selector)
 		fmt.Fprintf(s.streams.Out, "%s  %s\n", time.Now().Format(time.TimeOnly), countText(chosen))
-		if err := s.printAgents(out, asked.tenant.Name, chosen, time.Now()); err != nil {
-			return err
+		if len(chosen) > 0 {
+			if err := s.printAgents(out, asked.tenant.Name, chosen, time.Now()); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-ctx.Done():

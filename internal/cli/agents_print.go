@@ -110,7 +110,11 @@ func countText(rows []roster.Row) string {
 	if len(parts) == 0 {
 		return "no agents"
 	}
-	return fmt.Sprintf("%d agents: %s", len(rows), strings.Join(parts, ", "))
+	noun := "agents"
+	if len(rows) == 1 {
+		noun = "agent"
+	}
+	return fmt.Sprintf("%d %s (%s)", len(rows), noun, strings.Join(parts, ", "))
 }
 
 func since(at, now time.Time) string {

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/handover"
@@ -169,7 +168,7 @@ func (s *session) printLink(out *output, link handover.Link, base string, made *
 	if out.format != formatText {
 		return out.printData(s.streams.Out, linkView{link.Tenant, link.Name, link.URL(base), expires})
 	}
-	s.talk("this link opens once, within %s; it is not shown again:", duration.HumanDuration(time.Until(expires)))
+	s.talk("this link opens once, until %s; it is not shown again:", expires.Format(time.RFC3339))
 	fmt.Fprintln(s.streams.Out, link.URL(base))
 	s.talk("take it back: soctalk-ingress handover revoke %s %s --why TEXT", link.Tenant, link.Name)
 	return nil

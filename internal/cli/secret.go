@@ -170,12 +170,21 @@ func (s *session) secretRearm(ctx context.Context, ref reveal.Reference, why str
 	return nil
 }
 
+// spentHint says how a secret is shown once more; only the tenant's own can be
+// rotated.
+func spentHint(ref reveal.Reference) string {
+	if ref == reveal.Enrollment(ref.Tenant) {
+		return fmt.Sprintf("rotate it, or allow it once more with soctalk-ingress secret rearm %s --why TEXT", ref.Tenant)
+	}
+	return fmt.Sprintf("allow it once more with soctalk-ingress secret rearm %s --secret %s --why TEXT", ref.Tenant, ref.Name)
+}
+
 // secretError gives an error of internal/reveal its exit code and a hint.
 func secretError(ref reveal.Reference, err error) error {
 	var spent *reveal.Spent
 	switch {
 	case errors.As(err, &spent):
-		return hinted(exitRefused, err, "rotate it, or allow it once more with soctalk-ingress secret rearm %s --why TEXT", ref.Tenant)
+		return hinted(exitRefused, err, "%s", spentHint(ref))
 	case errors.Is(err, reveal.ErrMissing):
 		return hinted(exitRefused, err, "the operator makes it with the tenant; see soctalk-ingress tenant describe %s", ref.Tenant)
 	}

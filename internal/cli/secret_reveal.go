@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -110,9 +111,9 @@ func (s *session) secretTarget(flag, file string) (target, error) {
 	if file == "" {
 		return target{write: func(line []byte) error { _, err := s.streams.Out.Write(line); return err }, discard: func() {}}, nil
 	}
-	opened, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	opened, err := newFile(flag, file, 0o600)
 	if err != nil {
-		return target{}, usageError("%s: %w", flag, err)
+		return target{}, err
 	}
 	return target{
 		write: func(line []byte) error {
@@ -121,6 +122,18 @@ func (s *session) secretTarget(flag, file string) (target, error) {
 		},
 		discard: func() { _ = opened.Close(); _ = os.Remove(file) },
 	}, nil
+}
+
+// newFile makes the file a flag names, and never writes over one.
+func newFile(flag, file string, mode fs.FileMode) (*os.File, error) {
+	opened, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, usageError("%s: %s exists already; remove it, or name another file", flag, file)
+	case err != nil:
+		return nil, usageError("%s: %w", flag, err)
+	}
+	return opened, nil
 }
 
 // asLine ends a secret with one newline, which authd.pass has and a token may lack.

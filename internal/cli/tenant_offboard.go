@@ -67,8 +67,8 @@ func (s *session) offboard(ctx context.Context, flags offboardFlags, slug string
 	if flags.report != "" {
 		// Before anything is removed: a report that cannot be written is known now.
 		var err error
-		if file, err = os.OpenFile(flags.report, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
-			return usageError("--report: %w", err)
+		if file, err = newFile("--report", flags.report, 0o644); err != nil {
+			return err
 		}
 		defer func() {
 			_ = file.Close()

@@ -85,7 +85,7 @@ func leadsRight(dns DNSState, answer DNSAnswer) bool {
 }
 
 func answeredRightly(place Placement, verdict dnsVerdict) hop {
-	text := fmt.Sprintf("%s resolves to %s, say %s", place.Hostname, answers(verdict.up[0]), serversOf(verdict.up))
+	text := fmt.Sprintf("%s resolves to %s, %s", place.Hostname, answers(verdict.up[0]), saidBy(verdict.up))
 	if len(verdict.down) == 0 {
 		return ok(v1alpha1.ConditionDNSPublished, text)
 	}
@@ -97,7 +97,7 @@ func answeredRightly(place Placement, verdict dnsVerdict) hop {
 func answeredWrongly(in Input, place Placement, verdict dnsVerdict) hop {
 	dns, writer := in.Observed.DNS, WriterOf(place.RegionSpec.DNS)
 	asked := writer == WriterPerson || published(in, place)
-	wrong := fmt.Sprintf("%s resolves to %s, say %s", place.Hostname, answers(verdict.up[0]), serversOf(verdict.up))
+	wrong := fmt.Sprintf("%s resolves to %s, %s", place.Hostname, answers(verdict.up[0]), saidBy(verdict.up))
 	reason, why := v1alpha1.ReasonRecordWrong, ""
 	late := behind(in, place, verdict.up[0])
 	switch {
@@ -201,6 +201,14 @@ func serversOf(answers []DNSAnswer) string {
 		names = append(names, answer.Server)
 	}
 	return strings.Join(names, " and ")
+}
+
+// saidBy names who gave an answer, with the verb that fits their number.
+func saidBy(answers []DNSAnswer) string {
+	if len(answers) == 1 {
+		return "says " + serversOf(answers)
+	}
+	return "say " + serversOf(answers)
 }
 
 func answersOf(up []DNSAnswer) string {

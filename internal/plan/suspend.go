@@ -97,6 +97,9 @@ func sessionsText(in Input, status v1alpha1.SuspensionStatus) (text string, ende
 	count := "the manager does not tell how many sessions it holds"
 	if status.Sessions != nil {
 		count = fmt.Sprintf("the manager holds %d sessions of before", *status.Sessions)
+		if *status.Sessions == 1 {
+			count = "the manager holds 1 session of before"
+		}
 	}
 	switch {
 	case status.EndedAt != nil:

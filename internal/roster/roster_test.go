@@ -85,7 +85,7 @@ func TestSelect(t *testing.T) {
 		}
 	}
 	// A selector that cannot be read must not choose everybody.
-	for _, text := range []string{"", "name", "name=", "=x", "nmae=web-01", "name=web-01,", "name=[a"} {
+	for _, text := range []string{"", "name", "name=", "=x", "nmae=web-01", "name=web-01,", "name=[a", "status=conected", "status!=x*"} {
 		if s, err := ParseSelector(text); err == nil {
 			t.Errorf("%q was read as %v", text, s)
 		}

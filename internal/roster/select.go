@@ -39,6 +39,9 @@ func fields(field string) func(Row) []string {
 	return nil
 }
 
+// states are what a selector's status can be: the manager's four, and ours.
+var states = []string{"active", "disconnected", "pending", neverConnected, StateEnrolled}
+
 const fieldNames = "id, name, group, version, status, token"
 
 // ParseSelector reads terms such as name=berlin-*,status!=active. Patterns have *
@@ -53,6 +56,12 @@ func ParseSelector(text string) (Selector, error) {
 			return Selector{}, fmt.Errorf("%q: write field=pattern, such as name=berlin-* or status=disconnected", part)
 		case fields(field) == nil:
 			return Selector{}, fmt.Errorf("%q: there is no field %q; use one of %s", part, field, fieldNames)
+		}
+		if field == "status" && !slices.ContainsFunc(states, func(state string) bool {
+			ok, _ := path.Match(strings.ToLower(pattern), state)
+			return ok
+		}) {
+			return Selector{}, fmt.Errorf("%q: there is no status %q; use one of %s", part, pattern, strings.Join(states, ", "))
 		}
 		if field == "version" {
 			pattern = strings.TrimPrefix(pattern, "v")

@@ -13,7 +13,7 @@ agentIngress. The defaults of every field are here and nowhere else.
 mode: {{ coalesce $first.mode $second.mode "loadbalancer" }}
 hostname: {{ coalesce $first.hostname $second.hostname $third.hostname "" | quote }}
 allowedCIDRs: {{ coalesce $first.allowedCIDRs $second.allowedCIDRs list | toJson }}
-edgePorts: {{ coalesce $first.edgePorts $second.edgePorts dict | toJson }}
+edgePorts: {{ coalesce $first.edgePorts $second.edgePorts | default dict | toJson }}
 issuerRef: {{ coalesce $tls1.issuerRef $tls2.issuerRef $tls3.issuerRef "letsencrypt-prod" | quote }}
 tlsSecret: {{ coalesce $tls1.secretName $tls2.secretName $tls3.secretName "wazuh-tls" | quote }}
 {{- end }}
