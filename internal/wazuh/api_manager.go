@@ -66,7 +66,7 @@ func (a *API) TCPSessions(ctx context.Context) (int, error) {
 }
 
 // Reconnect asks every connected agent to hang up and connect again. Agents obey; who only holds a
-// connection does not. It returns how many were asked.
+// connection does not. It returns how many were asked: nobody, by a manager that has no such request.
 func (a *API) Reconnect(ctx context.Context) (int, error) {
 	var data struct {
 		Items []string `json:"affected_items"`
@@ -75,6 +75,10 @@ func (a *API) Reconnect(ctx context.Context) (int, error) {
 	var partial *PartialError
 	if errors.As(err, &partial) {
 		return len(data.Items), nil // the others are not connected, which is as good
+	}
+	var problem *Problem
+	if errors.As(err, &problem) && problem.Status == http.StatusNotFound {
+		return 0, nil
 	}
 	return len(data.Items), err
 }

@@ -137,6 +137,18 @@ func TestAPIFindsTheNodeOfWazuh5(t *testing.T) {
 	}
 }
 
+// A manager that cannot ask its agents to leave is no reason not to restart it.
+func TestAPIHasNoReconnect(t *testing.T) {
+	api, _ := startAPI(t, answer{200, loggedIn}, answer{404, `{"title":"Not Found"}`})
+	if asked, err := api.Reconnect(t.Context()); asked != 0 || err != nil {
+		t.Errorf("asked %d, %v", asked, err)
+	}
+	api, _ = startAPI(t, answer{200, loggedIn}, answer{403, `{"title":"Permission Denied","error":4000}`})
+	if _, err := api.Reconnect(t.Context()); !HasCode(err, CodeDenied) {
+		t.Errorf("who may not ask: %v", err)
+	}
+}
+
 func TestDeleteAgents(t *testing.T) {
 	const body = `{"data":{"affected_items":["007"],"failed_items":[
 		{"error":{"code":1701,"message":"Agent does not exist"},"id":["009"]},
