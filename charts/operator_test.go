@@ -2,6 +2,7 @@ package charts_test
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,5 +172,34 @@ func TestTheOperatorsChartPassesHelmLint(t *testing.T) {
 		if message.Severity >= support.WarningSev {
 			t.Error(message)
 		}
+	}
+}
+
+// The gateway is the operator's own program, unless it is pinned: an upgrade of the
+// operator need not restart every manager.
+func TestTheGatewaysImage(t *testing.T) {
+	for want, values := range map[string]map[string]any{
+		"--gateway-image=registry.example.com/soctalk-ingress:0.2.0": {
+			"image": map[string]any{"repository": "registry.example.com/soctalk-ingress", "tag": "0.2.0"},
+		},
+		"--gateway-image=registry.example.com/soctalk-ingress:0.1.0": {
+			"image":        map[string]any{"repository": "registry.example.com/soctalk-ingress", "tag": "0.2.0"},
+			"gatewayImage": "registry.example.com/soctalk-ingress:0.1.0",
+		},
+	} {
+		rendered, err := render(t, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var deployment appsv1.Deployment
+		if err := yaml.UnmarshalStrict([]byte(rendered["soctalk-ingress/templates/deployment.yaml"]), &deployment); err != nil {
+			t.Fatal(err)
+		}
+		if args := deployment.Spec.Template.Spec.Containers[0].Args; !slices.Contains(args, want) {
+			t.Errorf("want %s among %q", want, args)
+		}
+	}
+	if _, err := render(t, map[string]any{"gatewayImage": "without a tag"}); err == nil {
+		t.Error("an image that is none was taken")
 	}
 }
