@@ -203,3 +203,31 @@ func TestTheGatewaysImage(t *testing.T) {
 		t.Error("an image that is none was taken")
 	}
 }
+
+// Without the right to raise events the election works, and each change of the
+// leader leaves an error in the log.
+func TestTheElectionsRights(t *testing.T) {
+	rendered, err := render(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	may := map[string][]string{}
+	for _, text := range strings.Split(rendered["soctalk-ingress/templates/rbac.yaml"], "\n---\n") {
+		var role rbacv1.Role
+		if err := yaml.Unmarshal([]byte(text), &role); err != nil {
+			t.Fatal(err)
+		}
+		if role.Kind != "Role" {
+			continue
+		}
+		if role.Namespace != "soctalk-system" {
+			t.Errorf("the role is in namespace %q", role.Namespace)
+		}
+		for _, rule := range role.Rules {
+			may[rule.APIGroups[0]+"/"+rule.Resources[0]] = rule.Verbs
+		}
+	}
+	if !slices.Equal(may["coordination.k8s.io/leases"], []string{"get", "create", "update"}) || !slices.Equal(may["/events"], []string{"create", "patch"}) {
+		t.Errorf("the election may: %v", may)
+	}
+}
