@@ -33,7 +33,7 @@ type story struct {
 
 func (s *story) run(ctx context.Context) error {
 	for _, chapter := range []func(context.Context) error{
-		s.onboarding, s.handover, s.enrollment, s.separation, s.refusals, s.rotation, s.revocation, s.sharing, s.summary,
+		s.onboarding, s.handover, s.enrollment, s.separation, s.refusals, s.rotation, s.revocation, s.sharing, s.summary, s.departure,
 	} {
 		if err := chapter(ctx); err != nil {
 			return err

@@ -55,7 +55,9 @@ func (s *story) next() {
 		"  " + program + " onboard acme",
 		"  " + program + " agents list acme",
 		"  " + program + " tenant create delta --display-name 'Delta SA' --wait",
-		"  " + program + " tenant delete beta --yes --wait",
+		"  " + program + " agents revoke acme acme-db-01 --why 'sold' --yes --wait",
+		"  " + program + " secret rotate acme --overlap 1m --wait",
+		"  " + program + " tenant offboard gamma --why 'moved away' --yes --report gamma.json",
 		"",
 		"Ctrl-C ends it and leaves nothing behind.",
 	}
