@@ -114,7 +114,7 @@ func (s *session) listAgents(ctx context.Context, out *output, slug string, flag
 	}
 	chosen := roster.Select(rows, selector)
 	if out.table() && len(chosen) == 0 && len(rows) > 0 {
-		s.talk("no agent fits --selector; without it there are %s", countText(rows))
+		s.talk("no agent fits --selector; without it: %s", countText(rows))
 		return nil
 	}
 	return s.printAgents(out, slug, chosen, time.Now())

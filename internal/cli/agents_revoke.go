@@ -266,22 +266,7 @@ func (s *session) listOurs(ctx context.Context, out *output, slug, resource stri
 	if _, err := c.tenant(ctx, slug); err != nil {
 		return err
 	}
-	namespace := naming.Namespace(slug)
-	if !out.table() {
-		if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
-			return fmt.Errorf("list %s of tenant %q: %w", resource, slug, err)
-		}
-		return out.printObject(s.streams.Out, c.scheme, list)
-	}
-	table, err := c.serverTable(ctx, resource, namespace, "")
-	if err != nil {
-		return fmt.Errorf("list %s of tenant %q: %w", resource, slug, err)
-	}
-	if len(table.Rows) == 0 {
-		s.talk(none, slug)
-		return nil
-	}
-	return out.printTable(s.streams.Out, table)
+	return s.printList(ctx, c, out, resource, naming.Namespace(slug), list, fmt.Sprintf(none, slug))
 }
 
 func (c *cluster) revocations(ctx context.Context, slug string) ([]v1alpha1.Revocation, error) {

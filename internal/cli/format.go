@@ -15,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -97,6 +98,26 @@ func (o *output) printTable(w io.Writer, table *metav1.Table) error {
 // asTable asks for the columns the kind itself defines, and for JSON from a
 // server that makes no tables.
 const asTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+// printList prints the objects of a kind of ours: as the API server's table, or
+// whole. An empty namespace is for kinds that have none; none is said of no object.
+func (s *session) printList(ctx context.Context, c *cluster, out *output, resource, namespace string, list client.ObjectList, none string) error {
+	if !out.table() {
+		if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
+			return fmt.Errorf("list %s: %w", resource, err)
+		}
+		return out.printObject(s.streams.Out, c.scheme, list)
+	}
+	table, err := c.serverTable(ctx, resource, namespace, "")
+	if err != nil {
+		return fmt.Errorf("list %s: %w", resource, err)
+	}
+	if len(table.Rows) == 0 {
+		s.talk("%s", none)
+		return nil
+	}
+	return out.printTable(s.streams.Out, table)
+}
 
 // tenantTable is the API server's own table of one tenant, or of all.
 func (c *cluster) tenantTable(ctx context.Context, name string) (*metav1.Table, error) {

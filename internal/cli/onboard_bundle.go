@@ -68,18 +68,13 @@ func (s *session) writeBundle(ctx context.Context, c *cluster, flags bundleFlags
 		to.discard()
 		return err
 	}
-	shown, err := reveal.Consume(ctx, c, ref, by)
-	if len(shown) == 0 {
-		to.discard()
-		return secretError(ref, err)
-	}
+	shown, err := s.spend(ctx, c, ref, by, to)
 	if err != nil {
-		s.talk("warning: %v", err)
+		return err
 	}
 	with, err := archiveOf(sheet, shown)
 	if err = errors.Join(err, to.write(with)); err != nil {
-		return hinted(exitFailed, fmt.Errorf("the secret was marked as revealed and could not be written: %w", err),
-			"allow it once more with soctalk-ingress secret rearm %s --why TEXT", sheet.Tenant)
+		return unwritten(ref, err)
 	}
 	s.talk("%s is written, with the enrollment secret: keep it from others", flags.file)
 	return nil

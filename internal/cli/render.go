@@ -24,6 +24,13 @@ type renderFlags struct {
 	namespace string
 }
 
+// operatorsSecrets are a tenant's Secrets that no chart describes; the last three
+// come with enrollment gateway.
+var operatorsSecrets = []string{
+	naming.SecretEnrollment, naming.SecretAPI, naming.SecretAPITLS,
+	naming.SecretAuthdInternal, naming.SecretGatewayAdmin, naming.SecretGatewayPolicy,
+}
+
 func newRenderCommand(s *session) *cobra.Command {
 	flags := renderFlags{}
 	command := &cobra.Command{
@@ -81,7 +88,7 @@ func (s *session) render(ctx context.Context, flags renderFlags) error {
 		all = append(all, objects...)
 	}
 	if !flags.values {
-		s.talk("the operator also makes the Secrets %s, %s and %s of each tenant; their content is random", naming.SecretEnrollment, naming.SecretAPI, naming.SecretAPITLS)
+		s.talk("the operator also makes the Secrets %s of each tenant; what is in them is random, or follows from it", strings.Join(operatorsSecrets, ", "))
 	}
 	return writeDocuments(s.streams.Out, all)
 }

@@ -62,22 +62,7 @@ func (s *session) listReports(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
-	if !out.table() {
-		var reports v1alpha1.OffboardingReportList
-		if err := c.List(ctx, &reports); err != nil {
-			return fmt.Errorf("list reports: %w", err)
-		}
-		return out.printObject(s.streams.Out, c.scheme, &reports)
-	}
-	table, err := c.serverTable(ctx, "offboardingreports", "", "")
-	if err != nil {
-		return fmt.Errorf("list reports: %w", err)
-	}
-	if len(table.Rows) == 0 {
-		s.talk("no reports yet; tenant offboard and tenant delete end with one")
-		return nil
-	}
-	return out.printTable(s.streams.Out, table)
+	return s.printList(ctx, c, out, "offboardingreports", "", &v1alpha1.OffboardingReportList{}, "no reports yet; tenant offboard and tenant delete end with one")
 }
 
 func newReportShowCommand(s *session) *cobra.Command {

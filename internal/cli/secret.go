@@ -170,13 +170,40 @@ func (s *session) secretRearm(ctx context.Context, ref reveal.Reference, why str
 	return nil
 }
 
+// rearmHint is the command that lets a secret be revealed once more.
+func rearmHint(ref reveal.Reference) string {
+	if ref == reveal.Enrollment(ref.Tenant) {
+		return fmt.Sprintf("soctalk-ingress secret rearm %s --why TEXT", ref.Tenant)
+	}
+	return fmt.Sprintf("soctalk-ingress secret rearm %s --secret %s --why TEXT", ref.Tenant, ref.Name)
+}
+
 // spentHint says how a secret is shown once more; only the tenant's own can be
 // rotated.
 func spentHint(ref reveal.Reference) string {
 	if ref == reveal.Enrollment(ref.Tenant) {
-		return fmt.Sprintf("rotate it, or allow it once more with soctalk-ingress secret rearm %s --why TEXT", ref.Tenant)
+		return "rotate it, or allow it once more with " + rearmHint(ref)
 	}
-	return fmt.Sprintf("allow it once more with soctalk-ingress secret rearm %s --secret %s --why TEXT", ref.Tenant, ref.Name)
+	return "allow it once more with " + rearmHint(ref)
+}
+
+// spend reveals a secret to be written to a target, which is taken back if
+// somebody else was first.
+func (s *session) spend(ctx context.Context, c *cluster, ref reveal.Reference, by reveal.Entry, to target) ([]byte, error) {
+	shown, err := reveal.Consume(ctx, c, ref, by)
+	if len(shown) == 0 {
+		to.discard()
+		return nil, secretError(ref, err)
+	}
+	if err != nil {
+		s.talk("warning: %v", err)
+	}
+	return shown, nil
+}
+
+// unwritten is the error of a secret that is spent and reached nobody.
+func unwritten(ref reveal.Reference, err error) error {
+	return hinted(exitFailed, fmt.Errorf("the secret was marked as revealed and could not be written: %w", err), "allow it once more with %s", rearmHint(ref))
 }
 
 // secretError gives an error of internal/reveal its exit code and a hint.

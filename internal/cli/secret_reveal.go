@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"time"
@@ -85,17 +84,12 @@ func (s *session) secretReveal(ctx context.Context, flags revealFlags, slug stri
 	if err != nil {
 		return err
 	}
-	shown, err := reveal.Consume(ctx, c, ref, by)
-	if len(shown) == 0 {
-		to.discard()
-		return secretError(ref, err)
-	}
+	shown, err := s.spend(ctx, c, ref, by, to)
 	if err != nil {
-		s.talk("warning: %v", err)
+		return err
 	}
 	if err := to.write(asLine(shown)); err != nil {
-		return hinted(exitFailed, fmt.Errorf("the secret was marked as revealed and could not be written: %w", err),
-			"allow it once more with soctalk-ingress secret rearm %s --why TEXT", slug)
+		return unwritten(ref, err)
 	}
 	s.talk("secret %s is revealed; the next time needs a rotation, or secret rearm", ref.Namespaced())
 	return nil

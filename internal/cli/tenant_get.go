@@ -36,22 +36,7 @@ func (s *session) listTenants(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
-	if !out.table() {
-		var tenants v1alpha1.TenantList
-		if err := c.List(ctx, &tenants); err != nil {
-			return fmt.Errorf("list tenants: %w", err)
-		}
-		return out.printObject(s.streams.Out, c.scheme, &tenants)
-	}
-	table, err := c.tenantTable(ctx, "")
-	if err != nil {
-		return fmt.Errorf("list tenants: %w", err)
-	}
-	if len(table.Rows) == 0 {
-		s.talk("no tenants yet; create one with: soctalk-ingress tenant create SLUG")
-		return nil
-	}
-	return out.printTable(s.streams.Out, table)
+	return s.printList(ctx, c, out, "tenants", "", &v1alpha1.TenantList{}, "no tenants yet; create one with: soctalk-ingress tenant create SLUG")
 }
 
 func newTenantGetCommand(s *session) *cobra.Command {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -70,7 +69,7 @@ func (r *Reconciler) retireSecret(ctx context.Context, tenant *v1alpha1.Tenant, 
 // then replaces it. A crash in between finds the old one aside and begins anew.
 func (r *Reconciler) replaceSecret(ctx context.Context, place plan.Placement, held *corev1.Secret, uid string) error {
 	old := map[string][]byte{naming.KeyEnrollment: held.Data[naming.KeyEnrollment]}
-	if err := r.putAside(ctx, place, old); err != nil {
+	if err := r.keepAside(ctx, place, uid, old); err != nil {
 		return err
 	}
 	fresh, err := secret.NewEnrollment(rand.Reader)
@@ -83,25 +82,6 @@ func (r *Reconciler) replaceSecret(ctx context.Context, place plan.Placement, he
 	held.Annotations[naming.AnnotationRetiredFor] = uid
 	held.Data = map[string][]byte{naming.KeyEnrollment: fresh}
 	return r.updateSecret(ctx, held)
-}
-
-func (r *Reconciler) putAside(ctx context.Context, place plan.Placement, data map[string][]byte) error {
-	aside, err := r.readSecret(ctx, place.Namespace, naming.SecretEnrollmentPrevious)
-	if err != nil {
-		return err
-	}
-	if aside != nil {
-		aside.Data = data
-		return r.updateSecret(ctx, aside)
-	}
-	err = r.writer.Create(ctx, newSecret(place, naming.SecretEnrollmentPrevious, data))
-	if apierrors.IsAlreadyExists(err) {
-		return errConflict
-	}
-	if err != nil {
-		return fmt.Errorf("create secret %s/%s: %w", place.Namespace, naming.SecretEnrollmentPrevious, err)
-	}
-	return nil
 }
 
 func (r *Reconciler) forgetOldSecret(ctx context.Context, namespace string) error {

@@ -51,6 +51,8 @@ func (r *Reconciler) swapSecret(ctx context.Context, place plan.Placement, duty 
 	return r.updateSecret(ctx, held)
 }
 
+// keepAside keeps the secret that is about to be replaced, under the id of the
+// rotation, or of the removal, that replaces it.
 func (r *Reconciler) keepAside(ctx context.Context, place plan.Placement, id string, data map[string][]byte) error {
 	aside, err := r.readSecret(ctx, place.Namespace, naming.SecretEnrollmentPrevious)
 	if err != nil {
