@@ -47,6 +47,7 @@ type Tenant struct {
 
 // TenantSpec is what the MSSP wants for one customer. Every field may be left
 // out: the Region then decides.
+// +kubebuilder:validation:XValidation:rule="!has(self.enrollment) || self.enrollment != 'gateway' || !has(self.manager) || !has(self.manager.attach) || (has(self.manager.attach.enrollmentPasswordSecret) && has(self.manager.attach.enrollmentCASecret))",message="with enrollment: gateway, manager.attach must name enrollmentPasswordSecret (authd's own password, key authd.pass) and enrollmentCASecret (authd's certificate or its authority, key ca.crt); add both, or use enrollment: direct"
 type TenantSpec struct {
 	// DisplayName is the customer's name as people write it.
 	// +kubebuilder:validation:MaxLength=200
@@ -222,6 +223,23 @@ type ManagerAttach struct {
 	// learns the API password.
 	// +optional
 	InsecureSkipAPIVerify bool `json:"insecureSkipAPIVerify,omitempty"`
+	// EnrollmentPasswordSecret in the tenant's namespace holds, under authd.pass,
+	// the password the manager's authd asks for. With enrollment: gateway only the
+	// gateway shows it; agents show the tenant's own secret.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	EnrollmentPasswordSecret string `json:"enrollmentPasswordSecret,omitempty"`
+	// EnrollmentCASecret in the tenant's namespace holds, under ca.crt, the authority
+	// that signed authd's certificate, or that certificate itself, which then needs
+	// no name. With enrollment: gateway.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	EnrollmentCASecret string `json:"enrollmentCASecret,omitempty"`
+	// EnrollmentServerName is the name in authd's certificate, where an authority
+	// signed it; empty means the name of the Service the gateway asks.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	EnrollmentServerName string `json:"enrollmentServerName,omitempty"`
 }
 
 // TenantStatus is what the operator has seen and done.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,7 +46,10 @@ func podLabels(t *testing.T, objects []*unstructured.Unstructured) []labels.Set 
 	for _, set := range typed[appsv1.StatefulSet](t, objects, "StatefulSet") {
 		out = append(out, set.Spec.Template.Labels)
 	}
-	if len(out) == 0 {
+	for _, deployment := range typed[appsv1.Deployment](t, objects, "Deployment") {
+		out = append(out, deployment.Spec.Template.Labels)
+	}
+	if len(typed[appsv1.StatefulSet](t, objects, "StatefulSet")) == 0 {
 		out = append(out, labels.Set{naming.LabelName: "wazuh", naming.LabelComponent: "manager", "app.kubernetes.io/instance": "wazuh-gamma", "pod": "other"})
 	}
 	return append(out, labels.Set{"acme.cert-manager.io/http01-solver": "true"})
@@ -62,9 +66,9 @@ func TestSelectorsMatchPods(t *testing.T) {
 		pods := podLabels(t, objects)
 		for name, service := range typed[corev1.Service](t, objects, "Service") {
 			got := matches(labels.SelectorFromSet(service.Spec.Selector), pods)
-			suspended := service.Spec.Selector["ingress.soctalk.io/suspended"] != ""
-			if got == suspended {
-				t.Errorf("Service %s: matches a pod: %t, suspended: %t", name, got, suspended)
+			nobody := service.Spec.Selector[naming.LabelSuspended] != "" || service.Spec.Selector[naming.LabelEndpoints] != ""
+			if got == nobody {
+				t.Errorf("Service %s: matches a pod: %t, is to match none: %t", name, got, nobody)
 			}
 		}
 		for name, policy := range typed[networkingv1.NetworkPolicy](t, objects, "NetworkPolicy") {
@@ -83,6 +87,12 @@ func TestSelectorsMatchPods(t *testing.T) {
 			selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
 			if err != nil || !selector.Matches(labels.Set(set.Spec.Template.Labels)) {
 				t.Errorf("StatefulSet %s does not select its own pods (%v)", name, err)
+			}
+		}
+		for name, deployment := range typed[appsv1.Deployment](t, objects, "Deployment") {
+			selector, err := metav1.LabelSelectorAsSelector(deployment.Spec.Selector)
+			if err != nil || !selector.Matches(labels.Set(deployment.Spec.Template.Labels)) {
+				t.Errorf("Deployment %s does not select its own pods (%v)", name, err)
 			}
 		}
 	})
@@ -266,5 +276,17 @@ func checkLabels(t *testing.T, objects []*unstructured.Unstructured) {
 		if object.GetKind() == "Namespace" && (got[naming.LabelSocTalkTenant] != "true" || got[naming.LabelSocTalkManagedBy] != "soctalk") {
 			t.Errorf("Namespace: labels %v, want SocTalk's own", got)
 		}
+	}
+}
+
+// Without the operator nobody would write the agents' endpoints.
+func TestByHandThereIsNoGatewayInFrontOfAnExistingManager(t *testing.T) {
+	_, err := Render(map[string]any{
+		"tenant": map[string]any{"slug": "acme"}, "wazuhIngress": map[string]any{"hostname": "acme.soc.example.com"},
+		"manager": map[string]any{"deploy": false, "selector": map[string]any{"app": "wazuh"},
+			"authd": map[string]any{"passwordSecret": "theirs", "caSecret": "theirs-ca"}},
+	}, Options{Generate: true})
+	if err == nil || !strings.Contains(err.Error(), "only the operator can run the gateway") {
+		t.Errorf("got %v", err)
 	}
 }

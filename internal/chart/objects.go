@@ -20,7 +20,8 @@ import (
 
 // Kinds lists every kind of object the chart renders without
 // [Options.Generate], in the order they are applied. Whoever removes what is no
-// longer rendered must leave Namespaces alone: leaving one is offboarding.
+// longer rendered must leave Namespaces and volume claims alone: giving those up is
+// offboarding.
 func Kinds() []schema.GroupVersionKind {
 	return []schema.GroupVersionKind{
 		{Version: "v1", Kind: "Namespace"},
@@ -30,7 +31,9 @@ func Kinds() []schema.GroupVersionKind {
 		{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"},
 		{Version: "v1", Kind: "ServiceAccount"},
 		{Version: "v1", Kind: "ConfigMap"},
+		{Version: "v1", Kind: "PersistentVolumeClaim"},
 		{Version: "v1", Kind: "Service"},
+		{Group: "apps", Version: "v1", Kind: "Deployment"},
 		{Group: "apps", Version: "v1", Kind: "StatefulSet"},
 		{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"},
 	}

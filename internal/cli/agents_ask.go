@@ -137,14 +137,14 @@ func rosterAgent(agent wazuh.Agent) roster.Agent {
 }
 
 // gatewayAPI opens a way to the admin port of a tenant's gateway, through the API
-// server to the manager's pod, with what is in the tenant's Secret.
+// server to its pod, with what is in the tenant's Secret.
 func (c *cluster) gatewayAPI(ctx context.Context, tenant v1alpha1.Tenant) (*admin.Client, func(), error) {
 	namespace := naming.Namespace(tenant.Name)
 	held, err := c.secret(ctx, namespace, naming.SecretGatewayAdmin)
 	if err != nil {
 		return nil, nil, err
 	}
-	pod, err := c.managerPod(ctx, tenant)
+	pod, err := c.gatewayPod(ctx, tenant)
 	if err != nil {
 		return nil, nil, err
 	}

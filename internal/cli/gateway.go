@@ -26,7 +26,10 @@ func newGatewayCommand() *cobra.Command {
 		Example: "  # as a sidecar, with the Secrets mounted below /run/gateway\n" +
 			"  soctalk-ingress gateway --cert-dir /run/gateway/tls --policy-dir /run/gateway/policy \\\n" +
 			"    --admin-cert-dir /run/gateway/admin-tls --admin-token-file /run/gateway/admin/token \\\n" +
-			"    --manager-password-file /run/gateway/internal/authd.pass --state-dir /var/lib/gateway",
+			"    --manager-password-file /run/gateway/internal/authd.pass --state-dir /var/lib/gateway\n\n" +
+			"  # in front of a manager elsewhere, whose self-signed certificate is pinned\n" +
+			"  soctalk-ingress gateway --manager wazuh-manager-pods.tenant-acme.svc:1515 \\\n" +
+			"    --manager-ca-file /run/gateway/manager-ca/ca.crt --state-dir /var/lib/gateway",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			var level slog.Level
@@ -51,7 +54,8 @@ func newGatewayCommand() *cobra.Command {
 	set.StringVar(&config.StateDir, "state-dir", "", "writable folder that survives restarts: uses of tokens, the policy pushed last")
 	set.StringVar(&config.Manager, "manager", "127.0.0.1:11515", "authd, as host:port")
 	set.StringVar(&config.PasswordFile, "manager-password-file", "", "file with authd's internal password")
-	set.StringVar(&config.ManagerCAFile, "manager-ca-file", "", "file with the CA of authd's certificate; needed unless authd is on the loopback")
+	set.StringVar(&config.ManagerCAFile, "manager-ca-file", "", "file with the CA of authd's certificate, or with that certificate itself; needed unless authd is on the loopback")
+	set.StringVar(&config.ManagerName, "manager-name", "", "name in authd's certificate, if it is not the host of --manager; a certificate that is in --manager-ca-file itself needs none")
 	set.DurationVar(&config.Poll, "poll", 2*time.Second, "how often mounted files are looked at")
 	set.DurationVar(&config.CheckManager, "check-manager", 30*time.Second, "how often authd is asked whether it knows the internal password")
 	set.DurationVar(&config.Grace, "grace", 15*time.Second, "how long enrollments under way may take when the gateway is stopped")

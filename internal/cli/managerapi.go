@@ -82,19 +82,30 @@ func (c *cluster) secret(ctx context.Context, namespace, name string) (map[strin
 
 // managerPod picks a ready pod of the tenant's manager.
 func (c *cluster) managerPod(ctx context.Context, tenant v1alpha1.Tenant) (string, error) {
-	namespace := naming.Namespace(tenant.Name)
-	labels := client.MatchingLabels(managerapi.PodLabels(tenant.Spec.Manager))
+	return c.readyPod(ctx, tenant.Name, "manager", managerapi.PodLabels(tenant.Spec.Manager))
+}
+
+// gatewayPod is the manager's, unless somebody else runs that.
+func (c *cluster) gatewayPod(ctx context.Context, tenant v1alpha1.Tenant) (string, error) {
+	if tenant.Spec.Manager.Attach == nil {
+		return c.managerPod(ctx, tenant)
+	}
+	return c.readyPod(ctx, tenant.Name, "gateway", naming.GatewayPodLabels())
+}
+
+func (c *cluster) readyPod(ctx context.Context, slug, what string, labels client.MatchingLabels) (string, error) {
+	namespace := naming.Namespace(slug)
 	var pods corev1.PodList
 	if err := c.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
-		return "", fmt.Errorf("list the manager's pods in %s: %w", namespace, err)
+		return "", fmt.Errorf("list the pods of the %s in %s: %w", what, namespace, err)
 	}
 	for _, pod := range pods.Items {
 		if managerapi.PodReady(pod) {
 			return pod.Name, nil
 		}
 	}
-	return "", hinted(exitRefused, fmt.Errorf("the manager of tenant %q is not ready: 0 of %d pods", tenant.Name, len(pods.Items)),
-		"see kubectl -n %s get pods, and soctalk-ingress tenant describe %s", namespace, tenant.Name)
+	return "", hinted(exitRefused, fmt.Errorf("the %s of tenant %q is not ready: 0 of %d pods", what, slug, len(pods.Items)),
+		"see kubectl -n %s get pods, and soctalk-ingress tenant describe %s", namespace, slug)
 }
 
 // managerError says what an error of the manager's API means for its tenant.

@@ -18,7 +18,8 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=create;patch;delete
 // +kubebuilder:rbac:groups="",resources=services;configmaps;serviceaccounts;resourcequotas;limitranges,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=statefulsets;deployments,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=get;list;watch;create;patch;delete
@@ -41,6 +42,9 @@ func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Des
 		return err
 	}
 	if err := r.ensureSecrets(ctx, in, desired); err != nil {
+		return err
+	}
+	if err := r.mirror(ctx, in, desired.Placement); err != nil {
 		return err
 	}
 	refused := r.applyAll(ctx, rest)
@@ -158,15 +162,15 @@ func (r *Reconciler) watches(object *unstructured.Unstructured) bool {
 	return false
 }
 
-// prune deletes what an earlier rendering made and this one does not. Secrets
-// and the namespace are never pruned: they end with the tenant only.
+// prune deletes what an earlier rendering made and this one does not. Secrets,
+// volume claims and the namespace are never pruned: they end with the tenant only.
 func (r *Reconciler) prune(ctx context.Context, place plan.Placement, objects []*unstructured.Unstructured) error {
 	wanted := map[string]bool{}
 	for _, object := range objects {
 		wanted[identity(object)] = true
 	}
 	for _, gvk := range r.kinds {
-		if gvk.Kind == "Secret" || gvk.Kind == "Namespace" {
+		if gvk.Kind == "Secret" || gvk.Kind == "Namespace" || gvk.Kind == "PersistentVolumeClaim" {
 			continue
 		}
 		list := &unstructured.UnstructuredList{}

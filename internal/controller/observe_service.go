@@ -34,7 +34,8 @@ func (r *Reconciler) observeService(ctx context.Context, place plan.Placement) (
 		return plan.ServiceState{}, fmt.Errorf("read service %s/%s: %w", namespace, naming.ServiceAgents, err)
 	}
 	state := serviceState(service)
-	if state.Endpoints, err = r.countEndpoints(ctx, namespace); err != nil {
+	state.Elsewhere = service.Spec.Selector[naming.LabelEndpoints] != ""
+	if state.Endpoints, state.Mirrored, err = r.countEndpoints(ctx, namespace); err != nil {
 		return state, err
 	}
 	if service.Spec.Type == corev1.ServiceTypeLoadBalancer && !state.Has(place.Addresses) {
@@ -113,20 +114,33 @@ func latest(raised []corev1.Event) string {
 
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list
 
-// countEndpoints counts the pods agents would reach now. A pod can be ready a
-// moment before the Service in front of it knows.
-func (r *Reconciler) countEndpoints(ctx context.Context, namespace string) (int, error) {
+// countEndpoints counts the pods agents would send events to now, and says whether
+// the operator wrote any of them. A pod can be ready a moment before the Service in
+// front of it knows.
+func (r *Reconciler) countEndpoints(ctx context.Context, namespace string) (ready int, mirrored bool, err error) {
 	var slices discoveryv1.EndpointSliceList
 	if err := r.direct.List(ctx, &slices, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: naming.ServiceAgents}); err != nil {
-		return 0, fmt.Errorf("list endpoints in %q: %w", namespace, err)
+		return 0, false, fmt.Errorf("list endpoints in %q: %w", namespace, err)
 	}
-	ready := 0
 	for _, slice := range slices.Items {
+		if !hasPort(slice, naming.PortEvents) {
+			continue
+		}
+		mirrored = mirrored || plan.OurEndpoints(slice)
 		for _, endpoint := range slice.Endpoints {
 			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
 				ready++
 			}
 		}
 	}
-	return ready, nil
+	return ready, mirrored, nil
+}
+
+func hasPort(slice discoveryv1.EndpointSlice, name string) bool {
+	for _, port := range slice.Ports {
+		if port.Name != nil && *port.Name == name {
+			return true
+		}
+	}
+	return false
 }

@@ -76,7 +76,10 @@ func (r *Reconciler) deny(ctx context.Context, tenant *v1alpha1.Tenant, progress
 	if service.Spec.Selector[naming.LabelSuspended] == "" {
 		return sight{}, r.leadNowhere(ctx, &service)
 	}
-	ready, err := r.countEndpoints(ctx, namespace)
+	if err := r.unmirror(ctx, tenant.Name); err != nil {
+		return sight{}, err
+	}
+	ready, _, err := r.countEndpoints(ctx, namespace)
 	if err != nil {
 		return sight{}, err
 	}

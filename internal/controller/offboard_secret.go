@@ -55,7 +55,11 @@ func (r *Reconciler) retireSecret(ctx context.Context, tenant *v1alpha1.Tenant, 
 	if shut, err := r.shutGateway(ctx, tenant, place); err != nil || !shut.done {
 		return shut, err
 	}
-	seen, err := r.provedAtPort(ctx, tenant, held, net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(naming.PortNumber(naming.PortEnrollment)))))
+	host := pod.Status.PodIP
+	if mode := tenant.Status.Enrollment; tenant.Spec.Manager.Attach != nil && mode != nil && mode.Mode == v1alpha1.EnrollmentGateway {
+		host = naming.GatewayHost(tenant.Name) // not in the manager's pod
+	}
+	seen, err := r.provedAtPort(ctx, tenant, held, net.JoinHostPort(host, strconv.Itoa(int(naming.PortNumber(naming.PortEnrollment)))))
 	if err == nil && !seen.done && tenant.Spec.Manager.Attach != nil && r.since(progress) > attachedPatience {
 		seen = sight{done: true, evidence: "the secret was replaced by one nobody was shown, and the attached manager has not followed: " + seen.waitsFor + "; the next step closes the way in"}
 	}

@@ -15,7 +15,8 @@ import (
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;delete
 
 // removeData deletes, in a namespace that stays, the secrets we made and the
-// manager's volume: a later tenant of the same name must not find the keys of the
+// volumes of manager and gateway, but not that of a manager somebody else runs, which
+// has no label of ours: a later tenant of the same name must not find the keys of the
 // former one's agents. It says how many are still there.
 func (r *Reconciler) removeData(ctx context.Context, slug, namespace string) (left int, err error) {
 	var secrets corev1.SecretList
@@ -33,7 +34,7 @@ func (r *Reconciler) removeData(ctx context.Context, slug, namespace string) (le
 		objects = append(objects, &secrets.Items[i])
 	}
 	for i, claim := range claims.Items {
-		if strings.HasSuffix(claim.Name, managerVolume) {
+		if claim.Labels[naming.LabelTenant] == slug && (claim.Name == naming.ServiceGateway || strings.HasSuffix(claim.Name, managerVolume)) {
 			objects = append(objects, &claims.Items[i])
 		}
 	}

@@ -82,11 +82,13 @@ func (r *Reconciler) ensureEnrollment(ctx context.Context, in *plan.Input, place
 // ensureGatewaySecrets makes what gateway and authd know of each other, and what
 // the operator shows the gateway.
 func (r *Reconciler) ensureGatewaySecrets(ctx context.Context, place plan.Placement) error {
-	if err := r.ensureOnce(ctx, place, naming.SecretAuthdInternal, func() (map[string][]byte, error) {
-		file, err := secret.NewEnrollment(rand.Reader)
-		return map[string][]byte{naming.KeyEnrollment: file}, err
-	}); err != nil {
-		return err
+	if !place.Alone { // in front of somebody else's manager, theirs
+		if err := r.ensureOnce(ctx, place, naming.SecretAuthdInternal, func() (map[string][]byte, error) {
+			file, err := secret.NewEnrollment(rand.Reader)
+			return map[string][]byte{naming.KeyEnrollment: file}, err
+		}); err != nil {
+			return err
+		}
 	}
 	return r.ensureOnce(ctx, place, naming.SecretGatewayAdmin, func() (map[string][]byte, error) {
 		authority, err := r.authority(ctx)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -85,6 +86,8 @@ func CacheOptions(kinds []schema.GroupVersionKind) cache.Options {
 		object.SetGroupVersionKind(gvk)
 		byObject[object] = cache.ByObject{Label: ours}
 	}
+	// Kubernetes gives EndpointSlices the labels of their Service.
+	byObject[&discoveryv1.EndpointSlice{}] = cache.ByObject{Label: ours}
 	return cache.Options{ByObject: byObject, ReaderFailOnMissingInformer: true}
 }
 
@@ -174,6 +177,7 @@ func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionK
 		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.allTenants), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Route{}, handler.EnqueueRequestsFromMapFunc(tenantOf)).
 		Watches(&v1alpha1.Claim{}, handler.EnqueueRequestsFromMapFunc(r.tenantsWaitingForClaim), builder.WithPredicates(deletions())).
+		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(tenantOf), builder.WithPredicates(movesEndpoints())).
 		Watches(&v1alpha1.EnrollmentToken{}, handler.EnqueueRequestsFromMapFunc(tenantOfNamespace), builder.WithPredicates(changesPolicy())).
 		Watches(&v1alpha1.Revocation{}, handler.EnqueueRequestsFromMapFunc(tenantOfNamespace), builder.WithPredicates(changesPolicy())).
 		WithOptions(controller.Options{

@@ -3,13 +3,11 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/gateway/mount"
@@ -34,6 +32,9 @@ type Config struct {
 	// line, as in authd.pass. ManagerCAFile is needed unless authd is on the
 	// loopback: whoever else stands in its place would learn that password.
 	Manager, PasswordFile, ManagerCAFile string
+	// ManagerName is the name in authd's certificate; empty means Manager's host.
+	// A certificate that stands in ManagerCAFile itself needs none.
+	ManagerName string
 
 	// Poll is how often mounted files are looked at; CheckManager how often
 	// authd is asked whether it still knows us.
@@ -104,20 +105,10 @@ func onLoopback(address string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// managerCA returns nil when none is configured.
-func (c Config) managerCA() (*x509.CertPool, error) {
-	if c.ManagerCAFile == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(c.ManagerCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the manager's CA: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("manager CA file %q contains no certificate; want PEM", c.ManagerCAFile)
-	}
-	return pool, nil
+// managerName is what authd's certificate must be for.
+func (c Config) managerName() string {
+	host, _, _ := net.SplitHostPort(c.Manager)
+	return cmp.Or(c.ManagerName, host)
 }
 
 // readSecret reads the first line of a file, which must not be empty: an empty

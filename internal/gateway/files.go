@@ -3,11 +3,13 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync/atomic"
 
 	"github.com/soctalk/soctalk-ingress/internal/gateway/admin"
 	"github.com/soctalk/soctalk-ingress/internal/gateway/mount"
+	"github.com/soctalk/soctalk-ingress/internal/gateway/upstream"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
@@ -30,13 +32,25 @@ type followed struct {
 
 func (g *Gateway) mounts() []followed {
 	pair := []string{fileCert, fileKey}
-	return []followed{
+	mounts := []followed{
 		{g.c.CertDir, pair, g.certificate.load},
 		{g.c.AdminCertDir, pair, g.adminCert.load},
 		{g.c.PolicyDir, []string{filePolicy}, g.loadPolicy},
 		g.secretFile(g.c.PasswordFile, "authd's password", &g.password),
 		g.secretFile(g.c.AdminTokenFile, "the admin token", &g.adminToken),
 	}
+	if g.c.ManagerCAFile != "" {
+		dir, name := filepath.Split(g.c.ManagerCAFile)
+		mounts = append(mounts, followed{dir, []string{name}, func(files map[string][]byte) error {
+			trust, err := upstream.ReadTrust(files[name], g.c.managerName())
+			if err != nil {
+				return fmt.Errorf("manager CA file %q: %w", g.c.ManagerCAFile, err)
+			}
+			g.trust.Store(trust)
+			return nil
+		}})
+	}
+	return mounts
 }
 
 func (g *Gateway) secretFile(path, what string, into *reloaded) followed {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/gateway/admin"
@@ -44,6 +45,7 @@ type Gateway struct {
 	manager    managerHealth
 	password   reloaded
 	adminToken reloaded
+	trust      atomic.Pointer[upstream.Trust]
 
 	listener net.Listener
 	servers  []*server
@@ -102,14 +104,14 @@ func (g *Gateway) prepare() (err error) {
 	if g.uses, err = uses.Open(g.c.StateDir); err != nil {
 		return err
 	}
-	ca, err := g.c.managerCA()
-	if err != nil {
-		return err
-	}
-	g.upstream, err = upstream.New(upstream.Options{
-		Address: g.c.Manager, Password: g.password.get, CA: ca,
+	options := upstream.Options{
+		Address: g.c.Manager, Password: g.password.get,
 		Exchange: 10 * time.Second, RetryPause: 250 * time.Millisecond,
-	})
+	}
+	if g.c.ManagerCAFile != "" {
+		options.Trust = g.trust.Load
+	}
+	g.upstream, err = upstream.New(options)
 	if err != nil {
 		return err
 	}

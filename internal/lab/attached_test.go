@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"maps"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -17,13 +18,21 @@ func newStatefulSet() *appsv1.StatefulSet { return &appsv1.StatefulSet{} }
 // operator's labels, and returns the labels its pods carry.
 func ownManager(t *testing.T, c client.Client, slug string) map[string]string {
 	t.Helper()
-	objects, err := chart.Render(map[string]any{
+	return ownManagerWith(t, c, slug, nil)
+}
+
+// ownManagerWith is ownManager with some of the chart's values replaced.
+func ownManagerWith(t *testing.T, c client.Client, slug string, other map[string]any) map[string]string {
+	t.Helper()
+	values := map[string]any{
 		"tenant":       map[string]any{"slug": slug},
 		"wazuhIngress": map[string]any{"hostname": slug + "." + domain},
 		"enrollment":   map[string]any{"create": false},
 		"api":          map[string]any{"create": false, "tlsSecret": naming.SecretAPITLS},
 		"certificate":  map[string]any{"create": false},
-	}, chart.Options{})
+	}
+	maps.Copy(values, other)
+	objects, err := chart.Render(values, chart.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +45,8 @@ func ownManager(t *testing.T, c client.Client, slug string) map[string]string {
 		}
 		object.SetLabels(labels)
 		if object.GetKind() == "StatefulSet" {
+			// Not our name: what is ours there must not be confused with theirs.
+			object.SetName("their-wazuh")
 			set := object.Object["spec"].(map[string]any)
 			set["selector"] = map[string]any{"matchLabels": map[string]any{naming.LabelName: "my-own-wazuh"}}
 			template := set["template"].(map[string]any)["metadata"].(map[string]any)

@@ -33,6 +33,10 @@ const (
 	ServiceAPI = "wazuh-manager-api"
 	// ServiceGateway carries the gateway's admin port, inside the cluster only.
 	ServiceGateway = "wazuh-gateway"
+	// ServicePods leads to the pods of an attached manager, inside the cluster only:
+	// the gateway in front of it asks authd there, and its endpoints are what the
+	// operator has the agents' events port lead to.
+	ServicePods = "wazuh-manager-pods"
 	// Manager names the StatefulSet, and with "-0" its pod.
 	Manager = "wazuh-manager"
 	// SecretEnrollment holds the enrollment secret under KeyEnrollment.
@@ -106,6 +110,22 @@ const (
 	// nowhere: no pod carries it.
 	LabelSuspended = "ingress.soctalk.io/suspended"
 )
+
+// GatewayPodLabels are the labels of a gateway's own pod, in front of a manager
+// somebody else runs.
+func GatewayPodLabels() map[string]string {
+	return map[string]string{LabelName: ServiceGateway, LabelComponent: "gateway"}
+}
+
+// LabelEndpoints is asked for by the selector of an agents' Service whose endpoints
+// the operator writes: no pod carries it.
+const LabelEndpoints = "ingress.soctalk.io/endpoints"
+
+// PortAuthd names authd's own port in Service wazuh-manager-pods.
+const PortAuthd = "authd"
+
+// MirroredSlice is the name of the agents' EndpointSlice that follows another one.
+func MirroredSlice(source string) string { return ServiceAgents + "-from-" + source }
 
 // SocTalk's own namespace labels, kept so that its policies go on matching.
 const (

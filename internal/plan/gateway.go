@@ -42,11 +42,24 @@ func enrollmentMode(tenant v1alpha1.Tenant, region v1alpha1.RegionSpec) v1alpha1
 	return cmp.Or(tenant.Spec.Enrollment, region.Enrollment, v1alpha1.EnrollmentGateway)
 }
 
-// checkEnrollment: our gateway runs in the manager's pod, and somebody else's pod
-// is not ours to change.
+// checkEnrollment: in front of somebody else's manager our gateway needs what it
+// cannot make itself, authd's password and what to hold its certificate against.
 func checkEnrollment(tenant v1alpha1.Tenant) error {
-	if tenant.Spec.Manager.Attach != nil && tenant.Spec.Enrollment == v1alpha1.EnrollmentGateway {
-		return invalid("spec.enrollment", string(v1alpha1.EnrollmentGateway), "the gateway runs in the pod of a manager the operator deploys; with spec.manager.attach use direct, or leave it out")
+	attach := tenant.Spec.Manager.Attach
+	if attach == nil || tenant.Spec.Enrollment != v1alpha1.EnrollmentGateway {
+		return nil
+	}
+	for _, needed := range []struct{ field, name, holds string }{
+		{"enrollmentPasswordSecret", attach.EnrollmentPasswordSecret, "the password the manager's authd asks for, under " + naming.KeyEnrollment},
+		{"enrollmentCASecret", attach.EnrollmentCASecret, "authd's certificate, or the authority that signed it, under " + naming.KeyTLSCA},
+	} {
+		field := "spec.manager.attach." + needed.field
+		switch needed.name {
+		case "":
+			return invalid(field, "", fmt.Sprintf("with enrollment: gateway, name the Secret in namespace %s that holds %s; or use enrollment: direct", naming.Namespace(tenant.Name), needed.holds))
+		case naming.SecretEnrollment, naming.SecretEnrollmentPrevious:
+			return invalid(field, needed.name, "this is the Secret agents are given, and it is replaced when it is rotated; give authd a password of its own in another Secret")
+		}
 	}
 	return nil
 }
@@ -84,10 +97,13 @@ func gatewayHop(in Input, place Placement) hop {
 	seen := in.Observed.Gateway
 	switch {
 	case !seen.Asked:
+		if place.Alone {
+			return no(condition, v1alpha1.ReasonGatewayUnreachable, "the gateway is asked once the manager has a pod")
+		}
 		return no(condition, v1alpha1.ReasonGatewayUnreachable, "the gateway starts with the manager's pod")
 	case seen.Error != "":
 		return no(condition, v1alpha1.ReasonGatewayUnreachable,
-			fmt.Sprintf("the gateway's admin port does not answer as it should: %s; look with kubectl -n %s logs %s-0 -c gateway", seen.Error, place.Namespace, naming.Manager))
+			fmt.Sprintf("the gateway's admin port does not answer as it should: %s; look with kubectl -n %s logs %s", seen.Error, place.Namespace, gatewayPod(in.Tenant)))
 	}
 	if behind := policyBehind(in, place); behind != "" {
 		return no(condition, v1alpha1.ReasonPolicyBehind, behind)
@@ -96,6 +112,14 @@ func gatewayHop(in Input, place Placement) hop {
 		return no(condition, v1alpha1.ReasonManagerRefusesGateway, "authd does not serve the gateway: "+cmp.Or(seen.ManagerProblem, "not asked yet"))
 	}
 	return ok(condition, fmt.Sprintf("the gateway answers on the enrollment port and obeys policy %d", seen.Generation))
+}
+
+// gatewayPod is what kubectl logs is to be asked for.
+func gatewayPod(tenant v1alpha1.Tenant) string {
+	if tenant.Spec.Manager.Attach != nil {
+		return "deploy/" + naming.ServiceGateway
+	}
+	return naming.Manager + "-0 -c gateway"
 }
 
 // policyBehind says how the policy in force is not the wanted one; empty when it is.
@@ -136,11 +160,16 @@ func enrollmentFacts(in Input, place Placement) *v1alpha1.EnrollmentStatus {
 
 // gatewayValues are the chart's values of the container: the operator's own image
 // unless it was started by hand.
-func gatewayValues(operator Operator) map[string]any {
-	name, digest, _ := strings.Cut(operator.GatewayImage, "@")
+func gatewayValues(in Input, place Placement) map[string]any {
+	name, digest, _ := strings.Cut(in.Operator.GatewayImage, "@")
 	repository, tag := name, ""
 	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
 		repository, tag = name[:colon], name[colon+1:]
 	}
-	return map[string]any{"image": map[string]any{"repository": repository, "tag": tag, "digest": digest}}
+	out := map[string]any{"image": map[string]any{"repository": repository, "tag": tag, "digest": digest}}
+	if place.Alone {
+		out["storage"] = map[string]any{"className": place.RegionSpec.Manager.StorageClass}
+		out["endpoints"] = endpointsAreOurs(in)
+	}
+	return out
 }

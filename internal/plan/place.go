@@ -37,6 +37,9 @@ type Placement struct {
 	// Gateway is true when the enrollment gateway answers on 1515: edges then tell
 	// it each agent's address in a PROXY header.
 	Gateway bool `json:"gateway,omitempty"`
+	// Alone is true when that gateway is a pod of its own, in front of a manager
+	// somebody else runs.
+	Alone bool `json:"alone,omitempty"`
 	// TLSSecret is the Secret with the certificate for 1515.
 	TLSSecret string `json:"tlsSecret"`
 	// Strategy by which that certificate comes about, and the issuer to ask.
@@ -102,6 +105,7 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		Issuer:     region.Spec.Certificates.IssuerRef,
 		Gateway:    enrollmentMode(tenant, region.Spec) == v1alpha1.EnrollmentGateway,
 	}
+	place.Alone = place.Gateway && tenant.Spec.Manager.Attach != nil
 	if place.Strategy == "" {
 		place.Strategy = v1alpha1.CertificateBuiltInCA
 	}

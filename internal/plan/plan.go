@@ -111,6 +111,10 @@ type ServiceState struct {
 	Published bool `json:"published,omitempty"`
 	// Endpoints behind the Service that are ready for agents.
 	Endpoints int `json:"endpoints,omitempty"`
+	// Elsewhere is true when its selector leaves the endpoints to the operator, and
+	// Mirrored when the operator has written some.
+	Elsewhere bool `json:"elsewhere,omitempty"`
+	Mirrored  bool `json:"mirrored,omitempty"`
 	// ClusterIP of the Service, where edges in the cluster lead to.
 	ClusterIP string `json:"clusterIP,omitempty"`
 	// Event is the load balancer's own last complaint, such as "no available IPs",

@@ -103,7 +103,7 @@ func begin(in Input, place Placement, last *v1alpha1.RotationStatus) *v1alpha1.R
 	request := rotationDue(in, place)
 	started := in.Now.Truncate(time.Second)
 	// Its start is a rotation's identity; two in one second would be one.
-	if request == "" || rotationForeign(in) || last != nil && !started.After(last.StartedAt.Time) {
+	if request == "" || rotationForeign(in, place) || last != nil && !started.After(last.StartedAt.Time) {
 		return last
 	}
 	next := &v1alpha1.RotationStatus{Request: request, Step: v1alpha1.RotationGenerate, StartedAt: metav1.Time{Time: started}}
@@ -127,16 +127,16 @@ func rotationDue(in Input, place Placement) string {
 		every = place.RegionSpec.Rotation.Every
 	}
 	since := in.Observed.Enrollment.Since
-	if every != nil && every.Duration > 0 && !since.IsZero() && in.Now.Sub(since) >= every.Duration && !rotationForeign(in) {
+	if every != nil && every.Duration > 0 && !since.IsZero() && in.Now.Sub(since) >= every.Duration && !rotationForeign(in, place) {
 		return requestSchedule
 	}
 	return ""
 }
 
-// rotationForeign: a secret somebody else wrote, or for a manager somebody else
-// runs, is not ours to replace.
-func rotationForeign(in Input) bool {
-	return in.Tenant.Spec.Manager.Attach != nil || in.Observed.Enrollment.Foreign
+// rotationForeign: a secret somebody else wrote, or that a manager somebody else
+// runs reads, is not ours to replace. Behind a gateway no manager reads it.
+func rotationForeign(in Input, place Placement) bool {
+	return in.Tenant.Spec.Manager.Attach != nil && !place.Gateway || in.Observed.Enrollment.Foreign
 }
 
 // rotationOverlap is how long the old secret still counts: what the request says,
@@ -213,7 +213,7 @@ const (
 // to tell. Agents that are enrolled do not depend on it, so Ready does not either.
 func rotationHop(in Input, status *v1alpha1.RotationStatus, place Placement) (told hop, ok bool) {
 	condition := v1alpha1.ConditionSecretRotated
-	if asked := rotationDue(in, place); asked != "" && rotationForeign(in) {
+	if asked := rotationDue(in, place); asked != "" && rotationForeign(in, place) {
 		return no(condition, v1alpha1.ReasonRotationNotOurs,
 			fmt.Sprintf("Secret %s, or the manager that reads it, is somebody else's; replace the secret there, and remove the annotation %s", naming.SecretEnrollment, naming.AnnotationRotate)), true
 	}

@@ -25,10 +25,10 @@ func values(in Input, place Placement) map[string]any {
 		"loadBalancer":  loadBalancerValues(spec.WazuhIngress, place),
 		"certificate":   certificateValues(place),
 		"enrollment":    enrollmentValues(place),
-		"gateway":       gatewayValues(in.Operator),
+		"gateway":       gatewayValues(in, place),
 		"api":           map[string]any{"create": false, "credentialsSecret": apiCredentials(spec.Manager), "tlsSecret": apiTLS(spec.Manager)},
 		"dns":           dnsValues(in, place),
-		"manager":       managerValues(spec.Manager, place.RegionSpec.Manager),
+		"manager":       managerValues(spec.Manager, place),
 		"edge":          edgeValues(place),
 		"networkPolicy": policyValues(place),
 		"operator":      map[string]any{"namespace": in.Operator.Namespace, "podLabels": labels(in.Operator.PodLabels)},
@@ -130,9 +130,18 @@ func certificateValues(place Placement) map[string]any {
 	return map[string]any{"create": false}
 }
 
-func managerValues(spec v1alpha1.ManagerSpec, defaults v1alpha1.ManagerDeploy) map[string]any {
+func managerValues(spec v1alpha1.ManagerSpec, place Placement) map[string]any {
+	defaults := place.RegionSpec.Manager
 	if spec.Attach != nil {
-		return map[string]any{"deploy": false, "selector": labels(spec.Attach.Selector)}
+		out := map[string]any{"deploy": false, "selector": labels(spec.Attach.Selector)}
+		if place.Alone {
+			out["authd"] = map[string]any{
+				"passwordSecret": spec.Attach.EnrollmentPasswordSecret,
+				"caSecret":       spec.Attach.EnrollmentCASecret,
+				"serverName":     spec.Attach.EnrollmentServerName,
+			}
+		}
+		return out
 	}
 	deploy := v1alpha1.ManagerDeploy{}
 	if spec.Deploy != nil {

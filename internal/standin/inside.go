@@ -84,6 +84,13 @@ type ManagerInfo struct {
 	GatewayLog string
 }
 
+// GatewayAlone is the process id of the gateway that runs in a pod of its own in a
+// namespace; 0 while none does.
+func (s *StandIn) GatewayAlone(namespace string) int {
+	running, _ := s.node.GatewayAlone(namespace)
+	return running.GatewayPID
+}
+
 // Manager returns the manager that runs in a namespace; ok is false while none does.
 func (s *StandIn) Manager(namespace string) (info ManagerInfo, ok bool) {
 	for _, running := range s.node.Managers(namespace) {

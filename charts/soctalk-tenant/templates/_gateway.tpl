@@ -5,6 +5,20 @@ yes
 {{- end -}}
 {{- end }}
 
+{{/* "yes" where it answers in a pod of its own, in front of a manager somebody else runs. */}}
+{{- define "tenant.gatewayAlone" -}}
+{{- if and (not .Values.manager.deploy) (eq .Values.enrollment.mode "gateway") .Values.manager.authd.passwordSecret -}}
+yes
+{{- end -}}
+{{- end }}
+
+{{/* Labels of that pod: none by which anybody selects a manager. */}}
+{{- define "tenant.gatewayLabels" -}}
+app.kubernetes.io/name: wazuh-gateway
+app.kubernetes.io/component: gateway
+ingress.soctalk.io/tenant: {{ .Values.tenant.slug | quote }}
+{{- end }}
+
 {{/* The port authd listens on. Behind the gateway it is in no Service and no policy. */}}
 {{- define "tenant.authdPort" -}}
 {{- ternary "11515" (include "tenant.port" (list . "enrollment")) (eq (include "tenant.gateway" .) "yes") -}}
@@ -46,6 +60,7 @@ The gateway. It has no readiness probe: the pod would leave the Service, and the
 events port with it, for what concerns the enrollment port alone.
 */}}
 {{- define "tenant.gatewayContainer" -}}
+{{- $alone := eq (include "tenant.gatewayAlone" .) "yes" }}
 - name: gateway
   image: {{ include "tenant.image" (list . .Values.gateway.image .Chart.Version) | quote }}
   imagePullPolicy: {{ .Values.gateway.image.pullPolicy }}
@@ -54,7 +69,15 @@ events port with it, for what concerns the enrollment port alone.
     - --listen=:{{ include "tenant.port" (list . "enrollment") }}
     - --admin-address=:9515
     - --metrics-address=:9516
+    {{- if $alone }}
+    - --manager=wazuh-manager-pods.{{ .Release.Namespace }}.svc:{{ include "tenant.authdPort" . }}
+    - --manager-ca-file=/run/gateway/manager-ca/ca.crt
+    {{- with .Values.manager.authd.serverName }}
+    - --manager-name={{ . }}
+    {{- end }}
+    {{- else }}
     - --manager=127.0.0.1:{{ include "tenant.authdPort" . }}
+    {{- end }}
     - --manager-password-file=/run/gateway/internal/authd.pass
     - --cert-dir=/run/gateway/tls
     - --policy-dir=/run/gateway/policy
@@ -109,6 +132,11 @@ events port with it, for what concerns the enrollment port alone.
     - name: gateway-internal
       mountPath: /run/gateway/internal
       readOnly: true
+    {{- if $alone }}
+    - name: gateway-manager-ca
+      mountPath: /run/gateway/manager-ca
+      readOnly: true
+    {{- end }}
     # Uses of tokens and the last policy, which must outlive the pod.
     - name: data
       mountPath: /var/lib/gateway
@@ -151,9 +179,18 @@ only who mounts them.
         path: token
 - name: gateway-internal
   secret:
-    secretName: wazuh-authd-internal
+    secretName: {{ ternary .Values.manager.authd.passwordSecret "wazuh-authd-internal" (eq (include "tenant.gatewayAlone" .) "yes") }}
     defaultMode: 0444
     items:
       - key: authd.pass
         path: authd.pass
+{{- if eq (include "tenant.gatewayAlone" .) "yes" }}
+- name: gateway-manager-ca
+  secret:
+    secretName: {{ .Values.manager.authd.caSecret }}
+    defaultMode: 0444
+    items:
+      - key: ca.crt
+        path: ca.crt
+{{- end }}
 {{- end }}

@@ -9,7 +9,6 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -40,9 +39,9 @@ type Options struct {
 	Address string
 	// Password is authd's own, read anew for each request: it may be replaced.
 	Password func() wazuh.Secret
-	// CA, when set, must have signed authd's certificate, for the host of
-	// Address. On the loopback of our own pod it isn't needed.
-	CA *x509.CertPool
+	// Trust, when set, judges authd's certificate; it is read anew for each
+	// connection. On the loopback of our own pod it isn't needed.
+	Trust func() *Trust
 	// Exchange bounds one attempt; RetryPause lies before the second.
 	Exchange   time.Duration
 	RetryPause time.Duration
@@ -60,7 +59,7 @@ type Client struct {
 
 // New makes a client; it doesn't connect.
 func New(o Options) (*Client, error) {
-	host, _, err := net.SplitHostPort(o.Address)
+	_, _, err := net.SplitHostPort(o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("manager address %q: want host:port", o.Address)
 	}
@@ -73,10 +72,10 @@ func New(o Options) (*Client, error) {
 	if c.o.Dial == nil {
 		c.o.Dial = new(net.Dialer).DialContext
 	}
-	if o.CA != nil {
+	if o.Trust != nil {
 		c.tls.ClientSessionCache = nil // a resumed session shows no certificate to judge
 		c.tls.VerifyConnection = func(state tls.ConnectionState) error {
-			return wazuh.CheckServer(state.PeerCertificates, o.CA, host)
+			return o.Trust().check(state.PeerCertificates)
 		}
 	}
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -15,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
+	"github.com/soctalk/soctalk-ingress/internal/standin/network"
 	"github.com/soctalk/soctalk-ingress/internal/standin/volumes"
 )
 
@@ -29,6 +31,9 @@ type gateway struct {
 	root      string
 	logFile   string
 	loopback  netip.Addr
+
+	// services are relays to the Services its arguments name.
+	services []net.Listener
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -64,10 +69,49 @@ func (w *workload) startGateway(pod *corev1.Pod, beside *volumes.Container, loop
 	if g.mounted, err = beside.Beside(container, g.root); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(w.ctx)
+	g.begin()
+	return g, nil
+}
+
+func (g *gateway) begin() {
+	ctx, cancel := context.WithCancel(g.workload.ctx)
 	g.cancel = cancel
 	go g.run(ctx)
-	return g, nil
+}
+
+// runGateway is the life of a pod that has a gateway and no manager.
+func (w *workload) runGateway(loopback netip.Addr) {
+	defer func() { _ = os.RemoveAll(filepath.Dir(w.root)) }()
+	for w.ctx.Err() == nil {
+		if err := w.runGatewayOnce(loopback); err != nil {
+			w.set(func(s *state) { s.gateway.waiting, s.gateway.message = creating, firstLine(err) })
+			w.sleep(time.Second)
+		}
+	}
+}
+
+// runGatewayOnce returns when the pod goes, or when its volumes cannot be mounted.
+func (w *workload) runGatewayOnce(loopback netip.Addr) (err error) {
+	w.mu.Lock()
+	pod := w.pod.DeepCopy()
+	w.mu.Unlock()
+	pod.Status.PodIP, pod.Status.HostIP = w.ip.String(), w.node.Address.String()
+	container := w.node.gatewayOf(pod)
+	mounted, err := volumes.Mount(objects{w.node}, pod, container, w.root)
+	if err != nil {
+		return err
+	}
+	g := &gateway{workload: w, container: container, mounted: mounted, root: w.root, logFile: w.logOf(container.Name), loopback: loopback, done: make(chan struct{})}
+	g.begin()
+	defer func() { err = errors.Join(err, g.stop()) }()
+	for {
+		select {
+		case <-w.ctx.Done():
+			return nil
+		case <-w.woken:
+			g.refresh()
+		}
+	}
 }
 
 func (g *gateway) stop() error {
@@ -115,8 +159,13 @@ func (g *gateway) run(ctx context.Context) {
 }
 
 func (g *gateway) runOnce(ctx context.Context) error {
+	arguments, err := g.arguments(ctx)
+	if err != nil {
+		return err
+	}
+	defer g.hangUp()
 	program, err := process.Start(process.Spec{
-		Name: "soctalk-ingress gateway", Path: g.workload.node.GatewayBinary, Args: g.arguments(),
+		Name: "soctalk-ingress gateway", Path: g.workload.node.GatewayBinary, Args: arguments,
 		Env: []string{"PATH=" + os.Getenv("PATH")}, Dir: g.root, LogFile: g.logFile,
 	})
 	if err != nil {
@@ -143,9 +192,11 @@ func (g *gateway) set(change func(*containerState)) {
 }
 
 // arguments are the container's, with its "/" and its addresses translated: the
-// pod's network and its loopback are one address here.
-func (g *gateway) arguments() []string {
+// pod's network and its loopback are one address here. A Service gets an address of
+// its own, where policies judge the pod as they would in a cluster.
+func (g *gateway) arguments(ctx context.Context) ([]string, error) {
 	arguments := slices.Clone(g.container.Args)
+	named := ""
 	for i, argument := range arguments {
 		flag, value, ok := strings.Cut(argument, "=")
 		if !ok {
@@ -158,10 +209,65 @@ func (g *gateway) arguments() []string {
 			value = g.loopback.String() + value
 		case strings.HasPrefix(value, "127.0.0.1:"):
 			value = g.loopback.String() + strings.TrimPrefix(value, "127.0.0.1")
+		case flag == "--manager":
+			address, err := g.relay(ctx, value)
+			if err != nil {
+				return nil, err
+			}
+			named, _, _ = strings.Cut(value, ":")
+			value = address
 		}
 		arguments[i] = flag + "=" + value
 	}
-	return arguments
+	if named != "" && !slices.ContainsFunc(arguments, func(a string) bool { return strings.HasPrefix(a, "--manager-name=") }) {
+		arguments = append(arguments, "--manager-name="+named)
+	}
+	return arguments, nil
+}
+
+// relay listens for the gateway, which is an ordinary process and cannot resolve a
+// Service's name, and connects as its pod.
+func (g *gateway) relay(ctx context.Context, service string) (string, error) {
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(g.loopback, 0).String())
+	if err != nil {
+		return "", err
+	}
+	g.services = append(g.services, listener)
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go g.pass(ctx, client, service)
+		}
+	}()
+	return listener.Addr().String(), nil
+}
+
+func (g *gateway) pass(ctx context.Context, client net.Conn, service string) {
+	g.workload.mu.Lock()
+	pod := g.workload.pod.DeepCopy()
+	g.workload.mu.Unlock()
+	pod.Status.PodIP = g.workload.ip.String()
+	from := g.workload.node.Network.PodPeer(pod)
+	backend, err := g.workload.node.Network.Dial(ctx, &from, service)
+	if err != nil {
+		network.Reset(client)
+		return
+	}
+	defer context.AfterFunc(ctx, func() {
+		network.Reset(client)
+		network.Reset(backend)
+	})()
+	network.Relay(client, backend)
+}
+
+func (g *gateway) hangUp() {
+	for _, listener := range g.services {
+		_ = listener.Close()
+	}
+	g.services = nil
 }
 
 // started asks the container's startup probe until it answers.

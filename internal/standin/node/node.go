@@ -259,6 +259,18 @@ func (n *Node) Managers(namespace string) []Running {
 	return found
 }
 
+// GatewayAlone returns the gateway that runs in a pod of its own in a namespace.
+func (n *Node) GatewayAlone(namespace string) (Running, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, w := range n.workloads {
+		if w.namespace == namespace && !w.simulates && n.gatewayOf(w.pod) != nil {
+			return w.running(), true
+		}
+	}
+	return Running{}, false
+}
+
 // Running describes a pod that runs.
 type Running struct {
 	Pod     string

@@ -31,6 +31,9 @@ func (w *workload) status(pod *corev1.Pod, current state, now metav1.Time) corev
 	status := *pod.Status.DeepCopy()
 	part := pod.Annotations[AnnotationState]
 	gateway := w.node.gatewayOf(pod)
+	if gateway != nil && !w.simulates {
+		current.containerState = current.gateway // the pod has nothing else
+	}
 	ready := current.ready && part != "unready" && (gateway == nil || current.gateway.ready)
 	status.Phase = corev1.PodPending
 	if current.running || current.restarts > 0 {

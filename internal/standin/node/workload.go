@@ -118,6 +118,9 @@ func (w *workload) running() Running {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	running := Running{Pod: w.key, IP: w.ip, Control: w.state.control, Root: w.root, PID: w.state.pid, GatewayPID: w.state.gateway.pid}
+	if beside := w.node.gatewayOf(w.pod); !w.simulates && beside != nil {
+		running.Logs = map[string]string{"": w.logOf(beside.Name), beside.Name: w.logOf(beside.Name)}
+	}
 	if w.simulates {
 		running.Logs = map[string]string{"": w.logFile, w.pod.Spec.Containers[0].Name: w.logFile}
 		if beside := w.node.gatewayOf(w.pod); beside != nil {
@@ -135,6 +138,10 @@ func (w *workload) run() {
 	w.node.Network.Attach(w.ip, func(port int32) (string, bool) {
 		return netip.AddrPortFrom(loopback, uint16(port)).String(), true
 	})
+	if !w.simulates && w.node.gatewayOf(w.pod) != nil {
+		w.runGateway(loopback)
+		return
+	}
 	if !w.simulates {
 		w.set(func(s *state) { s.running, s.ready, s.since, s.waiting = true, true, time.Now(), "" })
 		<-w.ctx.Done()
