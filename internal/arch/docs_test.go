@@ -37,7 +37,23 @@ func TestEveryReasonHasASection(t *testing.T) {
 
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// Every relative link between the project's pages leads somewhere.
+// anchors are the targets GitHub gives a page's headings.
+func anchors(page string) map[string]bool {
+	found, code := map[string]bool{}, false
+	for line := range strings.SplitSeq(page, "\n") {
+		if strings.HasPrefix(line, "```") {
+			code = !code
+		}
+		if heading := strings.TrimLeft(line, "#"); !code && heading != line {
+			found[notInAnchor.ReplaceAllString(strings.ReplaceAll(strings.ToLower(strings.TrimSpace(heading)), " ", "-"), "")] = true
+		}
+	}
+	return found
+}
+
+var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_-]`)
+
+// Every relative link between the project's pages leads somewhere, to the heading.
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("../../*.md")
 	if err != nil {
@@ -52,6 +68,11 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	charts, err := filepath.Glob("../../charts/*/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages = append(pages, charts...)
 	if len(pages) < 5 {
 		t.Fatalf("only %d pages found", len(pages))
 	}
@@ -61,12 +82,27 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
-			target, _, _ := strings.Cut(match[1], "#")
-			if target == "" || strings.Contains(target, "://") {
+			target, anchor, _ := strings.Cut(match[1], "#")
+			if strings.Contains(target, "://") {
 				continue
 			}
-			if _, err := os.Stat(path.Join(filepath.Dir(page), target)); err != nil {
+			file := page
+			if target != "" {
+				file = path.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(file); err != nil {
 				t.Errorf("%s links to %s, which does not exist", page, target)
+				continue
+			}
+			if anchor == "" || !strings.HasSuffix(file, ".md") {
+				continue
+			}
+			led, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !anchors(string(led))[anchor] {
+				t.Errorf("%s links to %s, and %s has no such heading", page, match[1], file)
 			}
 		}
 	}
