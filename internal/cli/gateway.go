@@ -57,7 +57,7 @@ func newGatewayCommand() *cobra.Command {
 	set.StringVar(&config.ManagerCAFile, "manager-ca-file", "", "file with the CA of authd's certificate, or with that certificate itself; needed unless authd is on the loopback")
 	set.StringVar(&config.ManagerName, "manager-name", "", "name in authd's certificate, if it is not the host of --manager; a certificate that is in --manager-ca-file itself needs none")
 	set.DurationVar(&config.Poll, "poll", 2*time.Second, "how often mounted files are looked at")
-	set.DurationVar(&config.CheckManager, "check-manager", 30*time.Second, "how often authd is asked whether it knows the internal password")
+	set.DurationVar(&config.CheckManager, "check-manager", 5*time.Minute, "how often authd is asked whether it knows the internal password; each time leaves a line in its log")
 	set.DurationVar(&config.Grace, "grace", 15*time.Second, "how long enrollments under way may take when the gateway is stopped")
 	set.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
 	return command

@@ -65,7 +65,7 @@ func (c Config) withDefaults() Config {
 	c.Metrics = cmp.Or(c.Metrics, ":9516")
 	c.Manager = cmp.Or(c.Manager, "127.0.0.1:11515")
 	c.Poll = cmp.Or(c.Poll, 2*time.Second)
-	c.CheckManager = cmp.Or(c.CheckManager, 30*time.Second)
+	c.CheckManager = cmp.Or(c.CheckManager, 5*time.Minute)
 	c.Grace = cmp.Or(c.Grace, 15*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
