@@ -146,6 +146,7 @@ func TestAnAttachedManagerChangesItsMode(t *testing.T) {
 	const slug = "switched"
 	attachTheirs(t, l, slug)
 	sessions := works(t, l, slug, 3)
+	staysQuiet(t, l, slug)
 	changeSpec(t, l, slug, func(spec *v1alpha1.TenantSpec) { spec.Enrollment = v1alpha1.EnrollmentDirect })
 	becomes(t, l, slug, v1alpha1.ConditionEnrollmentGuarded, metav1.ConditionTrue, v1alpha1.ReasonEnrollmentDirect)
 	eventually(t, "the operator's endpoints are gone", func(ctx context.Context) (bool, error) {
