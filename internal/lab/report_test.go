@@ -77,6 +77,24 @@ func TestOffboardingLeavesAReport(t *testing.T) {
 	}
 }
 
+// Without a gateway the order holds as well: authd itself refuses the old secret
+// before the registrations go.
+func TestOffboardingWithoutAGateway(t *testing.T) {
+	l := installation(t)
+	const slug = "leaving-direct"
+	create(t, l, slug, v1alpha1.TenantSpec{Enrollment: v1alpha1.EnrollmentDirect})
+	becomesReady(t, l, slug)
+	talks(t, l, slug, "direct-web-01")
+	uid := string(get(t, l, slug).UID)
+	succeed(t, l, "tenant", "offboard", slug, "--why", "contract ended", "--yes", "--wait", "--timeout", "3m")
+	statement := reportOf(t, l, slug, uid)
+	for i, want := range []string{"the old one is refused and the new one accepted", "leads to no pod", "1 registrations deleted", "0 connections"} {
+		if step := statement.Steps[i]; !strings.Contains(step.Evidence, want) {
+			t.Errorf("step %d: %+v, want %q", i, step, want)
+		}
+	}
+}
+
 // A manager that never comes up again is given up on a person's word, which the
 // report keeps together with what it was.
 func TestAnAbandonedOffboardingSaysSo(t *testing.T) {
