@@ -33,7 +33,7 @@ programs() { make --no-print-directory build; }
 # the suites that take minutes come last, on their own. -p 1 keeps two control
 # planes from sharing two cores.
 slow='/internal/(certmanager|conform|lab|controlplane|standin)$'
-timeout=20m
+timeout=40m
 unit() { go list ./... | grep -vE "$slow" | xargs go test -timeout "$timeout"; }
 integration() { go list ./... | grep -E "$slow" | xargs go test -timeout "$timeout" -p 1; }
 races() { bash hack/race.sh; }
