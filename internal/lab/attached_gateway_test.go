@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"testing"
@@ -251,4 +252,13 @@ func gatewayStartsAnew(t *testing.T, l *lab.Lab, slug string) {
 		return false, err
 	})
 	becomesReady(t, l, slug)
+	// Slices may name the pod of before for a moment longer; an answer is the next one's.
+	eventually(t, "the next gateway answers", func(context.Context) (bool, error) {
+		_, err := enroll(t, l, slug, "theirs-knock", wazuh.NewSecret("nobody-has-this-secret"))
+		var refused *wazuh.Refused
+		if errors.As(err, &refused) {
+			return true, nil
+		}
+		return false, err
+	})
 }
