@@ -16,7 +16,7 @@ step() {
   fi
   printf '== %s: done in %ds\n' "$name" $((SECONDS - begin))
 }
-# Some tests want the real HAProxy and the real BIND 9. Root gets them installed;
+# Some tests want the real HAProxy, the real BIND 9 and the real Knot DNS. Root gets them installed;
 # anybody else is told, and those tests say that they were left out.
 peers() {
   missing=$(bash hack/install-peers.sh --missing)
@@ -46,7 +46,7 @@ step "format, vet, staticcheck" bash hack/lint.sh
 step "programs the tests talk to" peers
 step "build the programs" programs
 if [ "$quick" != quick ]; then
-  step "Kubernetes, MetalLB and cert-manager, from their Go modules" controlplane
+  step "Kubernetes, MetalLB, cert-manager and external-dns, from their Go modules" controlplane
   export SOCTALK_BUILD_CONTROLPLANE=1
 fi
 step "unit tests" unit

@@ -99,7 +99,7 @@ func (r *Reconciler) nameGone(ctx context.Context, tenant *v1alpha1.Tenant, prog
 			if wildcard == "" && leads(answer, progress.Addresses) {
 				return stillThere(tenant, writer, hostname, answer)
 			}
-			says = "answers for it as " + wildcard
+			says = "has no record of it any more (its wildcard " + wildcard + " answers in its place)"
 			if wildcard == "" {
 				says = "leads elsewhere, to " + answerText(answer)
 			}

@@ -126,8 +126,10 @@ func (r *Reconciler) provedAtPort(ctx context.Context, tenant *v1alpha1.Tenant, 
 		return finished(replaced + "the old one is refused and the new one accepted")
 	case err == nil && now == probe.Accepted:
 		return finished(replaced + "the new one is accepted; the old one was not sound")
+	case sound && err != nil:
+		return finished(replaced + "the old one is refused; the new one, which nobody knows, could not be tried: " + words(err))
 	case sound:
-		return finished(replaced + "the old one is refused; the new one is not accepted either")
+		return finished(replaced + "the old one is refused; so was the new one, which nobody was shown, when it was tried")
 	}
 	return waitingForTheirs("the manager does not accept the new secret yet; it follows a changed Secret within two minutes")
 }

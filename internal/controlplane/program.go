@@ -7,7 +7,7 @@ import (
 )
 
 // Programs are all there are; "demo --prepare" builds every one of them.
-func Programs() []Program { return []Program{Kubernetes, MetalLB, CertManager} }
+func Programs() []Program { return []Program{Kubernetes, MetalLB, CertManager, ExternalDNS} }
 
 // Program is something [Build] can build: a module of its own in the source tree,
 // because its pins are not the product's.

@@ -30,6 +30,7 @@ func TestEdgeNamesByUpdates(t *testing.T) {
 	change(t, l, &quays, func() { quays.Spec.DNS = direct(server, zone, "eu-1", "quays-key").DNS })
 	for _, slug := range []string{"quay-a", "quay-b"} {
 		create(t, l, slug, v1alpha1.TenantSpec{Region: "quays"})
+		leaves(t, l, slug)
 	}
 	for _, slug := range []string{"quay-a", "quay-b"} {
 		becomesReady(t, l, slug)

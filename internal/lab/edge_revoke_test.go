@@ -17,6 +17,7 @@ func TestASilentRevokedAgentIsCutAtTheEdge(t *testing.T) {
 	l := installation(t)
 	atEdge(t, l)
 	create(t, l, "quay", v1alpha1.TenantSpec{Region: "harbour"})
+	leaves(t, l, "quay")
 	becomesReady(t, l, "quay")
 	secret := enrollmentSecret(t, l, "quay")
 	silentKey, err := enrollAtEdge(t, l, "quay", "silent", secret)

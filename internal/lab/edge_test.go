@@ -95,6 +95,7 @@ func TestTwoTenantsAtOneEdge(t *testing.T) {
 	spec := atEdge(t, l)
 	for _, slug := range []string{"pier-a", "pier-b"} {
 		create(t, l, slug, v1alpha1.TenantSpec{Region: "harbour"})
+		leaves(t, l, slug)
 	}
 	keys := map[string]wazuh.Key{}
 	sessions := map[string]*wazuh.Session{}

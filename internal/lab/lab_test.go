@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/controlplanetest"
@@ -99,6 +101,24 @@ func create(t *testing.T, l *lab.Lab, slug string, spec v1alpha1.TenantSpec) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), tenant) })
+}
+
+// leaves removes a tenant at the test's end and waits until it is gone: what its
+// removal asks (a name server, an edge) ends with the test, and without it the
+// tenant would be offboarding for the rest of the suite.
+func leaves(t *testing.T, l *lab.Lab, slug string) {
+	t.Helper()
+	t.Cleanup(func() {
+		ctx, name := context.Background(), types.NamespacedName{Name: slug}
+		_ = l.Client.Delete(ctx, &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: slug}})
+		err := lab.Until(ctx, patience, "tenant "+slug+" is gone", func(ctx context.Context) (bool, error) {
+			err := l.Client.Get(ctx, name, &v1alpha1.Tenant{})
+			return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func get(t *testing.T, l *lab.Lab, slug string) *v1alpha1.Tenant {
