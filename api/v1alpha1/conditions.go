@@ -116,6 +116,8 @@ const (
 	ReasonIssuerNotReady = "IssuerNotReady"
 	// ReasonChallengeFailed: the ACME server, or the DNS server, refuses the proof of the name.
 	ReasonChallengeFailed = "ChallengeFailed"
+	// ReasonHTTP01Unanswered: nobody can fetch the proof of an HTTP-01 challenge from the name's port 80.
+	ReasonHTTP01Unanswered = "HTTP01Unanswered"
 	// ReasonACMERateLimited: the ACME server issues no more for now.
 	ReasonACMERateLimited = "ACMERateLimited"
 	// ReasonCertificateIssuanceFailed: cert-manager gave up on a request, and tries again later.
@@ -221,7 +223,7 @@ func Reasons() []string {
 		ReasonSecretMissing, ReasonSecretUnsound,
 		ReasonCertificateMissing, ReasonCertificateUnreadable, ReasonCertificateWrongName, ReasonCertificateExpired,
 		ReasonCertificateChainBroken, ReasonCertificateUntrusted, ReasonCertificateNotServed,
-		ReasonIssuerNotFound, ReasonIssuerNotReady, ReasonChallengeFailed, ReasonACMERateLimited, ReasonCertificateIssuanceFailed,
+		ReasonIssuerNotFound, ReasonIssuerNotReady, ReasonChallengeFailed, ReasonHTTP01Unanswered, ReasonACMERateLimited, ReasonCertificateIssuanceFailed,
 		ReasonWaitingForAddress, ReasonAddressPoolExhausted, ReasonAddressPoolNotFound, ReasonAddressNotInPool,
 		ReasonAddressTaken, ReasonAddressRefused, ReasonAddressChanged, ReasonWaitingForEdge,
 		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -57,6 +58,7 @@ func (r *Reconciler) observeIssuance(ctx context.Context, place plan.Placement) 
 		return issuance.State{}, nil
 	}
 	state := issuance.State{Certificate: step}
+	state.Failures, state.LastFailed = failures(certificate)
 	if state.Issuer, err = r.observeIssuer(ctx, namespace, *place.Issuer); err != nil {
 		return state, err
 	}
@@ -80,6 +82,7 @@ func (r *Reconciler) observeIssuance(ctx context.Context, place plan.Placement) 
 			continue
 		}
 		step.Name, _, _ = unstructured.NestedString(challenges[i].Object, "spec", "dnsName")
+		step.Type, _, _ = unstructured.NestedString(challenges[i].Object, "spec", "type")
 		state.Challenges = append(state.Challenges, step)
 	}
 	return state, err
@@ -94,6 +97,18 @@ func certificateStep(certificate *unstructured.Unstructured) (step issuance.Step
 		return issuing, true
 	}
 	return conditionStep(certificate, "Ready"), !conditionTrue(certificate, "Ready")
+}
+
+// failures are those in a row, and when the latest one was; cert-manager forgets
+// them once it has issued.
+func failures(certificate *unstructured.Unstructured) (int64, time.Time) {
+	attempts, _, _ := unstructured.NestedInt64(certificate.Object, "status", "failedIssuanceAttempts")
+	text, _, _ := unstructured.NestedString(certificate.Object, "status", "lastFailureTime")
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, time.Time{}
+	}
+	return attempts, at
 }
 
 func (r *Reconciler) observeIssuer(ctx context.Context, namespace string, ref v1alpha1.IssuerRef) (issuance.Issuer, error) {

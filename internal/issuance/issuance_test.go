@@ -3,11 +3,13 @@ package issuance
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // In cert-manager's words. The suite of internal/certmanager meets the real ones.
 func TestJudge(t *testing.T) {
 	issuer := Issuer{Kind: "ClusterIssuer", Name: "letsencrypt-prod"}
+	at := time.Date(2026, 11, 25, 19, 31, 7, 0, time.UTC)
 	for name, c := range map[string]struct {
 		state State
 		kind  Kind
@@ -25,6 +27,26 @@ func TestJudge(t *testing.T) {
 		"limit": {State{Issuer: issuer, Order: Step{State: "errored",
 			Message: "Failed to create Order: 429 urn:ietf:params:acme:error:rateLimited: too many certificates (50) already issued for \"example.com\""}},
 			RateLimited, "too many certificates (50) already issued"},
+		"limit with its end": {State{Issuer: issuer, Failures: 1, LastFailed: at, Order: Step{State: "errored",
+			Message: "Failed to create Order: 429 urn:ietf:params:acme:error:rateLimited: too many new orders (300) from this account in the last 3h0m0s, retry after 2026-11-25 20:12:34 UTC: see https://letsencrypt.org/docs/rate-limits/#new-orders-per-account"}},
+			RateLimited, "its limit ends at 2026-11-25 20:12 UTC; cert-manager's last attempt was at 19:31, and it makes the next by itself, with its defaults at 2026-11-25 20:31 UTC"},
+		"third failure": {State{Issuer: issuer, Failures: 3, LastFailed: at, Order: Step{State: "invalid"}},
+			Failed, "with its defaults at 2026-11-25 23:31 UTC"},
+		"hundredth failure": {State{Issuer: issuer, Failures: 100, LastFailed: at, Order: Step{State: "invalid"}},
+			Failed, "with its defaults at 2026-11-27 03:31 UTC"},
+		"account to be had elsewhere": {State{Issuer: Issuer{Kind: "ClusterIssuer", Name: "zerossl", NotReady: "Failed to register ACME account: 400 urn:ietf:params:acme:error:externalAccountRequired: ACME server policy requires newAccount requests must include a value for the 'externalAccountBinding' field"}},
+			IssuerNotReady, "spec.acme.externalAccountBinding"},
+		"certification authority authorization": {State{Issuer: issuer, Order: Step{State: "errored", Message: "Failed to finalize Order: 403 urn:ietf:params:acme:error:caa: CAA record for example.com prevents issuance"}},
+			Failed, "a CAA record of the zone names other authorities"},
+		"wildcard by HTTP-01": {State{Issuer: issuer, Order: Step{State: "errored", Message: `Failed to determine the list of Challenge resources needed for the Order: no configured challenge solvers can be used for this challenge`}},
+			Failed, "a wildcard needs DNS-01"},
+		"order not taken": {State{Issuer: issuer, Order: Step{Name: "wazuh-tls-1-9"}, Request: Step{State: "Pending", Message: `Waiting on certificate issuance from order tenant-acme/wazuh-tls-1-9: ""`}},
+			Working, "the ACME server has not taken cert-manager's order wazuh-tls-1-9 yet"},
+		"nobody answers on port 80": {State{Issuer: issuer, Order: Step{State: "pending"}, Challenges: []Step{{Name: "a.example.com", Type: HTTP01, State: "pending",
+			Message: "Waiting for HTTP-01 challenge propagation: wrong status code '404', expected '200'"}}},
+			Unanswered, "port 80 of a.example.com does not lead to cert-manager's solver: wrong status code '404'"},
+		"HTTP-01 was accepted": {State{Issuer: issuer, Order: Step{State: "pending"}, Challenges: []Step{{Name: "a.example.com", Type: HTTP01, State: "processing"}}},
+			None, ""},
 		"challenge refused by the server": {State{Issuer: issuer, Order: Step{State: "pending"},
 			Challenges: []Step{{Name: "acme.soc.mssp.example.com", State: "invalid", Message: "Error accepting authorization: acme: authorization error for acme.soc.mssp.example.com: 403 urn:ietf:params:acme:error:unauthorized: Correct value not found for DNS challenge"}}},
 			Challenge, "challenge for acme.soc.mssp.example.com fails: Error accepting authorization"},

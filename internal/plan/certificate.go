@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +49,9 @@ func certificateDuty(in Input, place Placement) CertificateDuty {
 func certificateHop(in Input, place Placement) hop {
 	condition := v1alpha1.ConditionCertificateReady
 	trouble := issuance.Judge(in.Observed.Issuance)
+	if trouble.Kind == issuance.Unanswered {
+		trouble.Message += portEighty(in, place)
+	}
 	failure, good := cert.Check(in.Observed.Certificate, place.Hostname, in.Now)
 	if !good {
 		message := fmt.Sprintf("Secret %s: %s", place.TLSSecret, failure.Message)
@@ -79,6 +84,19 @@ func certificateHop(in Input, place Placement) hop {
 	return hop
 }
 
+// portEighty says whose move it is while an HTTP-01 proof cannot be fetched. No
+// address of ours answers there: agents' ports are all that is opened.
+func portEighty(in Input, place Placement) string {
+	if WriterOf(place.RegionSpec.DNS) != WriterNobody && !judge(in.Observed.DNS).right {
+		return fmt.Sprintf("; first the name must lead to the tenant's address: see %s", v1alpha1.ConditionDNSPublished)
+	}
+	if place.Mode == v1alpha1.ModeEdgeHAProxy {
+		return fmt.Sprintf("; let the cluster's ingress controller answer on port 80 of %s, or use an issuer that proves names by DNS-01", strings.Join(place.RegionSpec.Edge.Addresses, " and "))
+	}
+	return fmt.Sprintf("; a tenant's own load-balancer address answers on %s only: use an issuer that proves names by DNS-01, or have your router lead port 80 of %s to the cluster's ingress controller",
+		portSummary(place.Ports()), cmp.Or(strings.Join(in.Observed.Service.Addresses, " and "), "it"))
+}
+
 // awaited names the wildcard certificate while the tenant does not have it yet.
 func awaited(in Input, place Placement) string {
 	have := in.Observed.Certificate
@@ -106,6 +124,7 @@ func issuanceReason(kind issuance.Kind) string {
 		issuance.IssuerNotReady: v1alpha1.ReasonIssuerNotReady,
 		issuance.RateLimited:    v1alpha1.ReasonACMERateLimited,
 		issuance.Challenge:      v1alpha1.ReasonChallengeFailed,
+		issuance.Unanswered:     v1alpha1.ReasonHTTP01Unanswered,
 		issuance.Failed:         v1alpha1.ReasonCertificateIssuanceFailed,
 	}[kind]
 }

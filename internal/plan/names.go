@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/issuance"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/record"
 )
@@ -153,17 +154,26 @@ func targets(in Input, place Placement) []string {
 }
 
 // publish asks for the DNS record once everything before it is in place, and
-// never takes it back because a pod restarts: agents cache names.
+// never takes it back because a pod restarts: agents cache names. Where the
+// certificate is to be proven by HTTP-01 the name must come first: it is asked for
+// as soon as there is something to lead to.
 func publish(in Input, place Placement) bool {
 	if published(in, place) {
 		return true
 	}
+	nameFirst := issuance.NeedsName(in.Observed.Issuance)
 	for _, hop := range hopsBeforeDNS(in, place) {
-		if hop.status != isTrue {
+		if hop.status != isTrue && !(nameFirst && followsCertificate(hop.condition)) {
 			return false
 		}
 	}
 	return true
+}
+
+// followsCertificate names what cannot be before the certificate is: the pod
+// mounts it.
+func followsCertificate(condition string) bool {
+	return condition == v1alpha1.ConditionCertificateReady || condition == v1alpha1.ConditionManagerReachable || condition == v1alpha1.ConditionEnrollmentGuarded
 }
 
 // published is true once the name was asked for.
