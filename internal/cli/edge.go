@@ -148,7 +148,7 @@ func routesOf(file, region string, config haproxy.Config) ([]haproxy.Route, erro
 		return nil, hinted(exitRefused, fmt.Errorf("%q: %w", file, err), "kubectl get routes.ingress.soctalk.io -o yaml writes such a file")
 	}
 	update := edge.UpdateFrom(routes)
-	models, refused := haproxy.CheckAll(update.Routes, nil, config, config.Addresses)
+	models, refused := haproxy.CheckAll(update.Routes, config, config.Addresses)
 	for _, more := range []map[string]error{update.Refused, refused} {
 		for slug, err := range more {
 			return nil, hinted(exitRefused, fmt.Errorf("route %q: %w", slug, err), "correct the Route, or its Tenant, and try again")

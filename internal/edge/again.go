@@ -48,8 +48,11 @@ func (e *Edge) cutDue(ctx context.Context) {
 		if len(e.again) > 0 {
 			time.AfterFunc(time.Until(e.again[0].due), func() { e.cutDue(ctx) })
 		}
-		for _, route := range e.inForce {
-			held[route.Slot], serves[route.Slot] = true, !route.Suspended
+		for _, old := range routes {
+			if tenant, taken := e.board.Tenant(old.Slot); taken {
+				route, _ := e.board.InForce(tenant)
+				held[old.Slot], serves[old.Slot] = true, !route.Suspended
+			}
 		}
 	})
 	var cut, forget []string
@@ -71,5 +74,8 @@ func (e *Edge) cutDue(ctx context.Context) {
 	}
 	for _, line := range batches(forget) {
 		_, _ = e.runtime.ask(ctx, line)
+	}
+	if len(forget) > 0 {
+		e.bury(ctx)
 	}
 }

@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"context"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,46 +10,36 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
-// Apply makes the routes those in force: files first, the running process
-// second, the line of the route map last. A route that must not be served is
-// refused, and what the tenant had before goes on.
+// Apply takes in what a source wants and makes it so: files first, the running
+// process second, the line of the route map last. A route that must not be served
+// is refused, and what the tenant had before goes on. What fails is tried again
+// with the next update, or the next comparison.
 func (e *Edge) Apply(ctx context.Context, update Update) error {
 	e.acting.Lock()
 	defer e.acting.Unlock()
-	before := e.inForce
-	wanted := slices.Clone(update.Routes)
-	good, refused := haproxy.CheckAll(wanted, before, e.config, e.self)
-	for slug, err := range update.Refused {
-		refused[slug] = err
-	}
-	for slug := range refused {
-		if old, served := before[slug]; served {
-			good = append(good, old)
-		}
-	}
-	if len(refused) > 0 {
-		again, clash := haproxy.CheckAll(good, before, e.config, e.self)
-		good = again // without the newcomer that took what a refused one still holds
-		maps.Copy(refused, clash)
-	}
-	after := make(map[string]haproxy.Route, len(good))
-	for _, route := range good {
-		after[route.Tenant] = route
-	}
-	changes := compare(e.config, before, after)
-	if changes.count == 0 && !e.unknown {
-		e.update(func() { e.refused = refused })
+	e.wishes.take(update)
+	return e.settle(ctx)
+}
+
+// settle does what the wishes ask for and has not been done yet.
+func (e *Edge) settle(ctx context.Context) error {
+	changed, unreadable, gone := e.wishes.open()
+	settled := e.board.Settle(changed, unreadable, gone)
+	if len(settled.Before)+len(settled.After) == 0 && !e.unknown {
+		e.update(func() { e.board.Commit(settled) })
+		e.wishes.done()
 		return nil
 	}
-	if _, err := e.writeConfig(good); err != nil {
-		return err // nothing has changed yet; the next update tries again
+	changes := compare(e.config, settled.Before, settled.After)
+	if err := e.writeDown(settled, changes); err != nil {
+		return err // nothing has changed yet
 	}
-	if _, err := e.files.save(good); err != nil {
-		return err
-	}
-	e.disown(ctx, before, after)
-	e.set(good, refused)
-	e.update(func() { e.inStep, e.counts.Changes = false, e.counts.Changes+int64(changes.count) })
+	e.disown(ctx, settled.Before, settled.After)
+	e.update(func() {
+		e.board.Commit(settled)
+		e.inStep, e.counts.Changes = false, e.counts.Changes+int64(changes.count)
+	})
+	e.wishes.done()
 	if e.unknown { // what HAProxy has is not what we had
 		e.unknown = false
 		return e.check(ctx)
@@ -61,9 +50,28 @@ func (e *Edge) Apply(ctx context.Context, update Update) error {
 		e.log.Warn("a change did not go through and is repaired", "tenants", changes.count, "error", err.Error())
 		return e.check(ctx)
 	}
-	e.update(func() { e.inStep = true })
-	e.log.Info("routes changed", "tenants", changes.count, "all", len(good), "refused", len(refused))
+	e.update(func() { e.inStep, e.failing = true, false })
+	e.log.Info("routes changed", "tenants", changes.count, "refused", len(settled.Refused))
 	return nil
+}
+
+// writeDown makes the files as they will be: what changes in its place, or
+// everything when somebody else has been there.
+func (e *Edge) writeDown(settled haproxy.Settled, changes changes) error {
+	if changes.tail || e.unknown {
+		if _, err := e.writeConfig(e.board.With(settled)); err != nil {
+			return err
+		}
+	}
+	if !e.unknown {
+		err := e.files.change(settled.Before, settled.After)
+		if err == nil {
+			return nil
+		}
+		e.log.Warn("the files are written anew", "error", err.Error())
+	}
+	_, err := e.files.save(e.board.With(settled))
+	return err
 }
 
 // carryOut changes the running process.
@@ -85,11 +93,17 @@ func (e *Edge) carryOut(ctx context.Context, c changes) error {
 	return nil
 }
 
-// Check compares files and process with the routes in force, and repairs what
-// differs: line by line when little does, as a whole when much does.
+// Check does what could not be done when it was wished for, compares files and
+// process with the routes in force, and repairs what differs: line by line when
+// little does, as a whole when much does.
 func (e *Edge) Check(ctx context.Context) error {
 	e.acting.Lock()
 	defer e.acting.Unlock()
+	if len(e.wishes.undone) > 0 {
+		if err := e.settle(ctx); err != nil {
+			return err
+		}
+	}
 	return e.check(ctx)
 }
 
@@ -123,7 +137,7 @@ func (e *Edge) check(ctx context.Context) error {
 	if err := e.repair(ctx, routes, want, steps, doubled); err != nil {
 		return err
 	}
-	e.update(func() { e.inStep, e.worker = true, info["Pid"] })
+	e.update(func() { e.inStep, e.failing, e.worker = true, false, info["Pid"] })
 	return nil
 }
 

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -55,19 +53,23 @@ type Edge struct {
 	log     *slog.Logger
 
 	news    chan struct{} // there is something to report
+	wishes  *wishes       // what the source has said
 	acting  sync.Mutex    // one change or comparison at a time
 	looking sync.Mutex    // one look at HAProxy's counters at a time
 
 	// unknown is true until somebody has said what the routes are.
 	unknown bool
-	// freed are slots whose tenant left, and when.
-	freed map[int32]time.Time
 
-	// Below is owned by Run's goroutine; others read it under the lock.
-	mu      sync.RWMutex
-	inForce map[string]haproxy.Route
-	refused map[string]error
-	inStep  bool
+	// Below is changed by who acts; others read it under the lock.
+	mu     sync.RWMutex
+	board  *haproxy.Board
+	inStep bool
+	// failing is true from an error until what it was about is repaired; inStep is
+	// false while a change is under way, too.
+	failing bool
+	// freed are slots whose tenant left a while ago, and of whom HAProxy may still
+	// know something.
+	freed   map[int32]time.Time
 	lastErr error
 	counts  Counts
 	ledger  *ledger
@@ -76,6 +78,7 @@ type Edge struct {
 	seen    *sightings
 	again   []later
 	hashes  map[string]string // of the specs last given, by tenant
+	unsaid  map[string]bool   // tenants of whom the source has not been told how they are doing
 }
 
 // Counts are what happened since this edge started.
@@ -125,7 +128,8 @@ func New(options Options) (*Edge, error) {
 	process := &process{program: options.Program, config: config, external: options.External, log: options.Log}
 	e := &Edge{
 		options: options, config: config, self: self, files: newStore(config.Dir), process: process, runtime: process.runtime(),
-		static: static, log: options.Log, inForce: map[string]haproxy.Route{}, refused: map[string]error{}, ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, news: make(chan struct{}, 1),
+		static: static, log: options.Log, board: haproxy.NewBoard(config, self), wishes: newWishes(), failing: true,
+		ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, hashes: map[string]string{}, unsaid: map[string]bool{}, news: make(chan struct{}, 1),
 	}
 	return e, err
 }
@@ -158,8 +162,7 @@ func (e *Edge) Run(ctx context.Context) error {
 			return fmt.Errorf("source of the routes: %w", err)
 		case update := <-updates:
 			e.note("apply the routes", e.Apply(ctx, update))
-			e.update(func() { e.hashes = update.Hashes })
-			e.tell()
+			e.heard(update)
 		case <-e.process.exited:
 			e.note("start haproxy again", e.revive(ctx))
 		case <-watch.C:
@@ -170,7 +173,7 @@ func (e *Edge) Run(ctx context.Context) error {
 			e.note("compare with haproxy", e.Check(ctx))
 			e.note("count", e.count(ctx))
 			e.note("cut revoked agents", e.cutAgents(ctx, e.routes()))
-			e.tell()
+			e.tellAll()
 		}
 	}
 }
@@ -184,9 +187,11 @@ func (e *Edge) begin(ctx context.Context) error {
 		e.note("read the routes from disk", err)
 		e.unknown = true
 	}
-	good, refused := haproxy.CheckAll(routes, nil, e.config, e.self)
-	e.set(good, refused)
-	e.update(func() { e.ledger.load(e.files) })
+	e.wishes.granted(routes)
+	e.update(func() {
+		e.board.Commit(e.board.Settle(routes, nil, nil))
+		e.ledger.load(e.files)
+	})
 	if err == nil {
 		if _, err := e.files.save(e.routes()); err != nil {
 			return err
@@ -220,7 +225,7 @@ func (e *Edge) serve(ctx context.Context) error {
 // because nobody knows what ended it.
 func (e *Edge) revive(ctx context.Context) error {
 	e.process.exited = nil
-	e.update(func() { e.inStep = false })
+	e.update(func() { e.inStep, e.failing = false, true })
 	if err := e.rewrite(); err != nil {
 		return err
 	}
@@ -274,19 +279,7 @@ func (e *Edge) end() error {
 func (e *Edge) routes() []haproxy.Route {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	routes := make([]haproxy.Route, 0, len(e.inForce))
-	for _, slug := range slices.Sorted(maps.Keys(e.inForce)) {
-		routes = append(routes, e.inForce[slug])
-	}
-	return routes
-}
-
-func (e *Edge) set(routes []haproxy.Route, refused map[string]error) {
-	inForce := make(map[string]haproxy.Route, len(routes))
-	for _, route := range routes {
-		inForce[route.Tenant] = route
-	}
-	e.update(func() { e.inForce, e.refused = inForce, refused })
+	return e.board.Routes()
 }
 
 // update changes what others read.
@@ -301,7 +294,7 @@ func (e *Edge) note(doing string, err error) {
 	e.update(func() {
 		if err != nil {
 			e.counts.Errors++
-			e.inStep = false
+			e.inStep, e.failing = false, true
 		}
 		e.lastErr = err
 	})

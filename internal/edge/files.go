@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,85 +18,46 @@ import (
 // Files of the edge's own, beside HAProxy's.
 const (
 	fileRoutes   = "routes.json"
+	fileJournal  = "routes.journal"
 	fileCounters = "counters.json"
 	fileStatus   = "status.sock"
 	fileLog      = "haproxy.log"
 )
 
-// store is the folder a restarted HAProxy, and a restarted edge, know everything from.
+// Widths of the records: the longest line, and a power of two.
+const (
+	routeWidth   = 128
+	networkWidth = 64
+)
+
+// journalLimit is how long the journal may get before a comparison writes the
+// model anew.
+const journalLimit = 256 << 10
+
+// store is the folder a restarted HAProxy, and a restarted edge, know everything
+// from: the model, as it once was and what has changed since, and the lists made
+// from it. A change costs what it is about, however many tenants there are.
 type store struct {
-	dir string
-	// written keeps the text of each route, so that one change does not cost
-	// writing out thousands.
-	written map[string]written
+	dir                  string
+	routes, allow, hosts *lineFile
+	// model and journal are what is in the files, and told what they tell; model
+	// and journal are nil when nobody knows.
+	model, journal []byte
+	told           map[string]haproxy.Route
 }
 
-// written is one route as it stands in the files.
-type written struct {
-	route haproxy.Route
-	model []byte
-	files haproxy.Files
-}
-
-func newStore(dir string) *store { return &store{dir: dir, written: map[string]written{}} }
-
-// texts are the contents of all files, by slot.
-func (s *store) texts(routes []haproxy.Route) (model []byte, files haproxy.Files, err error) {
-	ordered := slices.Clone(routes)
-	slices.SortFunc(ordered, func(a, b haproxy.Route) int { return cmp.Compare(a.Slot, b.Slot) })
-	kept := make(map[string]written, len(routes))
-	model = []byte(`{"routes":[`)
-	for i, route := range ordered {
-		text, there := s.written[route.Tenant]
-		if !there || !text.route.Equal(route) {
-			line, err := json.Marshal(route)
-			if err != nil {
-				return nil, files, err
-			}
-			text = written{route: route, model: line, files: route.Files()}
-		}
-		kept[route.Tenant] = text
-		if i > 0 {
-			model = append(model, ',')
-		}
-		model = append(append(model, '\n'), text.model...)
-		files.Append(text.files)
+func newStore(dir string) *store {
+	return &store{
+		dir:    dir,
+		routes: newLineFile(dir, haproxy.FileRoutes, routeWidth),
+		allow:  newLineFile(dir, haproxy.FileAllow, networkWidth),
+		hosts:  newLineFile(dir, haproxy.FileHosts, networkWidth),
 	}
-	s.written = kept
-	return append(model, "\n]}\n"...), files, nil
 }
 
-// write replaces a file so that a reader, or a power cut, finds the old or the
-// new content and never a part. It tells whether the content was another before.
+// write replaces one of the other files.
 func (s *store) write(name string, content []byte) (changed bool, err error) {
-	target := filepath.Join(s.dir, name)
-	if old, err := os.ReadFile(target); err == nil && bytes.Equal(old, content) {
-		return false, nil
-	}
-	file, err := os.CreateTemp(s.dir, "."+name+".*")
-	if err != nil {
-		return false, fmt.Errorf("write %s: %w", name, err)
-	}
-	defer os.Remove(file.Name()) // fails once the file has its name, which is meant
-	_, err = file.Write(content)
-	// HAProxy may read its files as another user; the routes are no secret.
-	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
-	if err != nil {
-		return false, fmt.Errorf("write %s: %w", name, err)
-	}
-	if err := os.Rename(file.Name(), target); err != nil {
-		return false, fmt.Errorf("write %s: %w", name, err)
-	}
-	return true, s.syncDir()
-}
-
-// syncDir makes renames survive a power cut.
-func (s *store) syncDir() error {
-	dir, err := os.Open(s.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return replaceFile(s.dir, name, content)
 }
 
 // saved is the content of routes.json: the model, from which the other files follow.
@@ -103,27 +65,166 @@ type saved struct {
 	Routes []haproxy.Route `json:"routes"`
 }
 
-// save writes the model first: whatever is missing of the rest can be made from
-// it. It tells whether any file was other than it is now.
-func (s *store) save(routes []haproxy.Route) (changed bool, err error) {
-	model, files, err := s.texts(routes)
+// entry is a line of the journal: how a tenant's route is from now on, or that
+// it is no more.
+type entry struct {
+	Route *haproxy.Route `json:"route,omitempty"`
+	Gone  string         `json:"gone,omitempty"`
+}
+
+// change writes down what differs: the journal first, since whatever is missing
+// of the rest can be made from it. When it fails, everything is to be saved anew.
+func (s *store) change(before, after map[string]haproxy.Route) (err error) {
+	defer func() {
+		if err != nil {
+			s.model, s.journal = nil, nil // it may tell of what did not happen
+		}
+	}()
+	journal, err := journalOf(before, after)
 	if err != nil {
-		return false, err
+		return err
 	}
-	for _, file := range []struct {
-		name    string
-		content []byte
-	}{
-		{fileRoutes, model}, {haproxy.FileAllow, files.Allow},
-		{haproxy.FileHosts, files.Hosts}, {haproxy.FileRoutes, files.Routes},
-	} {
-		wrote, err := s.write(file.name, file.content)
+	if err := s.note(journal); err != nil {
+		return err
+	}
+	for slug := range before {
+		delete(s.told, slug)
+	}
+	maps.Copy(s.told, after)
+	have, want := newTables(), newTables()
+	for _, route := range before {
+		have.add(route)
+	}
+	for _, route := range after {
+		want.add(route)
+	}
+	// Who may come is known before the port leads anywhere.
+	return errors.Join(
+		s.allow.change(missing(want.allow, have.allow), missing(have.allow, want.allow)),
+		s.hosts.change(missing(want.hosts, have.hosts), missing(have.hosts, want.hosts)),
+		s.routes.change(missing(want.routeLines(), have.routeLines()), missing(have.routeLines(), want.routeLines())),
+	)
+}
+
+// missing are lines of one set that are not in the other, in order.
+func missing(from, in map[string]bool) []string {
+	lines := slices.Sorted(maps.Keys(from))
+	return without(lines, func(line string) bool { return in[line] })
+}
+
+func journalOf(before, after map[string]haproxy.Route) (text []byte, err error) {
+	put := func(e entry) {
+		line, failed := json.Marshal(e)
+		text, err = append(append(text, line...), '\n'), errors.Join(err, failed)
+	}
+	for _, slug := range slices.Sorted(maps.Keys(before)) {
+		if _, stays := after[slug]; !stays {
+			put(entry{Gone: slug})
+		}
+	}
+	for _, slug := range slices.Sorted(maps.Keys(after)) {
+		route := after[slug]
+		put(entry{Route: &route})
+	}
+	return text, err
+}
+
+// note appends to the journal.
+func (s *store) note(lines []byte) error {
+	if s.journal == nil {
+		return fmt.Errorf("write %s: %w", fileJournal, errOther)
+	}
+	file, err := os.OpenFile(filepath.Join(s.dir, fileJournal), os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", fileJournal, err)
+	}
+	_, err = file.WriteAt(lines, int64(len(s.journal)))
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		s.journal = nil
+		return fmt.Errorf("write %s: %w", fileJournal, err)
+	}
+	s.journal = append(s.journal, lines...)
+	return nil
+}
+
+// save makes every file as the routes are, the model first. It tells whether any
+// was other than it should have been.
+func (s *store) save(routes []haproxy.Route) (changed bool, err error) {
+	ordered := slices.SortedFunc(slices.Values(routes), func(a, b haproxy.Route) int { return cmp.Compare(a.Slot, b.Slot) })
+	changed, err = s.saveModel(ordered)
+	if err != nil {
+		return changed, err
+	}
+	var lines struct{ routes, allow, hosts []string }
+	for _, route := range ordered {
+		for _, entry := range route.Entries() {
+			lines.routes = append(lines.routes, entry.Line())
+		}
+		lines.allow = append(lines.allow, route.AllowLines()...)
+		lines.hosts = append(lines.hosts, route.HostLines()...)
+	}
+	for _, list := range []struct {
+		file  *lineFile
+		lines []string
+	}{{s.allow, lines.allow}, {s.hosts, lines.hosts}, {s.routes, lines.routes}} {
+		wrote, err := list.file.replace(list.lines)
 		if err != nil {
 			return changed, err
 		}
 		changed = changed || wrote
 	}
 	return changed, nil
+}
+
+// saveModel writes the model anew unless what is there, with a journal of
+// moderate length, tells the same.
+func (s *store) saveModel(ordered []haproxy.Route) (changed bool, err error) {
+	intact := s.model != nil && s.journal != nil && s.same(fileRoutes, s.model) && s.same(fileJournal, s.journal)
+	if intact && len(s.journal) < journalLimit && s.tells(ordered) {
+		return false, nil
+	}
+	model := []byte(`{"routes":[`)
+	for i, route := range ordered {
+		line, err := json.Marshal(route)
+		if err != nil {
+			return false, err
+		}
+		if i > 0 {
+			model = append(model, ',')
+		}
+		model = append(append(model, '\n'), line...)
+	}
+	model = append(model, "\n]}\n"...)
+	s.model, s.journal = nil, nil
+	wrote, err := replaceFile(s.dir, fileRoutes, model)
+	if err != nil {
+		return false, err
+	}
+	// A power cut before this leaves a journal that says of nobody anything else.
+	emptied, err := replaceFile(s.dir, fileJournal, []byte{})
+	if err != nil {
+		return false, err
+	}
+	s.model, s.journal, s.told = model, []byte{}, make(map[string]haproxy.Route, len(ordered))
+	for _, route := range ordered {
+		s.told[route.Tenant] = route
+	}
+	return !intact && (wrote || emptied), nil
+}
+
+func (s *store) tells(routes []haproxy.Route) bool {
+	for _, route := range routes {
+		if told, there := s.told[route.Tenant]; !there || !told.Equal(route) {
+			return false
+		}
+	}
+	return len(routes) == len(s.told)
+}
+
+// same compares a file with what it should hold.
+func (s *store) same(name string, want []byte) bool {
+	have, err := os.ReadFile(filepath.Join(s.dir, name))
+	return err == nil && bytes.Equal(have, want)
 }
 
 // load reads the model back. A folder without one holds no routes yet.
@@ -139,5 +240,37 @@ func (s *store) load() ([]haproxy.Route, error) {
 	if err := json.Unmarshal(text, &content); err != nil {
 		return nil, fmt.Errorf("%s: %w; remove the file, and the routes are fetched from their source again", fileRoutes, err)
 	}
-	return content.Routes, nil
+	journal, err := os.ReadFile(filepath.Join(s.dir, fileJournal))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return replay(content.Routes, journal)
+}
+
+// replay carries a journal out. A last line without an end was cut off while it
+// was written, and nothing was done about it yet.
+func replay(routes []haproxy.Route, journal []byte) ([]haproxy.Route, error) {
+	of := make(map[string]haproxy.Route, len(routes))
+	for _, route := range routes {
+		of[route.Tenant] = route
+	}
+	for line := range bytes.Lines(journal) {
+		if !bytes.HasSuffix(line, []byte{'\n'}) {
+			break
+		}
+		var change entry
+		err := json.Unmarshal(line, &change)
+		if err == nil && (change.Route == nil) == (change.Gone == "") {
+			err = errors.New("a line tells of no route, or of two")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w; remove %s, and the routes are fetched from their source again", fileJournal, err, fileRoutes)
+		}
+		if change.Route != nil {
+			of[change.Route.Tenant] = *change.Route
+		} else {
+			delete(of, change.Gone)
+		}
+	}
+	return slices.Collect(maps.Values(of)), nil
 }

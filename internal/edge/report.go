@@ -38,17 +38,10 @@ func (e *Edge) Status() Status {
 	if e.lastErr != nil {
 		status.Error = e.lastErr.Error()
 	}
-	slugs := slices.Collect(maps.Keys(e.inForce))
-	for slug := range e.refused {
-		if _, served := e.inForce[slug]; !served {
-			slugs = append(slugs, slug)
-		}
-	}
-	slices.Sort(slugs)
-	for _, slug := range slugs {
-		route := e.inForce[slug]
+	for _, slug := range e.board.Tenants() {
+		route, _ := e.board.InForce(slug)
 		tenant := TenantStatus{Tenant: slug, Slot: route.Slot, Suspended: route.Suspended, Ports: map[string]int32{}, Counters: map[string]haproxy.Counters{}}
-		if err := e.refused[slug]; err != nil {
+		if err := e.board.Refused(slug); err != nil {
 			tenant.Refused = err.Error()
 		}
 		for _, port := range route.Ports {
@@ -62,6 +55,32 @@ func (e *Edge) Status() Status {
 	return status
 }
 
+// heard has the source told how those are doing of whom it spoke.
+func (e *Edge) heard(update Update) {
+	e.update(func() {
+		if !update.Partial {
+			clear(e.hashes)
+		}
+		for slug, hash := range update.Hashes {
+			e.hashes[slug], e.unsaid[slug] = hash, true
+		}
+		for _, slug := range update.Gone {
+			delete(e.hashes, slug)
+		}
+	})
+	e.tell()
+}
+
+// tellAll has it told of everybody, for what it may have missed.
+func (e *Edge) tellAll() {
+	e.update(func() {
+		for slug := range e.hashes {
+			e.unsaid[slug] = true
+		}
+	})
+	e.tell()
+}
+
 // tell wakes the reporter; what it has not said yet it says together.
 func (e *Edge) tell() {
 	select {
@@ -70,37 +89,47 @@ func (e *Edge) tell() {
 	}
 }
 
-// report tells the source how each of its routes is doing, apart from the loop
-// that serves them: an API server that is away must not hold up a suspension.
+// report tells the source how its routes are doing, apart from the loop that
+// serves them: an API server that is away must not hold up a suspension.
 func (e *Edge) report(ctx context.Context) {
+	failed := false // as it was told last
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-e.news:
 		}
-		words, slugs := e.words()
+		var words []v1alpha1.RouteEdge
+		var slugs []string
+		e.update(func() { words, slugs, failed = e.words(failed) })
 		if err := e.options.Source.Report(ctx, words, slugs); err != nil && ctx.Err() == nil {
 			e.log.Warn("routes' status could not be written", "error", err.Error())
 		}
 	}
 }
 
-// words are this edge's entries for the status of the routes it was given.
-func (e *Edge) words() (words []v1alpha1.RouteEdge, slugs []string) {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	for _, slug := range slices.Sorted(maps.Keys(e.hashes)) {
-		word := v1alpha1.RouteEdge{Name: e.options.Name, Hash: e.hashes[slug], Ready: e.inStep}
-		if !e.inStep {
+// words are this edge's entries for the status of the routes of which the source
+// has not been told: of all, when a failure has come or gone.
+func (e *Edge) words(failed bool) (words []v1alpha1.RouteEdge, slugs []string, fails bool) {
+	of := slices.Sorted(maps.Keys(e.unsaid))
+	if failed != e.failing {
+		of = slices.Sorted(maps.Keys(e.hashes))
+	}
+	for _, slug := range of {
+		if _, wanted := e.hashes[slug]; !wanted {
+			continue
+		}
+		word := v1alpha1.RouteEdge{Name: e.options.Name, Hash: e.hashes[slug], Ready: !e.failing}
+		if e.failing {
 			word.Message = "haproxy does not carry the routes as they are; see the edge's log"
 		}
-		if err := e.refused[slug]; err != nil {
+		if err := e.board.Refused(slug); err != nil {
 			word.Ready, word.Message = false, clip(err.Error(), 1000)
 		}
 		words, slugs = append(words, word), append(slugs, slug)
 	}
-	return words, slugs
+	clear(e.unsaid)
+	return words, slugs, e.failing
 }
 
 func clip(text string, longest int) string {

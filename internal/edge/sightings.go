@@ -137,23 +137,25 @@ func (e *Edge) Agents(tenant string) []Agent {
 }
 
 // disown keeps what HAProxy still knows of a slot's former tenant from the next.
+// Usually that was seen to a second after the former had left.
 func (e *Edge) disown(ctx context.Context, before, after map[string]haproxy.Route) {
 	now := time.Now()
-	maps.DeleteFunc(e.freed, func(_ int32, since time.Time) bool { return now.Sub(since) > haproxy.AgentMemory })
-	for slug, old := range before {
-		if route, stays := after[slug]; !stays || route.Slot != old.Slot {
-			e.freed[old.Slot] = now
-		}
-	}
 	taken := map[int32]string{}
-	for slug, route := range after {
-		if old, there := before[slug]; there && old.Slot == route.Slot {
-			continue
+	e.update(func() {
+		maps.DeleteFunc(e.freed, func(_ int32, since time.Time) bool { return now.Sub(since) > haproxy.AgentMemory })
+		for slug, old := range before {
+			if route, stays := after[slug]; !stays || route.Slot != old.Slot {
+				e.freed[old.Slot] = now
+			}
 		}
-		if _, used := e.freed[route.Slot]; used {
-			taken[route.Slot] = slug
+		for slug, route := range after {
+			old, there := before[slug]
+			_, used := e.freed[route.Slot]
+			if used && (!there || old.Slot != route.Slot) {
+				taken[route.Slot] = slug
+			}
 		}
-	}
+	})
 	if len(taken) == 0 {
 		return
 	}
@@ -170,6 +172,43 @@ func (e *Edge) disown(ctx context.Context, before, after map[string]haproxy.Rout
 		for _, row := range tenants {
 			if slug := taken[row.Slot]; slug != "" {
 				e.ledger.Last[slug+"/"+row.Port] = row.Counters
+			}
+		}
+	})
+}
+
+// bury remembers what HAProxy still knows of tenants that left, once for all that
+// left about the same time, so that a slot can be given out again without asking.
+// A slot that still has a session, or a row, or a new tenant, is left for later.
+func (e *Edge) bury(ctx context.Context) {
+	since := map[int32]time.Time{}
+	e.update(func() { maps.Copy(since, e.freed) })
+	if len(since) == 0 {
+		return
+	}
+	agents, tenants, err := e.readTables(ctx)
+	if err != nil {
+		return
+	}
+	for _, row := range tenants {
+		delete(since, row.Slot)
+	}
+	for _, row := range agents {
+		if row.Open {
+			delete(since, row.Slot)
+		}
+	}
+	e.update(func() {
+		for slot, left := range since {
+			if _, held := e.board.Tenant(slot); held || e.freed[slot] != left {
+				delete(since, slot)
+				continue
+			}
+			delete(e.freed, slot)
+		}
+		for _, row := range agents {
+			if _, left := since[row.Slot]; left {
+				e.seen.former[row.Key()] = true
 			}
 		}
 	})

@@ -15,9 +15,14 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
-// Update is everything a source wants served, always the whole of it.
+// Update is what a source wants served: the whole of it, unless it says that it
+// is a part.
 type Update struct {
 	Routes []haproxy.Route
+	// Partial updates tell of those that changed since the last one, and of those
+	// that are Gone. Of everybody else nothing is said.
+	Partial bool
+	Gone    []string
 	// Refused are tenants whose route could not be read, with the reason.
 	Refused map[string]error
 	// Hashes of the specs, by tenant, for the report.

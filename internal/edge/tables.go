@@ -33,6 +33,15 @@ func (t tables) add(route haproxy.Route) {
 	}
 }
 
+// routeLines are the lines of the route map.
+func (t tables) routeLines() map[string]bool {
+	lines := make(map[string]bool, len(t.routes))
+	for key, value := range t.routes {
+		lines[haproxy.Entry{Key: key, Value: value}.Line()] = true
+	}
+	return lines
+}
+
 // tablesOf are the lines of all routes.
 func tablesOf(routes []haproxy.Route) tables {
 	t := newTables()
@@ -130,6 +139,7 @@ type changes struct {
 	servers    []haproxy.Server // slots to be made in the running process
 	cut        []haproxy.Route  // tenants whose live sessions end
 	revoked    []haproxy.Route  // tenants of which single agents are cut
+	tail       bool             // slots that are written into the configuration's tail are among them
 	count      int
 }
 
@@ -164,9 +174,28 @@ func compare(config haproxy.Config, before, after map[string]haproxy.Route) chan
 		if len(route.Cut) > 0 && !cutsEqual(before[slug].Cut, route.Cut) {
 			c.revoked = append(c.revoked, route)
 		}
-		c.servers = append(c.servers, added(config, route)...)
 	}
+	c.slots(config, before, after)
 	return c
+}
+
+// slots finds those that no static configuration holds.
+func (c *changes) slots(config haproxy.Config, before, after map[string]haproxy.Route) {
+	had := map[haproxy.Server]bool{}
+	for _, route := range before {
+		for _, server := range added(config, route) {
+			had[server] = true
+		}
+	}
+	for _, slug := range slices.Sorted(maps.Keys(after)) {
+		for _, server := range added(config, after[slug]) {
+			if !had[server] {
+				c.servers = append(c.servers, server)
+			}
+			delete(had, server)
+		}
+	}
+	c.tail = len(had)+len(c.servers) > 0
 }
 
 // added are the route's servers that no configuration holds.

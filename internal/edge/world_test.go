@@ -168,7 +168,7 @@ func (s *site) apply() {
 func (s *site) refused(slug string) string {
 	s.edge.mu.RLock()
 	defer s.edge.mu.RUnlock()
-	if err := s.edge.refused[slug]; err != nil {
+	if err := s.edge.board.Refused(slug); err != nil {
 		return err.Error()
 	}
 	return ""

@@ -25,7 +25,7 @@ func TestGolden(t *testing.T) {
 		golden.Why(t, in)
 		var input caseInput
 		golden.Read(t, in, &input)
-		routes, refused := CheckAll(input.Routes, nil, input.Config, input.Config.Addresses)
+		routes, refused := CheckAll(input.Routes, input.Config, input.Config.Addresses)
 		if len(refused) > 0 {
 			t.Fatalf("refused: %v", refused)
 		}

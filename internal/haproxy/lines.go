@@ -12,6 +12,9 @@ import (
 // Entry is one line of a map.
 type Entry struct{ Key, Value string }
 
+// Line is how the entry is written.
+func (e Entry) Line() string { return e.Key + " " + e.Value }
+
 // Entries are the route's lines of the route map, enrollment before events: the
 // port an agent needs first exists no later than the one it needs next.
 func (r Route) Entries() []Entry {
@@ -88,7 +91,7 @@ type Files struct{ Routes, Allow, Hosts []byte }
 func (r Route) Files() Files {
 	var routeMap, allow, hosts bytes.Buffer
 	for _, entry := range r.Entries() {
-		fmt.Fprintf(&routeMap, "%s %s\n", entry.Key, entry.Value)
+		fmt.Fprintln(&routeMap, entry.Line())
 	}
 	for _, line := range r.AllowLines() {
 		fmt.Fprintln(&allow, line)

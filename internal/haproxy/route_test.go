@@ -103,7 +103,7 @@ func TestInvariants(t *testing.T) {
 	guard := regexp.MustCompile(routeShape)
 	rapid.Check(t, func(t *rapid.T) {
 		routes := drawRoutes(t)
-		good, refused := CheckAll(routes, nil, testConfig, nil)
+		good, refused := CheckAll(routes, testConfig, nil)
 		if len(refused) > 0 {
 			t.Fatalf("refused: %v", refused)
 		}
@@ -132,7 +132,7 @@ func TestInvariants(t *testing.T) {
 			return
 		}
 		gone := rapid.IntRange(0, len(good)-1).Draw(t, "gone")
-		fewer, _ := CheckAll(slices.Delete(slices.Clone(good), gone, gone+1), nil, testConfig, nil)
+		fewer, _ := CheckAll(slices.Delete(slices.Clone(good), gone, gone+1), testConfig, nil)
 		left := DataFiles(fewer)
 		var own []string
 		for _, entry := range good[gone].Entries() {
@@ -177,12 +177,15 @@ func TestANewcomerStealsNothing(t *testing.T) {
 		}}
 	}
 	zeta, alpha := pair("zeta", 0, 15140), pair("alpha", 0, 15142)
-	good, refused := CheckAll([]Route{alpha, zeta}, map[string]Route{"zeta": zeta}, testConfig, nil)
-	if len(good) != 1 || good[0].Tenant != "zeta" || !strings.Contains(fmt.Sprint(refused["alpha"]), `slot 0 belongs to tenant "zeta"`) {
-		t.Errorf("good %v, refused %v", good, refused)
+	board := NewBoard(testConfig, nil)
+	settle := func(routes ...Route) { board.Commit(board.Settle(routes, nil, nil)) }
+	settle(zeta)
+	settle(alpha)
+	if len(board.Routes()) != 1 || !strings.Contains(fmt.Sprint(board.Refused("alpha")), `slot 0 belongs to tenant "zeta"`) {
+		t.Errorf("in force %v, alpha is refused: %v", board.Routes(), board.Refused("alpha"))
 	}
-	thief := pair("alpha", 5, 15141)
-	if _, refused = CheckAll([]Route{thief, zeta}, map[string]Route{"zeta": zeta}, testConfig, nil); !strings.Contains(fmt.Sprint(refused["alpha"]), `port 15141 belongs to tenant "zeta"`) {
-		t.Errorf("refused %v", refused)
+	settle(pair("alpha", 5, 15141))
+	if !strings.Contains(fmt.Sprint(board.Refused("alpha")), `port 15141 belongs to tenant "zeta"`) {
+		t.Errorf("alpha is refused: %v", board.Refused("alpha"))
 	}
 }
