@@ -151,6 +151,8 @@ const (
 
 	// ReasonEnrollmentDirect: authd itself answers on the enrollment port, as asked.
 	ReasonEnrollmentDirect = "EnrollmentDirect"
+	// ReasonWazuh5Unguarded: port 1517 is open as asked, and agents of Wazuh 5 enroll there past the gateway.
+	ReasonWazuh5Unguarded = "Wazuh5Unguarded"
 	// ReasonGatewayUnreachable: the gateway's admin port does not answer.
 	ReasonGatewayUnreachable = "GatewayUnreachable"
 	// ReasonPolicyBehind: the gateway obeys an older policy than the wanted one.
@@ -227,7 +229,7 @@ func Reasons() []string {
 		ReasonWaitingForAddress, ReasonAddressPoolExhausted, ReasonAddressPoolNotFound, ReasonAddressNotInPool,
 		ReasonAddressTaken, ReasonAddressRefused, ReasonAddressChanged, ReasonWaitingForEdge,
 		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,
-		ReasonEnrollmentDirect, ReasonGatewayUnreachable, ReasonPolicyBehind, ReasonManagerRefusesGateway,
+		ReasonEnrollmentDirect, ReasonWazuh5Unguarded, ReasonGatewayUnreachable, ReasonPolicyBehind, ReasonManagerRefusesGateway,
 		ReasonRotating, ReasonRotationStuck, ReasonRotationNotOurs,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
 		ReasonRecordShadowed, ReasonRecordOwnedByOther, ReasonServersDisagree, ReasonNameServerDown, ReasonDNSUpdateRefused,

@@ -189,3 +189,15 @@ type EnrollmentTokenList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []EnrollmentToken `json:"items"`
 }
+
+// Wazuh5Agents says whether agents of Wazuh 5 are let in.
+// +kubebuilder:validation:Enum=closed;unguarded
+type Wazuh5Agents string
+
+const (
+	// Wazuh5Closed: port 1517 is in no Service, no edge and no policy.
+	Wazuh5Closed Wazuh5Agents = "closed"
+	// Wazuh5Unguarded: port 1517 is open, and what enrolls there is the manager's own
+	// affair.
+	Wazuh5Unguarded Wazuh5Agents = "unguarded"
+)

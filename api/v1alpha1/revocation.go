@@ -84,6 +84,10 @@ type RevocationStatus struct {
 	// such as active; empty if it did not know it.
 	// +optional
 	AgentStatus string `json:"agentStatus,omitempty"`
+	// AgentVersion is the agent's version then, such as v4.14.7; empty if the manager
+	// did not tell.
+	// +optional
+	AgentVersion string `json:"agentVersion,omitempty"`
 	// DeregisteredAt is when the registration was gone.
 	// +optional
 	DeregisteredAt *metav1.Time `json:"deregisteredAt,omitempty"`

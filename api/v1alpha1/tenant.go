@@ -115,6 +115,11 @@ type WazuhIngress struct {
 	// +listType=set
 	// +optional
 	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+	// Wazuh5Agents says whether agents of Wazuh 5 are let in, with a manager of Wazuh
+	// 5; empty means closed. They use port 1517 for everything and enroll there, at
+	// the manager itself: unguarded opens it, past gateway, tokens and revocations.
+	// +optional
+	Wazuh5Agents Wazuh5Agents `json:"wazuh5Agents,omitempty"`
 	// TLS is the certificate served on the enrollment port.
 	// +optional
 	TLS TLSSpec `json:"tls,omitempty"`
@@ -133,7 +138,7 @@ type EdgePorts struct {
 	// +kubebuilder:validation:Maximum=65535
 	Enrollment int32 `json:"enrollment"`
 	// HTTPS is the public port in front of 1517, which agents of Wazuh 5 use. Only
-	// tenants with a manager of Wazuh 5 have one, beside their pair.
+	// tenants that let those in have one, beside their pair.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	// +optional

@@ -96,6 +96,7 @@ func TestManagerConfiguration(t *testing.T) {
 		"wazuh_config/auth/port":              "11515",
 		"wazuh_config/auth/ssl_manager_cert":  "etc/certs/remoted.pem",
 		"wazuh_config/cluster/bind_addr":      "127.0.0.1",
+		"wazuh_config/indexer/hosts/host":     "https://127.0.0.1:9200", // without <indexer> nothing starts
 	}
 	for folder, want := range map[string]map[string]string{
 		"loadbalancer": with(common4, map[string]string{
@@ -139,14 +140,19 @@ func TestManagerConfiguration(t *testing.T) {
 			"wazuh_config/auth/ipv6":               "(absent)",
 		}),
 		"wazuh-5": with(common5, map[string]string{
+			"wazuh_config/remote/https/bind_addr": "127.0.0.1",
+			"wazuh_config/remote/https/port":      "1517",
+			"wazuh_config/indexer/ssl":            "(absent)",
+		}),
+		"wazuh-5-unguarded": with(common5, map[string]string{
 			"wazuh_config/remote/https/bind_addr": "0.0.0.0",
 			"wazuh_config/remote/https/port":      "1517",
-			"wazuh_config/indexer":                "(absent)",
 		}),
 		"wazuh-5-indexer": with(common5, map[string]string{
-			"wazuh_config/remote/https/bind_addr":          "127.0.0.1",
-			"wazuh_config/vulnerability-detection/enabled": "yes",
-			"wazuh_config/indexer/hosts/host":              "https://indexer.soc.svc:9200",
+			"wazuh_config/remote/https/bind_addr":                 "127.0.0.1",
+			"wazuh_config/vulnerability-detection/enabled":        "yes",
+			"wazuh_config/indexer/hosts/host":                     "https://indexer.soc.svc:9200",
+			"wazuh_config/indexer/ssl/certificate_authorities/ca": "etc/certs/indexer-ca.pem",
 		}),
 	} {
 		t.Run(folder, func(t *testing.T) {

@@ -321,39 +321,3 @@ func TestWatchRestartsRemotedOfWazuh5(t *testing.T) {
 		t.Errorf("authd started %d times, want 1; remoted %d, want 2", p.starts("wazuh-manager-authd"), p.starts("wazuh-manager-remoted"))
 	}
 }
-
-func TestWazuh5GetsCopies(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("the copies belong to root")
-	}
-	p := newPod(t)
-	p.env = append(p.env, "SOCTALK_WAZUH_MAJOR=5")
-	p.write("etc/soctalk/enrollment/authd.pass", goodSecret+"\n", 0o400)
-	p.renew("etc/soctalk/tls")
-	p.renew("etc/soctalk/api-tls")
-	p.write("etc/soctalk/indexer-tls/ca.crt", "ca", 0o444)
-	p.write("var/wazuh-manager/etc/wazuh-manager.conf", "<cluster>\n  <key></key>\n</cluster>\n", 0o640)
-	for _, script := range []string{"10-enrollment-secret.sh", "15-certificates.sh"} {
-		if out, err := p.run(script); err != nil {
-			t.Fatalf("%s: %v\n%s", script, err, out)
-		}
-	}
-	home := "var/wazuh-manager/"
-	for file, source := range map[string]string{
-		"etc/authd.pass":            "etc/soctalk/enrollment/authd.pass",
-		"etc/certs/remoted.pem":     "etc/soctalk/tls/tls.crt",
-		"etc/certs/remoted-key.pem": "etc/soctalk/tls/tls.key",
-		"etc/certs/apid.pem":        "etc/soctalk/api-tls/tls.crt",
-		"etc/certs/apid-key.pem":    "etc/soctalk/api-tls/tls.key",
-		"etc/certs/root-ca.pem":     "etc/soctalk/indexer-tls/ca.crt",
-	} {
-		info, err := os.Lstat(filepath.Join(p.root, home+file))
-		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != 0o640 || p.read(home+file) != p.read(source) {
-			t.Errorf("%s is no copy of %s with mode 0640 (%v)", file, source, err)
-		}
-	}
-	key := strings.TrimSuffix(strings.TrimPrefix(p.read(home+"etc/wazuh-manager.conf"), "<cluster>\n  <key>"), "</key>\n</cluster>\n")
-	if len(key) != 32 || strings.Trim(key, "0123456789abcdef") != "" {
-		t.Errorf("the cluster key is %q, want 32 hexadecimal digits", key)
-	}
-}

@@ -27,6 +27,7 @@ type createFlags struct {
 	allowedCIDRs []string
 	edgePorts    string
 	version      string
+	wazuh5Agents string
 	wait         bool
 	timeout      time.Duration
 	dryRun       bool
@@ -58,15 +59,17 @@ func newTenantCreateCommand(s *session) *cobra.Command {
 	set.StringArrayVar(&flags.allowedCIDRs, "allowed-cidr", nil, "network agents may come from, such as 203.0.113.0/24; repeat for more")
 	set.StringVar(&flags.edgePorts, "edge-ports", "", "pin the ports at the edge, as EVENTS/ENROLLMENT; empty for a free pair")
 	set.StringVar(&flags.version, "version", "", "version of the Wazuh manager, such as 4.14.7")
+	set.StringVar(&flags.wazuh5Agents, "wazuh5-agents", "", "with a manager of Wazuh 5: closed (the default), or unguarded, which lets its agents in past the gateway")
 	set.BoolVar(&flags.wait, "wait", false, "wait until agents can enroll and send events")
 	set.DurationVar(&flags.timeout, "timeout", 10*time.Minute, "how long --wait waits")
 	set.BoolVar(&flags.dryRun, "dry-run", false, "let the cluster check it and write nothing")
 	for name, complete := range map[string]cobra.CompletionFunc{
-		"region": s.completeRegion,
-		"mode":   cobra.FixedCompletions([]string{string(v1alpha1.ModeLoadBalancer), string(v1alpha1.ModeEdgeHAProxy)}, cobra.ShellCompDirectiveNoFileComp),
+		"region":        s.completeRegion,
+		"mode":          cobra.FixedCompletions([]string{string(v1alpha1.ModeLoadBalancer), string(v1alpha1.ModeEdgeHAProxy)}, cobra.ShellCompDirectiveNoFileComp),
+		"wazuh5-agents": cobra.FixedCompletions([]string{string(v1alpha1.Wazuh5Closed), string(v1alpha1.Wazuh5Unguarded)}, cobra.ShellCompDirectiveNoFileComp),
 	} {
 		if err := command.RegisterFlagCompletionFunc(name, complete); err != nil {
-			panic(err) // both flags stand above
+			panic(err) // the flags stand above
 		}
 	}
 	command.RunE = func(command *cobra.Command, args []string) error {
@@ -101,6 +104,7 @@ func (f createFlags) tenant(slug string) (v1alpha1.Tenant, error) {
 				Hostname:     f.hostname,
 				AllowedCIDRs: f.allowedCIDRs,
 				EdgePorts:    ports,
+				Wazuh5Agents: v1alpha1.Wazuh5Agents(f.wazuh5Agents),
 			},
 		},
 	}

@@ -37,7 +37,7 @@ func (r *Reconciler) tenantIn(ctx context.Context, namespace string) (*v1alpha1.
 // guard is what a tenant's gateway obeys, for tokens and revocations. A gateway
 // that does not answer is a state of things and no error.
 func (r *Reconciler) guard(ctx context.Context, tenant v1alpha1.Tenant) (plan.Guard, error) {
-	guard := plan.Guard{}
+	guard := plan.Guard{Wazuh5: plan.LetsInWazuh5(tenant.Status)}
 	if tenant.Status.Enrollment != nil {
 		guard.Mode = tenant.Status.Enrollment.Mode
 	}

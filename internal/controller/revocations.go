@@ -61,6 +61,9 @@ func (r *RevocationReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 		return r.record(ctx, in, plan.Revoke(in))
 	}
 	in.Tenant = tenant.Name
+	if tenant.Status.Manager != nil {
+		in.Manager = tenant.Status.Manager.Version
+	}
 	wait, err := r.look(ctx, &in, *tenant)
 	if err != nil || wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, err

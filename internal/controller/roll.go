@@ -98,7 +98,7 @@ func seenIn(agents []wazuh.Agent, spec v1alpha1.RevocationSpec) plan.AgentSeen {
 	for _, agent := range agents {
 		switch {
 		case agent.ID == spec.AgentID:
-			seen.Name, seen.Status = agent.Name, agent.Status
+			seen.Name, seen.Status, seen.Version = agent.Name, agent.Status, strings.TrimPrefix(agent.Version, "Wazuh ")
 		case strings.EqualFold(agent.Name, spec.AgentName):
 			seen.Namesakes = append(seen.Namesakes, agent.ID)
 		}

@@ -19,7 +19,7 @@ func class(reason string) reasonClass {
 	switch reason {
 	case v1alpha1.ReasonReady, v1alpha1.ReasonOK, v1alpha1.ReasonIdle, v1alpha1.ReasonDNSNotManaged,
 		v1alpha1.ReasonProgressing, v1alpha1.ReasonSuspended, v1alpha1.ReasonOffboarding,
-		v1alpha1.ReasonEnrollmentDirect, v1alpha1.ReasonRotating,
+		v1alpha1.ReasonEnrollmentDirect, v1alpha1.ReasonWazuh5Unguarded, v1alpha1.ReasonRotating,
 		v1alpha1.ReasonTokenRevoked, v1alpha1.ReasonRevoking, v1alpha1.ReasonRevoked:
 		return classFine
 	case v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonRegionNotFound, v1alpha1.ReasonNoDefaultRegion,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -88,8 +89,31 @@ func wantedPolicy(in Input, place Placement) *policy.Policy {
 	return gatewayPolicy(in, gatewayProxy(place))
 }
 
-// gatewayHop judges who answers on the enrollment port.
+// gatewayHop judges who answers where agents enroll.
 func gatewayHop(in Input, place Placement) hop {
+	judged := enrollmentPortHop(in, place)
+	switch {
+	case judged.status != isTrue || place.Major < wazuh5:
+	case place.Agents >= wazuh5 && place.Gateway:
+		return no(judged.condition, v1alpha1.ReasonWazuh5Unguarded, judged.message+
+			"; but port 1517 is open, as spec.wazuhIngress.wazuh5Agents asks: agents of Wazuh 5 enroll there at the manager itself, past tokens, deny list and limits")
+	case place.Agents >= wazuh5:
+		judged.message += "; agents of Wazuh 5 enroll on port 1517, at the manager too"
+	default:
+		judged.message += "; port 1517 is closed, so agents of Wazuh 5 do not come in"
+	}
+	return judged
+}
+
+// wazuh5 is the version whose agents enroll elsewhere.
+const wazuh5 = 5
+
+// LetsInWazuh5 is true when a tenant's status says that port 1517 is open.
+func LetsInWazuh5(status v1alpha1.TenantStatus) bool {
+	return slices.ContainsFunc(status.Ports, func(port v1alpha1.PortStatus) bool { return port.Name == naming.PortHTTPS })
+}
+
+func enrollmentPortHop(in Input, place Placement) hop {
 	condition := v1alpha1.ConditionEnrollmentGuarded
 	if !place.Gateway {
 		return hop{condition, isTrue, v1alpha1.ReasonEnrollmentDirect, "the manager's authd itself answers on the enrollment port: one secret, no tokens, no deny list, no limits"}

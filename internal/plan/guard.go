@@ -22,6 +22,8 @@ type Guard struct {
 	Obeyed int64 `json:"obeyed,omitempty"`
 	// Problem says why it did not answer.
 	Problem string `json:"problem,omitempty"`
+	// Wazuh5 is true when agents of Wazuh 5 are let in, past the gateway.
+	Wazuh5 bool `json:"wazuh5,omitempty"`
 	// Uses the gateway counted, by the name of the token.
 	Uses map[string]int `json:"uses,omitempty"`
 }

@@ -25,6 +25,12 @@ const (
 	isFalse = metav1.ConditionFalse
 )
 
+// good is true for a part that agents can do with: one that is in place, and one
+// that somebody asked not to have.
+func good(is metav1.ConditionStatus, reason string) bool {
+	return is == isTrue || reason == v1alpha1.ReasonWazuh5Unguarded
+}
+
 func ok(condition, message string) hop {
 	return hop{condition, isTrue, v1alpha1.ReasonOK, message}
 }

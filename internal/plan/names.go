@@ -163,7 +163,7 @@ func publish(in Input, place Placement) bool {
 	}
 	nameFirst := issuance.NeedsName(in.Observed.Issuance)
 	for _, hop := range hopsBeforeDNS(in, place) {
-		if hop.status != isTrue && !(nameFirst && followsCertificate(hop.condition)) {
+		if !good(hop.status, hop.reason) && !(nameFirst && followsCertificate(hop.condition)) {
 			return false
 		}
 	}

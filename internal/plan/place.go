@@ -25,9 +25,11 @@ type Placement struct {
 	Mode v1alpha1.IngressMode `json:"mode"`
 	// Hostname agents are given.
 	Hostname string `json:"hostname"`
-	// Major is the version of Wazuh the manager is deployed in, 4 or 5: it says
-	// which ports agents use.
+	// Major is the version of Wazuh the manager is deployed in, 4 or 5.
 	Major int `json:"-"`
+	// Agents is the newest version of agents that are let in, 4 or 5: it says which
+	// ports are open.
+	Agents int `json:"-"`
 	// Addresses the tenant insists on, in mode loadbalancer.
 	Addresses []string `json:"addresses,omitempty"`
 	// EdgePorts held, in mode edge-haproxy.
@@ -53,7 +55,7 @@ type Placement struct {
 // Ports are the ports agents connect to: the manager's own, or the edge's.
 func (p Placement) Ports() []v1alpha1.PortStatus {
 	var ports []v1alpha1.PortStatus
-	for _, port := range naming.AgentPorts(p.Major) {
+	for _, port := range naming.AgentPorts(p.Agents) {
 		number := port.Number
 		if p.Mode == v1alpha1.ModeEdgeHAProxy {
 			number = edgePort(p.EdgePorts, port.Name)
@@ -105,6 +107,10 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		Issuer:     region.Spec.Certificates.IssuerRef,
 		Gateway:    enrollmentMode(tenant, region.Spec) == v1alpha1.EnrollmentGateway,
 	}
+	place.Agents = place.Major
+	if ingress.Wazuh5Agents != v1alpha1.Wazuh5Unguarded {
+		place.Agents = min(place.Major, lastGuarded)
+	}
 	place.Alone = place.Gateway && tenant.Spec.Manager.Attach != nil
 	if place.Strategy == "" {
 		place.Strategy = v1alpha1.CertificateBuiltInCA
@@ -148,6 +154,9 @@ func checkEdgeAlone(place Placement, regions []v1alpha1.Region) error {
 	}
 	return nil
 }
+
+// lastGuarded is the newest version of agents that enroll on 1515.
+const lastGuarded = 4
 
 // maxName is how long the name of an object, such as a claim, may be.
 const maxName = 253
@@ -212,7 +221,17 @@ func checkSpec(tenant v1alpha1.Tenant) error {
 			return invalid(fmt.Sprintf("spec.wazuhIngress.allowedCIDRs[%d]", i), cidr, fmt.Sprintf("the address has bits beyond the prefix; write %s for the whole network, or %s/%d for the one host", prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
 		}
 	}
+	if deploy := tenant.Spec.Manager.Deploy; deploy != nil && beforeWazuh5(deploy.Version) {
+		return invalid("spec.manager.deploy.version", deploy.Version, "the alphas and betas of Wazuh 5 read another configuration, and would not start with ours; use 5.0.0-rc1 or newer")
+	}
 	return checkEnrollment(tenant)
+}
+
+// beforeWazuh5 is true for the pre-releases of Wazuh 5 whose configuration changed
+// afterwards.
+func beforeWazuh5(version string) bool {
+	pre, found := strings.CutPrefix(version, "5.0.0-")
+	return found && !strings.HasPrefix(pre, "rc")
 }
 
 func checkPlacement(tenant v1alpha1.Tenant, place Placement) error {

@@ -13,8 +13,6 @@ package plan
 
 import (
 	"cmp"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -249,10 +247,5 @@ func managerMajor(spec v1alpha1.ManagerSpec, region v1alpha1.RegionSpec) int {
 	if spec.Deploy != nil {
 		version = cmp.Or(spec.Deploy.Version, version)
 	}
-	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
-	number, err := strconv.Atoi(major)
-	if err != nil {
-		return ordinary
-	}
-	return max(number, ordinary)
+	return max(majorOf(version), ordinary)
 }

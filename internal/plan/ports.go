@@ -11,7 +11,7 @@ import (
 const maxSlots = 65536
 
 // assignPorts keeps ports that are pinned or held and otherwise takes free ones:
-// the lowest pair, and for Wazuh 5 the highest single port. A pair starts at an
+// the lowest pair, and where agents of Wazuh 5 are let in the highest single port. A pair starts at an
 // even distance from the range's first port, so that pairs never overlap by one;
 // singles come from the other end, so that they never split a pair before the
 // range is full.
@@ -20,12 +20,12 @@ func assignPorts(in Input, place Placement) (*v1alpha1.EdgePorts, error) {
 		return nil, nil
 	}
 	own, err := assignPair(in, place)
-	if err != nil || own.HTTPS != 0 || place.Major < 5 {
+	if err != nil || own.HTTPS != 0 || place.Agents < 5 {
 		return own, err
 	}
 	chosen := *own
 	if chosen.HTTPS = assignHTTPS(in, place, chosen); chosen.HTTPS == 0 {
-		return nil, exhausted(in, place, "the tenant's manager of Wazuh 5 needs a third port, and ")
+		return nil, exhausted(in, place, "agents of Wazuh 5 need a third port, and ")
 	}
 	return &chosen, nil
 }

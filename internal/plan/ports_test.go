@@ -38,6 +38,7 @@ func TestPortsOverAnyHistory(t *testing.T) {
 				tenant.Status = v1alpha1.TenantStatus{}
 			case action == "to Wazuh 5":
 				tenant.Spec.Manager.Deploy = &v1alpha1.ManagerDeploy{Version: "5.0.0"}
+				tenant.Spec.WazuhIngress.Wazuh5Agents = v1alpha1.Wazuh5Unguarded
 			case action == "pin":
 				first := rapid.Int32Range(15139, 15147).Draw(t, "pin")
 				tenant.Spec.WazuhIngress.EdgePorts = &v1alpha1.EdgePorts{Events: first, Enrollment: first + 1}

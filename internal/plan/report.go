@@ -127,7 +127,7 @@ func reportSummary(status *v1alpha1.TenantStatus, in Input, out Outcome) {
 
 func firstBad(status *v1alpha1.TenantStatus) *metav1.Condition {
 	for _, name := range v1alpha1.HopConditions() {
-		if condition := meta.FindStatusCondition(status.Conditions, name); condition != nil && condition.Status != isTrue {
+		if condition := meta.FindStatusCondition(status.Conditions, name); condition != nil && !good(condition.Status, condition.Reason) {
 			return condition
 		}
 	}
@@ -138,6 +138,9 @@ func readyText(status *v1alpha1.TenantStatus) string {
 	text := "agents come in at " + status.Hostname
 	for _, port := range status.Ports {
 		text += fmt.Sprintf(", %s on %d", port.Name, port.Port)
+	}
+	if guarded := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionEnrollmentGuarded); guarded != nil && guarded.Reason == v1alpha1.ReasonWazuh5Unguarded {
+		text += "; agents of Wazuh 5 enroll unguarded"
 	}
 	return text
 }

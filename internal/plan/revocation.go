@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type RevocationInput struct {
 	// Tenant is the slug of the tenant whose namespace it is in; empty for none.
 	Tenant string `json:"tenant,omitempty"`
 	Guard  Guard  `json:"guard"`
+	// Manager is its version, such as v4.14.7; empty when it never told.
+	Manager string `json:"manager,omitempty"`
 	// Agent as the manager tells.
 	Agent AgentSeen `json:"agent"`
 	// Route of the tenant at the edges; nil where agents come in without one.
@@ -52,6 +55,8 @@ type AgentSeen struct {
 	// Name and Status of whoever has the id now; empty when nobody has.
 	Name   string `json:"name,omitempty"`
 	Status string `json:"status,omitempty"`
+	// Version of the agent, such as v4.14.7; empty when it never said.
+	Version string `json:"version,omitempty"`
 	// KeyHash of that agent, and why it could not be read.
 	KeyHash    string `json:"keyHash,omitempty"`
 	KeyProblem string `json:"keyProblem,omitempty"`
@@ -163,7 +168,7 @@ func (r *revoking) learn() {
 	if r.status.AgentStatus != "" || !r.registered() {
 		return
 	}
-	r.status.AgentStatus = r.in.Agent.Status
+	r.status.AgentStatus, r.status.AgentVersion = r.in.Agent.Status, r.in.Agent.Version
 	if r.status.KeyHash = r.in.Agent.KeyHash; r.status.KeyHash == "" {
 		r.saw("%s is registered, %s; its key could not be read (%s), so its host is not known under another name", r.who(), r.in.Agent.Status, r.in.Agent.KeyProblem)
 		return
@@ -256,13 +261,22 @@ func (r *revoking) cut() bool {
 	case r.status.AgentStatus != activeStatus:
 		r.saw("Cut: the manager had the agent as %s, so there was no session to end", r.status.AgentStatus)
 	case r.in.Now.Sub(since) >= lastWord:
-		r.saw("Cut: not observed. The manager refuses the former key since %s and ends its session at the next message; none came within %s, and without an edge nothing shows an idle session", clock(timeOf(r.status.CutAt)), lastWord)
+		r.saw("Cut: not observed. The manager refuses the former key since %s and %s; none came within %s, and without an edge nothing shows an idle session", clock(timeOf(r.status.CutAt)), r.nextMessage(), lastWord)
 	default:
-		r.wait(v1alpha1.ReasonRevoking, "the manager refuses the former key and ends the session at the agent's next message", soon)
+		r.wait(v1alpha1.ReasonRevoking, "the manager refuses the former key and "+r.nextMessage(), soon)
 		return false
 	}
 	r.status.Step = v1alpha1.RevocationDone
 	return true
+}
+
+// nextMessage is what becomes of the agent's next message. Wazuh 5 leaves the
+// connection of an id it does not know open, and answers nothing there any more.
+func (r *revoking) nextMessage() string {
+	if majorOf(r.in.Manager) >= wazuh5 {
+		return "drops the agent's next message"
+	}
+	return "ends the session at the agent's next message"
 }
 
 // activeStatus is what a manager calls an agent that is connected.
@@ -298,11 +312,15 @@ func (r *revoking) conclude() {
 	switch {
 	case r.in.Agent.Asked && r.registered():
 		r.saw("%s was registered once more, at %s at the latest", who, clock(now))
-		r.status.Step, r.status.AgentStatus, r.status.KeyHash, r.status.DeregisteredAt, r.status.CutAt = v1alpha1.RevocationDeny, "", "", nil, nil
+		r.status.Step, r.status.AgentStatus, r.status.AgentVersion, r.status.KeyHash = v1alpha1.RevocationDeny, "", "", ""
+		r.status.DeregisteredAt, r.status.CutAt = nil, nil
 		r.wait(v1alpha1.ReasonRevoking, who+" was registered once more", soon)
 	case !guarded:
 		r.wait(v1alpha1.ReasonNotGuarded, who+" is deregistered, but with enrollment direct nothing refuses its host: it enrolls again by itself, under a new id, with the secret it has"+back+
 			"; set the tenant's spec.enrollment to gateway, or rotate the enrollment secret", 0)
+	case r.in.Guard.Wazuh5 && !guardedVersion(r.status.AgentVersion):
+		r.wait(v1alpha1.ReasonNotGuarded, who+" is deregistered, and its former key is refused on every port; but on port 1517, which is open, nothing keeps its host from enrolling again with an enrollment token of the manager's own"+back+
+			"; revoke those tokens at the manager, or set the tenant's spec.wazuhIngress.wazuh5Agents to closed", 0)
 	case back != "":
 		r.wait(v1alpha1.ReasonNameStillRegistered, who+" is deregistered"+back+", from before the ban or added by hand; revoke that one too, by its id", 0)
 	case r.in.Guard.answered() && !r.denied():
@@ -317,6 +335,22 @@ func (r *revoking) conclude() {
 	default:
 		setReady(&r.status.Conditions, isTrue, v1alpha1.ReasonRevoked, who+" is deregistered and its host is refused for as long as this Revocation exists", generation, now)
 	}
+}
+
+// guardedVersion is true for an agent that enrolls on 1515, where the gateway is.
+func guardedVersion(version string) bool {
+	major := majorOf(version)
+	return major > 0 && major <= lastGuarded
+}
+
+// majorOf is the first number of a version, 0 where there is none.
+func majorOf(version string) int {
+	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	number, err := strconv.Atoi(major)
+	if err != nil {
+		return 0
+	}
+	return number
 }
 
 // settled is true when an earlier look came to a conclusion.

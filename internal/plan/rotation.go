@@ -168,7 +168,7 @@ func rotationID(status *v1alpha1.RotationStatus) string {
 func notAccepted(in Input, place Placement) string {
 	seen := in.Observed.Probe
 	if place.Gateway {
-		if hop := gatewayHop(in, place); hop.status != isTrue {
+		if hop := gatewayHop(in, place); !good(hop.status, hop.reason) {
 			return hop.message
 		}
 	}
@@ -188,7 +188,7 @@ func notAccepted(in Input, place Placement) string {
 func notRefused(in Input, place Placement) string {
 	seen := in.Observed.Probe
 	if place.Gateway {
-		if hop := gatewayHop(in, place); hop.status != isTrue {
+		if hop := gatewayHop(in, place); !good(hop.status, hop.reason) {
 			return hop.message
 		}
 	}

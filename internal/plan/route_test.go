@@ -10,7 +10,7 @@ import (
 // daemon that got one would refuse every agent.
 func TestOnlyAGatewayIsToldAddresses(t *testing.T) {
 	slot := int32(3)
-	place := Placement{Region: "eu", Major: 4, Mode: v1alpha1.ModeEdgeHAProxy, Slot: &slot, EdgePorts: &v1alpha1.EdgePorts{Events: 15146, Enrollment: 15147}}
+	place := Placement{Region: "eu", Major: 4, Agents: 4, Mode: v1alpha1.ModeEdgeHAProxy, Slot: &slot, EdgePorts: &v1alpha1.EdgePorts{Events: 15146, Enrollment: 15147}}
 	in := Input{Observed: Observed{Service: ServiceState{ClusterIP: "10.96.0.7"}}}
 	for _, gateway := range []bool{false, true} {
 		place.Gateway = gateway

@@ -62,6 +62,9 @@ func ingressValues(ingress v1alpha1.WazuhIngress, place Placement) map[string]an
 		"hostname": place.Hostname,
 		"tls":      map[string]any{"secretName": place.TLSSecret},
 	}
+	if place.Agents >= wazuh5 {
+		out["wazuh5Agents"] = string(v1alpha1.Wazuh5Unguarded)
+	}
 	if len(ingress.AllowedCIDRs) > 0 {
 		out["allowedCIDRs"] = list(ingress.AllowedCIDRs)
 	}

@@ -13,6 +13,7 @@ agentIngress. The defaults of every field are here and nowhere else.
 mode: {{ coalesce $first.mode $second.mode "loadbalancer" }}
 hostname: {{ coalesce $first.hostname $second.hostname $third.hostname "" | quote }}
 allowedCIDRs: {{ coalesce $first.allowedCIDRs $second.allowedCIDRs list | toJson }}
+wazuh5Agents: {{ coalesce $first.wazuh5Agents $second.wazuh5Agents "closed" }}
 edgePorts: {{ coalesce $first.edgePorts $second.edgePorts | default dict | toJson }}
 issuerRef: {{ coalesce $tls1.issuerRef $tls2.issuerRef $tls3.issuerRef "letsencrypt-prod" | quote }}
 tlsSecret: {{ coalesce $tls1.secretName $tls2.secretName $tls3.secretName "wazuh-tls" | quote }}
@@ -116,14 +117,16 @@ yes
 
 {{/*
 The ports in force, as JSON. Agents of Wazuh 5 speak to 1517 and to nothing
-else, so a manager of 5 or later without that port would serve only old agents;
-a list in the values is taken as it is.
+else, and enroll there at the manager itself, past the gateway: that port is open
+only where somebody asked for it in as many words. A list in the values is taken
+as it is.
 */}}
 {{- define "tenant.ports" -}}
 {{- $ports := .Values.ports }}
+{{- $ingress := include "tenant.ingress" . | fromYaml }}
 {{- if not $ports }}
 {{- $ports = list (dict "name" "events" "port" 1514) (dict "name" "enrollment" "port" 1515) }}
-{{- if ge (include "tenant.major" . | int) 5 }}
+{{- if and (ge (include "tenant.major" . | int) 5) (eq $ingress.wazuh5Agents "unguarded") }}
 {{- $ports = append $ports (dict "name" "https" "port" 1517) }}
 {{- end }}
 {{- end }}

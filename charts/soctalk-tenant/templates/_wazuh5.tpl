@@ -1,8 +1,12 @@
 {{/*
-wazuh-manager.conf of a Wazuh 5 manager. Its listeners bind to the loopback
-address unless told otherwise; 1514 ("legacy") serves agents of Wazuh 4, 1517
-those of Wazuh 5. Paths of certificates are relative: the daemons read them
-after they gave up root, from copies the start scripts make.
+wazuh-manager.conf of a Wazuh 5 manager. 1514 ("legacy") serves agents of
+Wazuh 4, 1517 those of Wazuh 5. Paths of certificates are relative: the daemons
+read them after they gave up root, from copies in the manager's own folder.
+
+Wazuh 5 holds the file against a schema: an option it does not know, a missing
+<indexer> and a key of another length than 32 each keep the whole manager down.
+The key guards a cluster of this one pod, which listens on the loopback address
+only; a start script replaces it by a random one.
 */}}
 {{- define "tenant.wazuh5" -}}
 {{- $indexer := include "tenant.indexerURL" . }}
@@ -48,19 +52,22 @@ after they gave up root, from copies the start scripts make.
     <enabled>{{ ternary "yes" "no" (ne $indexer "") }}</enabled>
     <feed-update-interval>60m</feed-update-interval>
   </vulnerability-detection>
-{{- if $indexer }}
 
   <indexer>
+    {{- if not $indexer }}
+    <!-- Wazuh 5 wants one named; here is none. -->
+    {{- end }}
     <hosts>
-      <host>{{ $indexer }}</host>
+      <host>{{ $indexer | default "https://127.0.0.1:9200" }}</host>
     </hosts>
+    {{- if $indexer }}
     <ssl>
       <certificate_authorities>
-        <ca>etc/certs/root-ca.pem</ca>
+        <ca>etc/certs/indexer-ca.pem</ca>
       </certificate_authorities>
     </ssl>
+    {{- end }}
   </indexer>
-{{- end }}
 
   <auth>
     <disabled>no</disabled>
@@ -87,7 +94,7 @@ after they gave up root, from copies the start scripts make.
     <name>wazuh</name>
     <node_name>node01</node_name>
     <node_type>master</node_type>
-    <key></key>
+    <key>{{ printf "cluster of %s" .Release.Namespace | sha256sum | trunc 32 }}</key>
     <port>1516</port>
     <bind_addr>127.0.0.1</bind_addr>
     <nodes>

@@ -20,13 +20,19 @@ fi
 
 if [ "$major" -ge 5 ]; then
   if [ -s "$indexer_ca" ]; then
-    put "$indexer_ca" "$home/etc/certs/root-ca.pem" 0640 "root:$group" || say "the indexer's authority cannot be written"
+    put "$indexer_ca" "$home/etc/certs/indexer-ca.pem" 0640 "root:$group" || say "the indexer's authority cannot be written"
   fi
-  # Wazuh 5 has no manager without a cluster key; this one never leaves the pod.
+  install_own_api_tls || say "a certificate for the API cannot be made; the API of Wazuh 5 does not start without one"
   conf=$home/etc/wazuh-manager.conf
-  if grep -q '<key></key>' "$conf" 2>/dev/null; then
+  if [ -f "$conf" ]; then
+    # The cluster of this one pod gets a key nobody knows.
     key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-    sed -i "s|<key></key>|<key>$key</key>|" "$conf"
+    sed -i "s|<key>[0-9A-Za-z]\{32\}</key>|<key>$key</key>|" "$conf"
+    # The image has written one address for both of remoted's ports. Where no agent
+    # of Wazuh 5 is let in, theirs goes back to the pod itself.
+    if [ -z "${SOCTALK_PORT_HTTPS:-}" ]; then
+      sed -i '/<https>/,/<\/https>/ s|<bind_addr>.*</bind_addr>|<bind_addr>127.0.0.1</bind_addr>|' "$conf"
+    fi
   fi
 fi
 
@@ -35,4 +41,5 @@ fi
 if [ -z "${INDEXER_URL:-}" ] && [ -d "$root/etc/services.d/filebeat" ]; then
   touch "$root/etc/services.d/filebeat/down"
 fi
+mkdir -p "$root/run" && touch "$prepared"
 exit 0

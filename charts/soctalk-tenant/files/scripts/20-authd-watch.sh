@@ -126,6 +126,15 @@ renew_api() {
   told=
 }
 
+# tell_unprepared says once, when the manager runs, that the scripts beside this one
+# were never called: a manager of Wazuh 5 then lives from what the image copied.
+unprepared=
+tell_unprepared() {
+  if [ -n "$unprepared" ] || [ -e "$prepared" ] || [ -z "$(pids "$prefix-remoted")" ]; then return; fi
+  unprepared=yes
+  say "this image did not run /entrypoint-scripts: port 1517 is closed by the NetworkPolicy alone, and the cluster key is not random"
+}
+
 # A daemon that was never seen is still to be started by the image, and will
 # read the files as they are then; what changed meanwhile stays to be done.
 loop() {
@@ -135,6 +144,7 @@ loop() {
   api=$(api_state)
   say "watching the certificate and the enrollment secret"
   while sleep "$interval"; do
+    tell_unprepared
     if [ -n "$(pids "$prefix-authd")" ]; then authd_seen=yes; fi
     now=$(enrollment_state)
     if [ -n "$authd_seen" ] && [ "$now" != "$served" ] && renew_enrollment; then served=$now; fi
@@ -156,6 +166,9 @@ if [ "${1:-}" = loop ]; then
   loop
   exit
 fi
+# Two may call it, the image and Kubernetes; the folder is gone with the container.
+mkdir -p "$root/run"
+mkdir "$root/run/soctalk-watch" 2>/dev/null || exit 0
 if command -v setsid >/dev/null 2>&1; then
   setsid bash "$0" loop </dev/null &
 else

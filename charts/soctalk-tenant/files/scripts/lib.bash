@@ -23,8 +23,12 @@ enrollment=${SOCTALK_ENROLLMENT:-direct}
 
 secret_file=$root/etc/soctalk/enrollment/authd.pass
 tls_dir=$root/etc/soctalk/tls
+tls_ca=$root/etc/soctalk/tls-ca/ca.crt
 api_tls_dir=$root/etc/soctalk/api-tls
 indexer_ca=$root/etc/soctalk/indexer-tls/ca.crt
+
+# prepared is there once the scripts have run in this container.
+prepared=$root/run/soctalk-prepared
 
 say() { echo "soctalk: $*"; }
 
@@ -114,12 +118,38 @@ install_secret() {
 }
 
 # install_tls: Wazuh 4 reads /etc/soctalk/tls itself. Wazuh 5 wants its own
-# folder and its own user.
+# folder and its own user, and does not start without the authority beside it.
 install_tls() {
   if [ "$major" -ge 5 ]; then
     put "$tls_dir/tls.crt" "$home/etc/certs/remoted.pem" 0640 "$owner:$group"
     put "$tls_dir/tls.key" "$home/etc/certs/remoted-key.pem" 0640 "$owner:$group"
+    put "$(authority)" "$home/etc/certs/root-ca.pem" 0640 "root:$group"
   fi
+}
+
+# authority prints which file has the certificate that signed the manager's. An
+# issuer that is asked by ACME does not hand out its root; then the chain is the
+# nearest there is: it lets the manager start, and enrollment tokens of Wazuh 5
+# are refused by the manager with "ca does not sign the listener certificate".
+authority() {
+  if [ -s "$tls_ca" ]; then echo "$tls_ca"; else echo "$tls_dir/tls.crt"; fi
+}
+
+# install_own_api_tls makes a pair for the API where none is mounted, once: the
+# API of Wazuh 5 makes none, and ends without one.
+install_own_api_tls() {
+  local certs=$home/etc/certs
+  if [ -d "$api_tls_dir" ] || [ -s "$certs/apid.pem" ]; then return; fi
+  command -v openssl >/dev/null 2>&1 || return
+  mkdir -p "$certs"
+  (
+    umask 077
+    openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 3650 -subj /CN=wazuh-manager-api \
+      -addext subjectAltName=DNS:localhost -keyout "$certs/apid-key.pem.soctalk" -out "$certs/apid.pem.soctalk" 2>/dev/null
+  ) || return
+  chown "$owner:$group" "$certs/apid-key.pem.soctalk" "$certs/apid.pem.soctalk" &&
+    chmod 0640 "$certs/apid-key.pem.soctalk" "$certs/apid.pem.soctalk" &&
+    mv -f "$certs/apid-key.pem.soctalk" "$certs/apid-key.pem" && mv -f "$certs/apid.pem.soctalk" "$certs/apid.pem"
 }
 
 # install_api_tls: the API gives up root before it opens its key, and fails on

@@ -18,6 +18,8 @@ listens() {
 
 if ! { exec 3<>"/dev/tcp/$host/$events"; } 2>/dev/null; then
   echo "remoted does not listen on port $events"
+  # Scripts of ours run before it, and wait for a secret that is sound.
+  [ -e "$root/run/soctalk-prepared" ] || echo "the scripts in /entrypoint-scripts have not ended, or this image does not run them; see the container's log"
   exit 1
 fi
 printf '\x05\x00\x00\x00#ping' >&3
