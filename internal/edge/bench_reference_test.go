@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
@@ -25,7 +26,7 @@ type reference struct {
 
 func newReference(t *testing.T, tenants int, target string) *reference {
 	t.Helper()
-	program := needHAProxy(t)
+	program := haproxies.Need(t)
 	dir, err := os.MkdirTemp("", "edge")
 	if err != nil {
 		t.Fatal(err)

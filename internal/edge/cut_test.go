@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
@@ -19,7 +20,9 @@ func (s *site) revoke(n int, id string, manager *echo) {
 // One agent is revoked: its sessions end, also one that a reload left in an old
 // worker. The same id of another tenant, the neighbour behind the same address,
 // and the agent itself when it comes back are left alone.
-func TestCutOneAgentAndNobodyElse(t *testing.T) {
+func TestCutOneAgentAndNobodyElse(t *testing.T) { haproxies.Each(t, testCutOneAgentAndNobodyElse) }
+
+func testCutOneAgentAndNobodyElse(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	for n := range 2 {
@@ -64,7 +67,9 @@ func TestCutOneAgentAndNobodyElse(t *testing.T) {
 }
 
 // An edge that was away for the revocation carries it out when it is back.
-func TestARevocationIsNotMissed(t *testing.T) {
+func TestARevocationIsNotMissed(t *testing.T) { haproxies.Each(t, testARevocationIsNotMissed) }
+
+func testARevocationIsNotMissed(t *testing.T) {
 	s := newSite(t, func(o *Options) { o.Check = 50 * time.Millisecond })
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address())
@@ -88,6 +93,10 @@ func TestARevocationIsNotMissed(t *testing.T) {
 // Where agents came from is told by tenant, also after their sessions; and a
 // slot's next tenant is not told its former tenant's agents.
 func TestSightingsBelongToTheirTenant(t *testing.T) {
+	haproxies.Each(t, testSightingsBelongToTheirTenant)
+}
+
+func testSightingsBelongToTheirTenant(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address())

@@ -21,6 +21,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/gateway"
 	"github.com/soctalk/soctalk-ingress/internal/gateway/audit"
 	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 	"github.com/soctalk/soctalk-ingress/internal/wazuhsim/manager"
@@ -98,6 +99,10 @@ func (s *site) enrollFrom(n int, source, name, secret string) error {
 // over without a reload. A HAProxy that is started again while the edge is away
 // still tells the gateway.
 func TestTheGatewayIsToldTheTrueAddress(t *testing.T) {
+	haproxies.Each(t, testTheGatewayIsToldTheTrueAddress)
+}
+
+func testTheGatewayIsToldTheTrueAddress(t *testing.T) {
 	s := newSite(t)
 	direct, behind := newManager(t, 0), newManager(t, 1)
 	g := newGateway(t, behind, 1)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 	"github.com/soctalk/soctalk-ingress/internal/wazuhsim/agent"
@@ -78,7 +79,9 @@ func (s *site) agentOptions(n, name int) agent.Options {
 
 // The spec's list for this mode: enroll and report at one address, each tenant
 // at its own port; the other tenant's secret is no good.
-func TestTwoTenantsOneAddress(t *testing.T) {
+func TestTwoTenantsOneAddress(t *testing.T) { haproxies.Each(t, testTwoTenantsOneAddress) }
+
+func testTwoTenantsOneAddress(t *testing.T) {
 	s := newSite(t)
 	managers := []*manager.Manager{newManager(t, 0), newManager(t, 1)}
 	for n, m := range managers {
@@ -128,7 +131,9 @@ func TestTwoTenantsOneAddress(t *testing.T) {
 
 // Agents of 50 tenants stay connected while 200 other tenants come, change, are
 // suspended and go. Nobody held is reset, and HAProxy stays the process it was.
-func TestHeldAgentsNoticeNothing(t *testing.T) {
+func TestHeldAgentsNoticeNothing(t *testing.T) { haproxies.Each(t, testHeldAgentsNoticeNothing) }
+
+func testHeldAgentsNoticeNothing(t *testing.T) {
 	const held, churned, each = 50, 200, 2
 	s := newSite(t)
 	notes := &agents{steps: map[string]map[string]int{}}

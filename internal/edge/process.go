@@ -104,11 +104,40 @@ func (p *process) reload(ctx context.Context, description string) error {
 	if info, err := p.runtime().info(ctx); err == nil {
 		before = info["Pid"]
 	}
-	// Up to 2.6 the master hangs up as it starts itself anew.
-	if _, err := p.askMaster(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	refused := make(chan error, 1)
+	go func() {
+		answer, err := p.askMaster(ctx, "reload")
+		if err := refusal(answer, err); err != nil {
+			refused <- err
+		}
+	}()
+	serves := make(chan error, 1)
+	go func() { serves <- p.await(ctx, description, before) }()
+	select {
+	case err := <-refused:
+		return err
+	case err := <-serves:
+		return err
+	}
+}
+
+// refusal is what is wrong with a master's answer to reload. Since 2.7 it says
+// whether the new worker has started, and why not. Up to 2.6 it hangs up as it
+// starts itself anew; and one that goes back to 2.6 never answers. So only a clear
+// word counts: whether the new worker serves is seen by asking it.
+func refusal(answer string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case err != nil:
 		return fmt.Errorf("reload: %w", err)
 	}
-	return p.await(ctx, description, before)
+	if text, failed := strings.CutPrefix(strings.TrimSpace(answer), "Success=0"); failed {
+		return fmt.Errorf("haproxy refuses to reload, and the old worker serves on: %s", strings.TrimSpace(strings.TrimLeft(text, "\n-")))
+	}
+	return nil
 }
 
 // await returns once a worker other than that of pid not answers to description.

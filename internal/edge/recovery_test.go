@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
@@ -35,6 +36,10 @@ func answers(t *testing.T, conn net.Conn) bool {
 }
 
 func TestSuspendAndRemoveCutLiveSessions(t *testing.T) {
+	haproxies.Each(t, testSuspendAndRemoveCutLiveSessions)
+}
+
+func testSuspendAndRemoveCutLiveSessions(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	var conns [4]net.Conn
@@ -76,6 +81,10 @@ func TestSuspendAndRemoveCutLiveSessions(t *testing.T) {
 }
 
 func TestARefusedRouteChangesNothing(t *testing.T) {
+	haproxies.Each(t, testARefusedRouteChangesNothing)
+}
+
+func testARefusedRouteChangesNothing(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address())
@@ -99,6 +108,10 @@ func TestARefusedRouteChangesNothing(t *testing.T) {
 // HAProxy is killed: it comes back from the files, although one of them was
 // spoilt, and nobody asked the source.
 func TestHAProxyKilledWithACorruptMap(t *testing.T) {
+	haproxies.Each(t, testHAProxyKilledWithACorruptMap)
+}
+
+func testHAProxyKilledWithACorruptMap(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address())
@@ -138,7 +151,9 @@ func TestHAProxyKilledWithACorruptMap(t *testing.T) {
 }
 
 // The edge is killed: HAProxy goes on, and the next edge takes it over with what is on disk.
-func TestTheEdgeComesBack(t *testing.T) {
+func TestTheEdgeComesBack(t *testing.T) { haproxies.Each(t, testTheEdgeComesBack) }
+
+func testTheEdgeComesBack(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address())
@@ -169,6 +184,10 @@ func TestTheEdgeComesBack(t *testing.T) {
 // Another version of HAProxy, or another configuration, takes the sockets over:
 // sessions stay in the old worker, and a suspension reaches them there.
 func TestReloadKeepsSessionsAndSuspendFindsThem(t *testing.T) {
+	haproxies.Each(t, testReloadKeepsSessionsAndSuspendFindsThem)
+}
+
+func testReloadKeepsSessionsAndSuspendFindsThem(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	for n := range 2 {
@@ -207,7 +226,9 @@ func TestReloadKeepsSessionsAndSuspendFindsThem(t *testing.T) {
 }
 
 // Much drift is repaired as a whole: versions of the map are exchanged at once.
-func TestResyncOfManyLines(t *testing.T) {
+func TestResyncOfManyLines(t *testing.T) { haproxies.Each(t, testResyncOfManyLines) }
+
+func testResyncOfManyLines(t *testing.T) {
 	s := newSite(t)
 	for n := range 300 {
 		s.tenant(n, "127.10.0.1:1514", "127.10.0.1:1515")
@@ -226,7 +247,9 @@ func TestResyncOfManyLines(t *testing.T) {
 }
 
 // The model on disk is spoilt: what HAProxy has is served until the source has told.
-func TestASpoiltModelEndsNobody(t *testing.T) {
+func TestASpoiltModelEndsNobody(t *testing.T) { haproxies.Each(t, testASpoiltModelEndsNobody) }
+
+func testASpoiltModelEndsNobody(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address())
@@ -254,7 +277,9 @@ func TestASpoiltModelEndsNobody(t *testing.T) {
 
 // A manager is away: its agents are turned away, also when nothing answers at
 // all, and are served as soon as it is back. HAProxy takes nobody for dead.
-func TestAManagerThatIsAway(t *testing.T) {
+func TestAManagerThatIsAway(t *testing.T) { haproxies.Each(t, testAManagerThatIsAway) }
+
+func testAManagerThatIsAway(t *testing.T) {
 	s := newSite(t, func(o *Options) { o.Config.Timeouts.Connect = 200 * time.Millisecond })
 	gone := newEcho(t, "127.10.0.1", "m")
 	target := gone.address()

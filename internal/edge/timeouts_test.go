@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
@@ -85,7 +86,9 @@ func dialSaying(t *testing.T, address string, say []byte) *net.TCPConn {
 
 // Who connects to the events port and says nothing never reaches the manager,
 // and is gone after the time for the first bytes.
-func TestSilentClientsAreDropped(t *testing.T) {
+func TestSilentClientsAreDropped(t *testing.T) { haproxies.Each(t, testSilentClientsAreDropped) }
+
+func testSilentClientsAreDropped(t *testing.T) {
 	s := newSite(t, func(o *Options) { o.Config.Timeouts.First = 300 * time.Millisecond })
 	target, accepted := mute(t, "127.10.0.1")
 	s.tenant(0, target, target)
@@ -119,7 +122,9 @@ func TestSilentClientsAreDropped(t *testing.T) {
 }
 
 // One leg never outlives the other for long, although the far end does not hang up.
-func TestBothLegsEndTogether(t *testing.T) {
+func TestBothLegsEndTogether(t *testing.T) { haproxies.Each(t, testBothLegsEndTogether) }
+
+func testBothLegsEndTogether(t *testing.T) {
 	s := newSite(t, func(o *Options) { o.Config.Timeouts.Fin = 300 * time.Millisecond })
 	target, accepted := mute(t, "127.10.0.1")
 	s.tenant(0, target, target)
@@ -156,7 +161,9 @@ func TestBothLegsEndTogether(t *testing.T) {
 
 // An idle events session ends in its time; one on the enrollment port much
 // earlier, since it holds the tenant's turn, and the next in the queue gets it.
-func TestIdleSessionsEnd(t *testing.T) {
+func TestIdleSessionsEnd(t *testing.T) { haproxies.Each(t, testIdleSessionsEnd) }
+
+func testIdleSessionsEnd(t *testing.T) {
 	s := newSite(t, func(o *Options) {
 		o.Config.Timeouts.Enrollment, o.Config.Timeouts.Gateway = 300*time.Millisecond, 300*time.Millisecond
 	})
@@ -195,7 +202,9 @@ func TestIdleSessionsEnd(t *testing.T) {
 
 // A machine that vanished is noticed by the kernel: keep-alive runs on both legs
 // of a session, after 30 s of silence.
-func TestKeepAliveRunsOnBothLegs(t *testing.T) {
+func TestKeepAliveRunsOnBothLegs(t *testing.T) { haproxies.Each(t, testKeepAliveRunsOnBothLegs) }
+
+func testKeepAliveRunsOnBothLegs(t *testing.T) {
 	s := newSite(t)
 	target, accepted := mute(t, "127.10.0.1")
 	s.tenant(0, target, target)
@@ -238,7 +247,9 @@ func hexAddr(address netip.AddrPort) string {
 
 // The third port of a tenant with Wazuh 5 carries TLS and nothing else, for as
 // long as an events session, and is cut with its tenant.
-func TestTheThirdPortOfWazuh5(t *testing.T) {
+func TestTheThirdPortOfWazuh5(t *testing.T) { haproxies.Each(t, testTheThirdPortOfWazuh5) }
+
+func testTheThirdPortOfWazuh5(t *testing.T) {
 	s := newSite(t, func(o *Options) { o.Config.Timeouts.Enrollment = 300 * time.Millisecond })
 	target, accepted := mute(t, "127.10.0.1")
 	third := int32(lastPort)
@@ -270,4 +281,50 @@ func TestTheThirdPortOfWazuh5(t *testing.T) {
 		t.Error("the session outlives its tenant's suspension")
 	}
 	s.exact()
+}
+
+// An agent may wait for its turn longer than an enrollment may be silent: the
+// wait is not its silence. HAProxy 3 counts the agent's leg from its last byte,
+// which was before the wait.
+func TestTheTurnIsNotSpentInTheQueue(t *testing.T) {
+	haproxies.Each(t, testTheTurnIsNotSpentInTheQueue)
+}
+
+func testTheTurnIsNotSpentInTheQueue(t *testing.T) {
+	const silence = 500 * time.Millisecond
+	s := newSite(t, func(o *Options) { o.Config.Timeouts.Enrollment = silence })
+	target, accepted := mute(t, "127.10.0.1")
+	s.tenant(0, target, target)
+	s.apply()
+	first := dialSaying(t, s.port(0, 1), clientHello)
+	firstLeg := next(t, accepted)
+	second := dialSaying(t, s.port(0, 1), clientHello)
+	for begin := time.Now(); time.Since(begin) < 3*silence; time.Sleep(silence / 5) {
+		if _, err := firstLeg.Write([]byte("a slow handshake")); err != nil {
+			t.Fatalf("an enrollment that is not silent ended: %v", err)
+		}
+	}
+	select {
+	case <-accepted:
+		t.Fatal("two enrollments at once")
+	default:
+	}
+	_ = first.Close()
+	_ = firstLeg.Close()
+	secondLeg := next(t, accepted)
+	time.Sleep(silence / 2) // how long this manager takes for its answer
+	if _, err := secondLeg.Write([]byte("its turn")); err != nil {
+		t.Fatal(err)
+	}
+	_ = second.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.ReadFull(second, make([]byte, 8)); err != nil {
+		t.Errorf("who had waited hears nothing: %v", err)
+	}
+	if _, err := second.Write([]byte("my request")); err != nil {
+		t.Errorf("who had waited may not speak: %v", err)
+	}
+	_ = secondLeg.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.ReadFull(secondLeg, make([]byte, len(clientHello)+10)); err != nil {
+		t.Errorf("who had waited is not heard: %v", err)
+	}
 }

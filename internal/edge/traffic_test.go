@@ -9,10 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
 func TestAPortLeadsToItsTenantAndNowhereElse(t *testing.T) {
+	haproxies.Each(t, testAPortLeadsToItsTenantAndNowhereElse)
+}
+
+func testAPortLeadsToItsTenantAndNowhereElse(t *testing.T) {
 	s := newSite(t)
 	one, two := newEcho(t, "127.10.0.1", "one"), newEcho(t, "127.10.0.2", "two")
 	s.tenant(0, one.address(), one.address())
@@ -42,7 +47,9 @@ func TestAPortLeadsToItsTenantAndNowhereElse(t *testing.T) {
 	s.exact()
 }
 
-func TestWhoMayCome(t *testing.T) {
+func TestWhoMayCome(t *testing.T) { haproxies.Each(t, testWhoMayCome) }
+
+func testWhoMayCome(t *testing.T) {
 	s := newSite(t)
 	manager := newEcho(t, "127.10.0.1", "m")
 	networks := func(texts ...string) func(*haproxy.Route) {
@@ -87,7 +94,9 @@ func TestWhoMayCome(t *testing.T) {
 	}
 }
 
-func TestLimitsAndFirstBytes(t *testing.T) {
+func TestLimitsAndFirstBytes(t *testing.T) { haproxies.Each(t, testLimitsAndFirstBytes) }
+
+func testLimitsAndFirstBytes(t *testing.T) {
 	s := newSite(t, func(o *Options) { o.Config.Timeouts.First = 300 * time.Millisecond })
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address(), func(r *haproxy.Route) {
@@ -148,7 +157,9 @@ func TestLimitsAndFirstBytes(t *testing.T) {
 }
 
 // A route of the wrong shape, or one that leads back, ends the connection; it never goes round.
-func TestAWrongRouteCannotLoop(t *testing.T) {
+func TestAWrongRouteCannotLoop(t *testing.T) { haproxies.Each(t, testAWrongRouteCannotLoop) }
+
+func testAWrongRouteCannotLoop(t *testing.T) {
 	s := newSite(t)
 	s.tenant(0, "127.10.0.1:1514", "127.10.0.1:1515")
 	s.apply()

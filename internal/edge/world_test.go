@@ -9,16 +9,18 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
@@ -73,7 +75,7 @@ type site struct {
 // newSite starts an edge; change may adjust its options before.
 func newSite(t *testing.T, change ...func(*Options)) *site {
 	t.Helper()
-	program := needHAProxy(t)
+	program := haproxies.Need(t)
 	dir, err := os.MkdirTemp("", "edge") // a socket's path is short; t.TempDir() is long
 	if err != nil {
 		t.Fatal(err)
@@ -95,11 +97,32 @@ func newSite(t *testing.T, change ...func(*Options)) *site {
 		s.stop()
 		_ = s.edge.process.stop() // it may be stopped already
 		s.eventually("haproxy ends", func() bool { return !s.edge.process.alive() })
+		for _, line := range complaints(t, dir) {
+			t.Errorf("haproxy says of its configuration: %s", line)
+		}
 		_ = os.RemoveAll(dir)
 	})
 	s.begin()
 	return s
 }
+
+// complaints are what HAProxy said of its configuration as it started. That the
+// test runs it as root is the test's affair.
+func complaints(t *testing.T, dir string) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, fileLog))
+	if err != nil {
+		t.Errorf("haproxy's log: %v", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if ofConfig.MatchString(line) && !strings.Contains(line, "was started as") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+var ofConfig = regexp.MustCompile(`\[(WARNING|ALERT)\].*(config :|parsing|deprecated|\.main\(\)\])`)
 
 // begin runs the edge until stop.
 func (s *site) begin() {
@@ -320,19 +343,6 @@ func (e *echo) hangUp() {
 	for conn := range e.open {
 		_ = conn.Close()
 	}
-}
-
-func needHAProxy(t *testing.T) string {
-	t.Helper()
-	program, err := exec.LookPath("haproxy")
-	if err == nil {
-		return program
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("haproxy is not installed; hack/install-peers.sh installs it")
-	}
-	t.Skip("haproxy is not installed; hack/install-peers.sh installs it")
-	return ""
 }
 
 // ownAddress gives every test of every run an address nobody else listens on.

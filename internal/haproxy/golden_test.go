@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/soctalk/soctalk-ingress/internal/golden"
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 )
 
 // caseInput is a golden case: one edge and its routes.
@@ -39,18 +40,35 @@ func TestGolden(t *testing.T) {
 				t.Fatalf("%s: %v", format, err)
 			}
 			golden.Compare(t, filepath.Join(folder, name), text)
-			switch format {
-			case "own":
-				judge(t, input.Config, text, files)
-			case "haproxy":
-				if len(routes) == 0 {
-					continue // nothing to listen on, which HAProxy calls an error
-				}
-				judge(t, input.Config, text, Files{})
-			case "nginx":
+			if format == "nginx" {
 				judgeNginx(t, text)
 			}
 		}
+	})
+}
+
+// Every release of HAProxy takes every golden configuration, and has nothing to
+// say about it: what it warns of today the next one refuses.
+func TestEveryHAProxyTakesThemInSilence(t *testing.T) {
+	haproxies.Each(t, func(t *testing.T) {
+		golden.Folders(t, "testdata", func(t *testing.T, folder string) {
+			if filepath.Base(folder) == "fuzz" {
+				t.Skip("inputs the fuzzer found")
+			}
+			var input caseInput
+			golden.Read(t, filepath.Join(folder, "in.yaml"), &input)
+			file := func(name string) []byte {
+				text, err := os.ReadFile(filepath.Join(folder, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return text
+			}
+			judge(t, input.Config, file(FileConfig), Files{Routes: file(FileRoutes), Allow: file(FileAllow), Hosts: file(FileHosts)})
+			if len(input.Routes) > 0 { // else there is nothing to listen on, which HAProxy calls an error
+				judge(t, input.Config, file("reference.cfg"), Files{})
+			}
+		})
 	})
 }
 
@@ -58,14 +76,18 @@ func TestGolden(t *testing.T) {
 // the test's own.
 func judge(t *testing.T, config Config, text []byte, files Files) {
 	t.Helper()
-	if out, err := opinion(t, config, text, files); err != nil {
+	out, err := opinion(t, config, text, files)
+	if err != nil {
 		t.Errorf("haproxy -c refuses it: %v\n%s", err, out)
+	}
+	if said := strings.TrimSpace(strings.ReplaceAll(out, "Configuration file is valid", "")); said != "" {
+		t.Errorf("haproxy -c takes it, but says:\n%s", said)
 	}
 }
 
 func opinion(t *testing.T, config Config, text []byte, files Files) (string, error) {
 	t.Helper()
-	program := need(t, "haproxy")
+	program := haproxies.Need(t)
 	dir := t.TempDir()
 	moved := strings.ReplaceAll(string(text), config.Dir+"/", dir+"/")
 	for name, content := range map[string]string{
@@ -90,7 +112,7 @@ func judgeNginx(t *testing.T, text []byte) {
 
 func nginxOpinion(t *testing.T, text []byte) (string, error) {
 	t.Helper()
-	program := need(t, "nginx")
+	program := needNginx(t)
 	dir := t.TempDir()
 	preamble := "pid " + dir + "/pid;\nerror_log stderr;\nevents {}\n"
 	const module = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -105,23 +127,25 @@ func nginxOpinion(t *testing.T, text []byte) (string, error) {
 	return string(out), err
 }
 
-// need finds a program, or skips; in continuous integration it must be there.
-func need(t *testing.T, name string) string {
+// needNginx finds it, or skips; in continuous integration it must be there.
+func needNginx(t *testing.T) string {
 	t.Helper()
-	for _, candidate := range []string{name, "/usr/sbin/" + name} { // Debian's, where a user's PATH need not lead
+	for _, candidate := range []string{"nginx", "/usr/sbin/nginx"} { // Debian's, where a user's PATH need not lead
 		if program, err := exec.LookPath(candidate); err == nil {
 			return program
 		}
 	}
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed; hack/install-peers.sh installs it", name)
+		t.Fatal("nginx is not installed; hack/install-peers.sh installs it")
 	}
-	t.Skipf("%s is not installed; hack/install-peers.sh installs it", name)
+	t.Skip("nginx is not installed; hack/install-peers.sh installs it")
 	return ""
 }
 
 // A judge that never refuses judges nothing.
-func TestTheJudgeRefuses(t *testing.T) {
+func TestTheJudgeRefuses(t *testing.T) { haproxies.Each(t, testTheJudgeRefuses) }
+
+func testTheJudgeRefuses(t *testing.T) {
 	config := Config{First: 15140, Last: 15149, Dir: "/var/lib/soctalk-edge", MaxFiles: 4096}
 	text, err := Render(config, nil)
 	if err != nil {

@@ -29,6 +29,7 @@ type page struct {
 	Description string
 	Shape       string
 	Source      string
+	Turn        string
 	T           map[string]string
 	GroupList   []group
 	PerBackend  int
@@ -54,7 +55,7 @@ func Head(config Config) ([]byte, error) {
 	}
 	page := page{Config: config, Shape: routeShape, PerBackend: SlotsPerBackend, Description: "{description}", T: config.Timeouts.texts(),
 		Spent:  []string{"r", "ip", "to", "cap", "rate", "brake", "key", "who", "hex", "host"},
-		Source: config.sourceLine(), AgentMemory: fmt.Sprintf("%ds", int(AgentMemory.Seconds()))}
+		Source: config.sourceLine(), Turn: config.Timeouts.turnRules(), AgentMemory: fmt.Sprintf("%ds", int(AgentMemory.Seconds()))}
 	for i := range config.Groups() {
 		page.GroupList = append(page.GroupList, group{Name: i, First: i * SlotsPerBackend, Last: min((i+1)*SlotsPerBackend, config.Slots()) - 1})
 	}
@@ -95,6 +96,9 @@ func Tail(config Config, routes []Route) []byte {
 		if backend.timeout != "" {
 			fmt.Fprintf(&out, "    timeout tunnel %s\n", backend.timeout)
 		}
+		if backend.name == "en_more" {
+			out.WriteString(config.Timeouts.turnRules())
+		}
 		fmt.Fprintf(&out, "    use-server %s%%[var(sess.slot)] if { always_true }", backend.server)
 		if backend.name != "ep_more" { // a gateway is told the address, and answers to ours
 			out.WriteString(config.sourceLine())
@@ -106,6 +110,15 @@ func Tail(config Config, routes []Route) []byte {
 		}
 	}
 	return out.Bytes()
+}
+
+// turnRules end an enrollment whose manager says nothing, or stays after the agent left.
+func (t Timeouts) turnRules() string {
+	silence := t.texts()["Enrollment"]
+	return "    timeout server-fin " + fmt.Sprintf("%dms", min(t.Fin, t.Enrollment).Milliseconds()) + "\n" +
+		"    tcp-response inspect-delay " + silence + "\n" +
+		"    tcp-response content accept if { res.len gt 0 }\n" +
+		"    tcp-response content close\n"
 }
 
 // sourceLine has managers see the agents' own addresses.
