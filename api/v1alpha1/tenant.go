@@ -267,7 +267,8 @@ type TenantStatus struct {
 	// Address agents connect to, as observed: an IP or, on some clouds, a name.
 	// +optional
 	Address string `json:"address,omitempty"`
-	// AddressChange is the last change of Address; absent if there was none.
+	// AddressChange is the last change of Address, or of the ports there; absent if
+	// there was none.
 	// +optional
 	AddressChange *AddressChange `json:"addressChange,omitempty"`
 	// Ports agents connect to.
@@ -316,8 +317,20 @@ type TenantStatus struct {
 type AddressChange struct {
 	// From is the address before.
 	From string `json:"from"`
+	// Ports are those before, such as 1514/1515, if they changed: no name tells
+	// agents of that.
+	// +optional
+	Ports string `json:"ports,omitempty"`
 	// At is when it was seen to have changed, or to be gone.
 	At metav1.Time `json:"at"`
+}
+
+// Place says where agents connected to: the address, and its ports if they matter.
+func (c AddressChange) Place() string {
+	if c.Ports == "" {
+		return c.From
+	}
+	return c.From + ", ports " + c.Ports
 }
 
 // PortStatus is one port as agents see it.

@@ -22,9 +22,14 @@ func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantSta
 		}
 		r.events.Eventf(tenant, nil, kind, after.Reason, "Reconcile", "%s", after.Message)
 	}
-	if change := status.AddressChange; change != nil && status.Address != "" && status.Address != tenant.Status.Address {
+	change, told := status.AddressChange, tenant.Status.AddressChange
+	if change != nil && status.Address != "" && (status.Address != tenant.Status.Address || told == nil || !told.At.Equal(&change.At)) {
+		now := v1alpha1.AddressChange{From: status.Address}
+		if change.Ports != "" {
+			now.Ports = status.PortSummary
+		}
 		r.events.Eventf(tenant, nil, corev1.EventTypeWarning, v1alpha1.ReasonAddressChanged, "Reconcile",
-			"agents are to connect to %s instead of %s", status.Address, change.From)
+			"agents are to connect to %s instead of %s", now.Place(), change.Place())
 	}
 	if status.Offboarding == nil {
 		return

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/internal/naming"
@@ -173,24 +174,31 @@ func (r *Reconciler) prune(ctx context.Context, place plan.Placement, objects []
 		if gvk.Kind == "Secret" || gvk.Kind == "Namespace" || gvk.Kind == "PersistentVolumeClaim" {
 			continue
 		}
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(gvk)
-		err := r.cached.List(ctx, list, client.InNamespace(place.Namespace), client.MatchingLabels{
-			naming.LabelTenant: place.Slug, naming.LabelManagedBy: naming.Product,
-		})
-		if meta.IsNoMatchError(err) {
+		if err := r.pruneKind(ctx, place, gvk, wanted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) pruneKind(ctx context.Context, place plan.Placement, gvk schema.GroupVersionKind, wanted map[string]bool) error {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(gvk)
+	err := r.cached.List(ctx, list, client.InNamespace(place.Namespace), client.MatchingLabels{
+		naming.LabelTenant: place.Slug, naming.LabelManagedBy: naming.Product,
+	})
+	if meta.IsNoMatchError(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list %s in %q: %w", gvk.Kind, place.Namespace, err)
+	}
+	for i := range list.Items {
+		if wanted[identity(&list.Items[i])] {
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("list %s in %q: %w", gvk.Kind, place.Namespace, err)
-		}
-		for i := range list.Items {
-			if wanted[identity(&list.Items[i])] {
-				continue
-			}
-			if err := r.deleteOurs(ctx, &list.Items[i]); err != nil {
-				return err
-			}
+		if err := r.deleteOurs(ctx, &list.Items[i]); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -17,7 +17,6 @@ import (
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
-	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
@@ -32,6 +31,8 @@ const (
 	// reads its keys anew within 10 seconds and hangs up at an agent's next message,
 	// which a healthy agent sends within 20; what it counts is up to 5 seconds old.
 	drainPatience = 90 * time.Second
+	// countAge leaves room to spare: a manager counts its connections every 5 seconds.
+	countAge = 10 * time.Second
 )
 
 // deleteRegistrations asks the manager to delete every agent and believes it
@@ -125,7 +126,7 @@ func (r *Reconciler) drain(ctx context.Context, tenant *v1alpha1.Tenant, progres
 		return sight{}, managerTrouble(tenant, err)
 	case !known:
 		return finished("the manager reports 0 registrations; it has no count of its connections")
-	case r.since(progress) < plan.CountAge:
+	case r.since(progress) < r.options.CountAge:
 		return sight{}, nil // what was counted may be of before the keys went
 	case sessions == 0:
 		return finished("the manager reports 0 registrations and 0 connections")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -51,18 +52,18 @@ func (r *Reconciler) removeWayIn(ctx context.Context, tenant *v1alpha1.Tenant, p
 // removeObjects deletes the namespace if we made it. One that SocTalk or a
 // person made stays, without our objects.
 func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *corev1.Namespace) (sight, error) {
+	place := plan.Placement{Slug: slug, Namespace: namespace.Name}
 	if namespace.Annotations[naming.AnnotationCreatedBy] == naming.Product {
-		if namespace.DeletionTimestamp != nil {
-			return waiting("namespace %s is being emptied%s", namespace.Name, remains(namespace))
-		}
-		uid := namespace.UID
-		err := r.writer.Delete(ctx, namespace, client.Preconditions{UID: &uid})
-		if client.IgnoreNotFound(err) != nil {
-			return sight{}, fmt.Errorf("delete namespace %q: %w", namespace.Name, err)
-		}
-		return sight{}, nil
+		return r.removeNamespace(ctx, place, namespace)
 	}
-	if err := r.prune(ctx, plan.Placement{Slug: slug, Namespace: namespace.Name}, nil); err != nil {
+	pods, err := r.stopPods(ctx, place)
+	switch {
+	case err != nil:
+		return sight{}, err
+	case pods > 0:
+		return waiting("%d of its pods are ending", pods)
+	}
+	if err := r.prune(ctx, place, nil); err != nil {
 		return sight{}, err
 	}
 	left, err := r.removeData(ctx, slug, namespace.Name)
@@ -73,6 +74,50 @@ func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *
 		return sight{}, err
 	}
 	return finished(fmt.Sprintf("our objects, secrets and volumes are gone; namespace %s was not made by us and stays", namespace.Name))
+}
+
+// removeNamespace deletes the namespace, and at once what takes long to end:
+// Kubernetes looks into a deleted namespace after five seconds, and for pods and
+// volumes that it finds there it comes back much later.
+func (r *Reconciler) removeNamespace(ctx context.Context, place plan.Placement, namespace *corev1.Namespace) (sight, error) {
+	if namespace.DeletionTimestamp == nil {
+		uid := namespace.UID
+		err := r.writer.Delete(ctx, namespace, client.Preconditions{UID: &uid})
+		if client.IgnoreNotFound(err) != nil {
+			return sight{}, fmt.Errorf("delete namespace %q: %w", namespace.Name, err)
+		}
+	}
+	if _, err := r.stopPods(ctx, place); err != nil {
+		return sight{}, err
+	}
+	volumes, err := r.volumes(ctx, place.Slug, place.Namespace)
+	if err != nil {
+		return sight{}, err
+	}
+	if err := r.deleteAll(ctx, volumes); err != nil {
+		return sight{}, err
+	}
+	return waiting("namespace %s is being emptied%s", namespace.Name, remains(namespace))
+}
+
+// stopPods deletes what runs the tenant's pods, before the policies that fence them
+// in, and says how many are left.
+func (r *Reconciler) stopPods(ctx context.Context, place plan.Placement) (left int, err error) {
+	for _, gvk := range r.kinds {
+		if gvk.Group != appsv1.GroupName {
+			continue
+		}
+		if err := r.pruneKind(ctx, place, gvk, nil); err != nil {
+			return 0, err
+		}
+	}
+	var pods corev1.PodList
+	if err := r.direct.List(ctx, &pods, client.InNamespace(place.Namespace), client.MatchingLabels{
+		naming.LabelName: naming.PodName, naming.LabelTenant: place.Slug,
+	}); err != nil {
+		return 0, fmt.Errorf("list pods in %q: %w", place.Namespace, err)
+	}
+	return len(pods.Items), nil
 }
 
 // remains carries up what Kubernetes says keeps a namespace from going.

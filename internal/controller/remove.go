@@ -15,9 +15,8 @@ import (
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;delete
 
 // removeData deletes, in a namespace that stays, the secrets we made and the
-// volumes of manager and gateway, but not that of a manager somebody else runs, which
-// has no label of ours: a later tenant of the same name must not find the keys of the
-// former one's agents. It says how many are still there.
+// volumes: a later tenant of the same name must not find the keys of the former one's
+// agents. It says how many are still there.
 func (r *Reconciler) removeData(ctx context.Context, slug, namespace string) (left int, err error) {
 	var secrets corev1.SecretList
 	if err := r.direct.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{
@@ -25,28 +24,42 @@ func (r *Reconciler) removeData(ctx context.Context, slug, namespace string) (le
 	}); err != nil {
 		return 0, fmt.Errorf("list secrets in %q: %w", namespace, err)
 	}
-	var claims corev1.PersistentVolumeClaimList
-	if err := r.direct.List(ctx, &claims, client.InNamespace(namespace)); err != nil {
-		return 0, fmt.Errorf("list volume claims in %q: %w", namespace, err)
+	objects, err := r.volumes(ctx, slug, namespace)
+	if err != nil {
+		return 0, err
 	}
-	var objects []client.Object
 	for i := range secrets.Items {
 		objects = append(objects, &secrets.Items[i])
 	}
+	return len(objects), r.deleteAll(ctx, objects)
+}
+
+// volumes are those of manager and gateway, but not that of a manager somebody else
+// runs, which has no label of ours.
+func (r *Reconciler) volumes(ctx context.Context, slug, namespace string) ([]client.Object, error) {
+	var claims corev1.PersistentVolumeClaimList
+	if err := r.direct.List(ctx, &claims, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list volume claims in %q: %w", namespace, err)
+	}
+	var objects []client.Object
 	for i, claim := range claims.Items {
 		if claim.Labels[naming.LabelTenant] == slug && (claim.Name == naming.ServiceGateway || strings.HasSuffix(claim.Name, managerVolume)) {
 			objects = append(objects, &claims.Items[i])
 		}
 	}
+	return objects, nil
+}
+
+func (r *Reconciler) deleteAll(ctx context.Context, objects []client.Object) error {
 	for _, object := range objects {
 		if object.GetDeletionTimestamp() != nil {
 			continue // a claim waits for its pod
 		}
 		if err := r.deleteOurs(ctx, object); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(objects), nil
+	return nil
 }
 
 // unlabel gives up every field we set on a namespace that stays: applying an

@@ -58,6 +58,8 @@ type Options struct {
 	// Drain is how long agents have to notice that their key is gone, or that they
 	// were asked to leave, before what is left is told or cut; 0 means 90 s.
 	Drain time.Duration
+	// CountAge is how old a manager's count of its connections can be; 0 means 10 s.
+	CountAge time.Duration
 }
 
 // Scheme knows the product's kinds and Kubernetes' own.
@@ -101,6 +103,9 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 	}
 	if options.Drain == 0 {
 		options.Drain = drainPatience
+	}
+	if options.CountAge == 0 {
+		options.CountAge = countAge
 	}
 	counted := &countingWriter{Client: mgr.GetClient()}
 	r := &Reconciler{

@@ -138,7 +138,10 @@ func (r *Reconciler) input(ctx context.Context, tenant v1alpha1.Tenant) (plan.In
 	if err != nil {
 		return plan.Input{}, err
 	}
-	in := plan.Input{Tenant: tenant, Regions: regions.Items, Operator: r.options.Operator, Drain: r.options.Drain, Now: r.options.Now()}
+	in := plan.Input{
+		Tenant: tenant, Regions: regions.Items, Operator: r.options.Operator,
+		Drain: r.options.Drain, CountAge: r.options.CountAge, Now: r.options.Now(),
+	}
 	in.Observed.Claims = claims
 	place, err := plan.Place(tenant, regions.Items)
 	if err != nil {

@@ -67,6 +67,50 @@ func write(slug, method, path string, body []byte) string {
 	return name
 }
 
+// diesBeforeEach kills the operator before every write that has a name, once before
+// each, and starts it again, until what was begun is over. It returns the writes that
+// killed it.
+func diesBeforeEach(t *testing.T, l *lab.Lab, name func(method, path string, body []byte) string, begin func() error, over func(context.Context) (bool, error)) (survived []string) {
+	t.Helper()
+	t.Cleanup(l.KillNobody)
+	armed := func() <-chan struct{} {
+		return l.KillOperatorAt(func(method, path string, body []byte) bool {
+			write := name(method, path, body)
+			if write == "" || slices.Contains(survived, write) {
+				return false
+			}
+			survived = append(survived, write) // it is let through the next time
+			return true
+		})
+	}
+	dead := armed()
+	if err := begin(); err != nil {
+		t.Fatal(err)
+	}
+	for done := false; !done; {
+		eventually(t, "the operator dies, or it is over", func(ctx context.Context) (bool, error) {
+			select {
+			case <-dead:
+				return true, nil
+			default:
+			}
+			var err error
+			done, err = over(ctx)
+			return done, err
+		})
+		if done {
+			break
+		}
+		_ = l.StopOperator() // it is dead; what it says about that is of no interest
+		if err := l.StartOperator(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		dead = armed()
+	}
+	t.Logf("died %d times:\n%s", len(survived), strings.Join(survived, "\n"))
+	return survived
+}
+
 // The operator dies before every single write of a removal, once before each: after
 // what a step did and before its record, and in the middle of steps. In the end all
 // is as if it had never died.
@@ -80,46 +124,20 @@ func TestTheOperatorDiesBeforeEveryWriteOfARemoval(t *testing.T) {
 	}
 	uid := string(get(t, l, slug).UID)
 	old := enrollmentSecret(t, l, slug)
-	t.Cleanup(l.KillNobody)
-	var survived []string
-	dies := func() <-chan struct{} {
-		return l.KillOperatorAt(func(method, path string, body []byte) bool {
-			name := write(slug, method, path, body)
-			if name == "" || slices.Contains(survived, name) {
-				return false
-			}
-			survived = append(survived, name) // it is let through the next time
-			return true
-		})
-	}
-	dead := dies()
-	if err := l.Client.Delete(t.Context(), get(t, l, slug)); err != nil {
-		t.Fatal(err)
-	}
 	var records []v1alpha1.OffboardingRecord
-	for there := true; there; {
-		eventually(t, "the operator dies, or the tenant is gone", func(ctx context.Context) (bool, error) {
-			select {
-			case <-dead:
-				return true, nil
-			default:
-			}
+	survived := diesBeforeEach(t, l, func(method, path string, body []byte) string { return write(slug, method, path, body) },
+		func() error { return l.Client.Delete(t.Context(), get(t, l, slug)) },
+		func(ctx context.Context) (bool, error) {
 			var tenant v1alpha1.Tenant
 			err := l.Client.Get(ctx, types.NamespacedName{Name: slug}, &tenant)
-			if there = !apierrors.IsNotFound(err); there && tenant.Status.Offboarding != nil {
+			if apierrors.IsNotFound(err) {
+				return true, nil
+			}
+			if tenant.Status.Offboarding != nil {
 				records = tenant.Status.Offboarding.Done
 			}
-			return !there, nil
+			return false, err
 		})
-		if there {
-			_ = l.StopOperator() // it is dead; what it says about that is of no interest
-			if err := l.StartOperator(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			dead = dies()
-		}
-	}
-	t.Logf("died %d times:\n%s", len(survived), strings.Join(survived, "\n"))
 	if len(survived) < 2*len(v1alpha1.OffboardingSteps()) {
 		t.Errorf("it died %d times only", len(survived))
 	}

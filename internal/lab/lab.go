@@ -218,6 +218,8 @@ func (l *Lab) StartOperator(ctx context.Context) error {
 				Dial:     l.Standin.DialContext,
 				Poll:     l.options.Poll,
 				Drain:    l.options.Drain,
+				// As with a real manager, twice the time between two counts.
+				CountAge: 2 * l.options.KeyReload,
 			},
 			HealthAddress: "0", MetricsAddress: "0",
 			Log:          slog.New(slog.NewJSONHandler(l.logs["operator"], nil)),

@@ -1,8 +1,10 @@
 package lab_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -32,39 +34,27 @@ func TestAnIdleOperatorWritesNothing(t *testing.T) {
 // staysQuiet watches several turns of a tenant nobody changes.
 func staysQuiet(t *testing.T, l *lab.Lab, slug string) {
 	t.Helper()
-	// Turns are counted by what each must do: read the enrollment secret.
-	turns := func() (reads, writes int) {
-		for _, event := range audit(t, l) {
-			if !strings.Contains(event.RequestURI, slug) {
-				continue
-			}
-			if event.Writes() {
-				writes++
+	about := requestsAbout(t, l, slug)
+	// Turns are counted by what each must do: read the enrollment secret. The last write
+	// of the way up may still follow the status we saw: let some turns pass first.
+	const before, counted = 4, 10
+	var writes []string
+	eventually(t, "fourteen turns", func(context.Context) (bool, error) {
+		events, err := about.all()
+		reads := 0
+		writes = nil
+		for _, event := range events {
+			if event.Writes() && reads >= before {
+				writes = append(writes, event.Verb+" "+event.RequestURI)
 			}
 			if event.Verb == "get" && event.ObjectRef.Name == naming.SecretEnrollment {
 				reads++
 			}
 		}
-		return reads, writes
-	}
-	// The last write of the way up may still follow the status we saw: let two turns pass first.
-	startReads, _ := turns()
-	eventually(t, "two quiet turns", func(context.Context) (bool, error) {
-		reads, _ := turns()
-		return reads >= startReads+4, nil
+		return reads >= before+counted, err
 	})
-	beforeReads, beforeWrites := turns()
-	eventually(t, "five more turns", func(context.Context) (bool, error) {
-		reads, _ := turns()
-		return reads >= beforeReads+10, nil
-	})
-	if _, writes := turns(); writes != beforeWrites {
-		t.Errorf("%d writes for a tenant nobody changed", writes-beforeWrites)
-		for _, event := range audit(t, l) {
-			if event.Writes() && strings.Contains(event.RequestURI, slug) {
-				t.Logf("%s %s", event.Verb, event.RequestURI)
-			}
-		}
+	for _, write := range writes {
+		t.Errorf("a write for a tenant nobody changed: %s", write)
 	}
 }
 
@@ -82,21 +72,48 @@ func (e auditEvent) Writes() bool {
 	return false
 }
 
-// audit reads the operator's requests from the API server's audit log.
-func audit(t *testing.T, l *lab.Lab) []auditEvent {
+// requests are the operator's requests about one tenant, from the API server's audit
+// log. It grows by megabytes a minute, so each look reads on where the last one ended.
+type requests struct {
+	slug string
+	log  *os.File
+	rest []byte // the beginning of a line
+	seen []auditEvent
+}
+
+// requestsAbout begins with what is yet to come.
+func requestsAbout(t *testing.T, l *lab.Lab, slug string) *requests {
 	t.Helper()
-	text, err := os.ReadFile(l.Plane.AuditLog())
+	log, err := os.Open(l.Plane.AuditLog())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var events []auditEvent
-	for line := range strings.Lines(string(text)) {
+	t.Cleanup(func() { _ = log.Close() })
+	if _, err := log.Seek(0, io.SeekEnd); err != nil {
+		t.Fatal(err)
+	}
+	return &requests{slug: slug, log: log}
+}
+
+func (r *requests) all() ([]auditEvent, error) {
+	more, err := io.ReadAll(r.log)
+	if err != nil {
+		return nil, err
+	}
+	text := append(r.rest, more...)
+	end := bytes.LastIndexByte(text, '\n') + 1
+	r.rest = bytes.Clone(text[end:])
+	for line := range bytes.Lines(text[:end]) {
+		if !bytes.Contains(line, []byte(r.slug)) {
+			continue
+		}
 		var event auditEvent
-		if json.Unmarshal([]byte(line), &event) == nil && strings.HasPrefix(event.UserAgent, lab.OperatorUserAgent) {
-			events = append(events, event)
+		// A first line may be the end of one.
+		if json.Unmarshal(line, &event) == nil && strings.HasPrefix(event.UserAgent, lab.OperatorUserAgent) && strings.Contains(event.RequestURI, r.slug) {
+			r.seen = append(r.seen, event)
 		}
 	}
-	return events
+	return r.seen, nil
 }
 
 // Somebody edits, or deletes, one of our objects: it is put right.

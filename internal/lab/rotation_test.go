@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -189,41 +188,13 @@ func TestTheOperatorDiesBeforeEveryWriteOfARotation(t *testing.T) {
 	becomesReady(t, l, slug)
 	sessions := works(t, l, slug, 2)
 	old := enrollmentSecret(t, l, slug)
-	t.Cleanup(l.KillNobody)
-	var survived []string
-	dies := func() <-chan struct{} {
-		return l.KillOperatorAt(func(method, path string, body []byte) bool {
-			name := rotationWrite(slug, method, path, body)
-			if name == "" || slices.Contains(survived, name) {
-				return false
-			}
-			survived = append(survived, name)
-			return true
-		})
-	}
-	dead := dies()
-	askRotation(t, l, slug, request)
-	for done := false; !done; {
-		eventually(t, "the operator dies, or the rotation is done", func(ctx context.Context) (bool, error) {
-			select {
-			case <-dead:
-				return true, nil
-			default:
-			}
+	survived := diesBeforeEach(t, l, func(method, path string, body []byte) string { return rotationWrite(slug, method, path, body) },
+		func() error { askRotation(t, l, slug, request); return nil },
+		func(ctx context.Context) (bool, error) {
 			var tenant v1alpha1.Tenant
 			err := l.Client.Get(ctx, types.NamespacedName{Name: slug}, &tenant)
-			done = err == nil && meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionSecretRotated) && secretGone(ctx, l, slug)
-			return done, err
+			return err == nil && meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionSecretRotated) && secretGone(ctx, l, slug), err
 		})
-		if !done {
-			_ = l.StopOperator() // it is dead; what it says about that is of no interest
-			if err := l.StartOperator(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			dead = dies()
-		}
-	}
-	t.Logf("died %d times:\n%s", len(survived), strings.Join(survived, "\n"))
 	if len(survived) < 8 {
 		t.Errorf("it died %d times only", len(survived))
 	}

@@ -27,12 +27,22 @@ func addressHop(in Input, place Placement) hop {
 		return no(condition, v1alpha1.ReasonWaitingForAddress, fmt.Sprintf("agents still connect to %s; the load balancer has not given %s, which spec.wazuhIngress.addresses asks for%s",
 			service.Addresses[0], strings.Join(missing, ", "), said(service.Event)))
 	}
-	text := "agents connect to " + strings.Join(service.Addresses, " and ") + circumstances(service) + formerHolder(in, service.Addresses)
-	if change := addressChange(in, place); change != nil && !followed(in, place, change) {
-		return hop{condition, isTrue, v1alpha1.ReasonAddressChanged,
-			fmt.Sprintf("%s; until %s it was %s: agents that know the name follow it, firewalls and agents that know the address must be told", text, clock(change.At.Time), change.From)}
+	return reached(in, place, "agents connect to "+strings.Join(service.Addresses, " and ")+circumstances(service)+formerHolder(in, service.Addresses))
+}
+
+// reached is the hop of a tenant whose agents have somewhere to connect to. As long
+// as they need not know yet that it was elsewhere before, that is told.
+func reached(in Input, place Placement, text string) hop {
+	condition := v1alpha1.ConditionAddressAssigned
+	change := addressChange(in, place)
+	if change == nil || followed(in, place, change) {
+		return ok(condition, text)
 	}
-	return ok(condition, text)
+	told := "agents that know the name follow it, firewalls and agents that know the address must be told"
+	if change.Ports != "" {
+		told = "no name tells agents a port: each needs the new ones in its configuration, and firewalls must let them out there"
+	}
+	return hop{condition, isTrue, v1alpha1.ReasonAddressChanged, fmt.Sprintf("%s; until %s it was %s: %s", text, clock(change.At.Time), change.Place(), told)}
 }
 
 // verdicts say what a load balancer means. The words are those of MetalLB's
@@ -145,28 +155,42 @@ func currentAddress(in Input, place Placement) string {
 	return cmp.Or(in.Observed.Service.Addresses...)
 }
 
-// addressChange is the last change of the address, the present moment's included.
-// An address that was gone and came back has not changed.
+// addressChange is the last change of the address or its ports, the present moment's
+// included. An address that was gone and came back has not changed.
 func addressChange(in Input, place Placement) *v1alpha1.AddressChange {
 	before, last, now := in.Tenant.Status.Address, in.Tenant.Status.AddressChange, currentAddress(in, place)
+	ports := portsBefore(in, place)
 	switch {
-	case before == now:
+	case before == now && ports == "":
 		return last
 	case before != "":
-		return &v1alpha1.AddressChange{From: before, At: metav1.NewTime(in.Now)}
-	case last != nil && last.From == now:
+		return &v1alpha1.AddressChange{From: before, Ports: ports, At: metav1.NewTime(in.Now)}
+	case last != nil && last.From == now && (last.Ports == "" || last.Ports == portSummary(place.Ports())):
 		return nil
 	}
 	return last
 }
 
-// changeIsNews is how long a change is told of where no name tells agents of it.
+// portsBefore are the ports agents knew, if one of them has moved: with another mode
+// or another pinned pair. A port that is added, as for Wazuh 5, moves none.
+func portsBefore(in Input, place Placement) string {
+	for _, before := range in.Tenant.Status.Ports {
+		for _, now := range place.Ports() {
+			if before.Name == now.Name && before.Port != now.Port {
+				return portSummary(in.Tenant.Status.Ports)
+			}
+		}
+	}
+	return ""
+}
+
+// changeIsNews is how long a change is told of that no name tells agents of.
 const changeIsNews = 24 * time.Hour
 
 // followed is true when agents can know of the change: their name leads to the
-// address of now, or, without a name to look at, the change is old.
+// address of now, or, where no name can tell them, the change is old.
 func followed(in Input, place Placement, change *v1alpha1.AddressChange) bool {
-	if place.RegionSpec.DNS.Mode == v1alpha1.DNSNone {
+	if place.RegionSpec.DNS.Mode == v1alpha1.DNSNone || change.Ports != "" {
 		return in.Now.Sub(change.At.Time) >= changeIsNews
 	}
 	return judge(in.Observed.DNS).right
@@ -175,7 +199,7 @@ func followed(in Input, place Placement, change *v1alpha1.AddressChange) bool {
 // behind says that an answer still leads to the address before; empty if it does not.
 func behind(in Input, place Placement, answer DNSAnswer) string {
 	change := addressChange(in, place)
-	if change == nil || !slices.Contains(answer.Addresses, change.From) {
+	if change == nil || change.From == currentAddress(in, place) || !slices.Contains(answer.Addresses, change.From) {
 		return ""
 	}
 	return fmt.Sprintf("%s still resolves to %s, the address until %s", place.Hostname, answers(answer), clock(change.At.Time))

@@ -34,6 +34,8 @@ type Input struct {
 	Observed Observed `json:"observed"`
 	// Drain is how long agents that were asked to leave have to do so.
 	Drain time.Duration `json:"drain,omitempty"`
+	// CountAge is how old a manager's count of its connections can be.
+	CountAge time.Duration `json:"countAge,omitempty"`
 	// Now is the moment of the decision.
 	Now time.Time `json:"now"`
 }

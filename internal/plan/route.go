@@ -76,9 +76,9 @@ func edgeHop(in Input, place Placement) hop {
 	case len(carried) == 0:
 		return wait("no edge carries them yet: " + edgeWords(behind))
 	case len(behind) > 0:
-		return ok(condition, fmt.Sprintf("agents connect to %s, ports %s; carried by %s, not yet by %s", at, pair, edgeNames(carried), edgeWords(behind)))
+		return reached(in, place, fmt.Sprintf("agents connect to %s, ports %s; carried by %s, not yet by %s", at, pair, edgeNames(carried), edgeWords(behind)))
 	}
-	return ok(condition, fmt.Sprintf("agents connect to %s, ports %s; carried by %s", at, pair, edgeNames(carried)))
+	return reached(in, place, fmt.Sprintf("agents connect to %s, ports %s; carried by %s", at, pair, edgeNames(carried)))
 }
 
 func edgeNames(edges []v1alpha1.RouteEdge) string {

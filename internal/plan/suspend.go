@@ -47,10 +47,6 @@ func cut(in Input) Cut {
 	return CutRestart
 }
 
-// CountAge is how old a manager's count of its connections can be, with room to
-// spare: it writes the number down every 5 seconds.
-const CountAge = 10 * time.Second
-
 // doorShut is true when no new connection can come through: the Service leads
 // nowhere.
 func doorShut(in Input) bool { return in.Observed.Service.Exists && in.Observed.Service.Endpoints == 0 }
@@ -85,7 +81,7 @@ func suspension(in Input, out Outcome) *v1alpha1.SuspensionStatus {
 	case CutRestart:
 		status.RestartedAt = &now
 	}
-	if status.EndedAt == nil && status.AskedAt != nil && in.Now.Sub(status.AskedAt.Time) >= CountAge && doorShut(in) && noSession(in) {
+	if status.EndedAt == nil && status.AskedAt != nil && in.Now.Sub(status.AskedAt.Time) >= in.CountAge && doorShut(in) && noSession(in) {
 		status.EndedAt = &now
 	}
 	return status
