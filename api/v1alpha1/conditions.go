@@ -155,6 +155,8 @@ const (
 	ReasonWazuh5Unguarded = "Wazuh5Unguarded"
 	// ReasonGatewayUnreachable: the gateway's admin port does not answer.
 	ReasonGatewayUnreachable = "GatewayUnreachable"
+	// ReasonGatewayBypassed: the enrollment port still leads to authd too, past the gateway.
+	ReasonGatewayBypassed = "GatewayBypassed"
 	// ReasonPolicyBehind: the gateway obeys an older policy than the wanted one.
 	ReasonPolicyBehind = "PolicyBehind"
 	// ReasonManagerRefusesGateway: authd does not take the gateway's password, or does not answer it.
@@ -229,7 +231,8 @@ func Reasons() []string {
 		ReasonWaitingForAddress, ReasonAddressPoolExhausted, ReasonAddressPoolNotFound, ReasonAddressNotInPool,
 		ReasonAddressTaken, ReasonAddressRefused, ReasonAddressChanged, ReasonWaitingForEdge,
 		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,
-		ReasonEnrollmentDirect, ReasonWazuh5Unguarded, ReasonGatewayUnreachable, ReasonPolicyBehind, ReasonManagerRefusesGateway,
+		ReasonEnrollmentDirect, ReasonWazuh5Unguarded, ReasonGatewayUnreachable, ReasonGatewayBypassed, ReasonPolicyBehind,
+		ReasonManagerRefusesGateway,
 		ReasonRotating, ReasonRotationStuck, ReasonRotationNotOurs,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
 		ReasonRecordShadowed, ReasonRecordOwnedByOther, ReasonServersDisagree, ReasonNameServerDown, ReasonDNSUpdateRefused,

@@ -35,7 +35,7 @@ func (r *Reconciler) observeService(ctx context.Context, place plan.Placement) (
 	}
 	state := serviceState(service)
 	state.Elsewhere = service.Spec.Selector[naming.LabelEndpoints] != ""
-	if state.Endpoints, state.Mirrored, err = r.countEndpoints(ctx, namespace); err != nil {
+	if err := r.countEndpoints(ctx, namespace, &state); err != nil {
 		return state, err
 	}
 	if service.Spec.Type == corev1.ServiceTypeLoadBalancer && !state.Has(place.Addresses) {
@@ -114,26 +114,30 @@ func latest(raised []corev1.Event) string {
 
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list
 
-// countEndpoints counts the pods agents would send events to now, and says whether
-// the operator wrote any of them. A pod can be ready a moment before the Service in
-// front of it knows.
-func (r *Reconciler) countEndpoints(ctx context.Context, namespace string) (ready int, mirrored bool, err error) {
+// countEndpoints counts the pods agents would send events to now, and those of the
+// enrollment port that Kubernetes found itself. A pod can be ready a moment before the
+// Service in front of it knows, and be known a moment longer than it is to.
+func (r *Reconciler) countEndpoints(ctx context.Context, namespace string, state *plan.ServiceState) error {
 	var slices discoveryv1.EndpointSliceList
 	if err := r.direct.List(ctx, &slices, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: naming.ServiceAgents}); err != nil {
-		return 0, false, fmt.Errorf("list endpoints in %q: %w", namespace, err)
+		return fmt.Errorf("list endpoints in %q: %w", namespace, err)
 	}
 	for _, slice := range slices.Items {
-		if !hasPort(slice, naming.PortEvents) {
-			continue
-		}
-		mirrored = mirrored || plan.OurEndpoints(slice)
+		ready := 0
 		for _, endpoint := range slice.Endpoints {
 			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
 				ready++
 			}
 		}
+		if hasPort(slice, naming.PortEvents) {
+			state.Mirrored = state.Mirrored || plan.OurEndpoints(slice)
+			state.Endpoints += ready
+		}
+		if hasPort(slice, naming.PortEnrollment) && !plan.OurEndpoints(slice) {
+			state.Found += ready
+		}
 	}
-	return ready, mirrored, nil
+	return nil
 }
 
 func hasPort(slice discoveryv1.EndpointSlice, name string) bool {

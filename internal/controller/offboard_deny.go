@@ -13,6 +13,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 // denyAtEdges suspends the tenant's route and waits until every edge that carries it
@@ -79,12 +80,12 @@ func (r *Reconciler) deny(ctx context.Context, tenant *v1alpha1.Tenant, progress
 	if err := r.unmirror(ctx, tenant.Name); err != nil {
 		return sight{}, err
 	}
-	ready, _, err := r.countEndpoints(ctx, namespace)
-	if err != nil {
+	var seen plan.ServiceState
+	if err := r.countEndpoints(ctx, namespace, &seen); err != nil {
 		return sight{}, err
 	}
-	if ready > 0 {
-		return waiting("Service %s still leads to %d pods", naming.ServiceAgents, ready)
+	if seen.Endpoints > 0 {
+		return waiting("Service %s still leads to %d pods", naming.ServiceAgents, seen.Endpoints)
 	}
 	progress.Addresses = addressesOf(tenant, service)
 	evidence := fmt.Sprintf("Service %s leads to no pod; who was connected has a session until its key is gone", naming.ServiceAgents)

@@ -132,6 +132,10 @@ func enrollmentPortHop(in Input, place Placement) hop {
 	if behind := policyBehind(in, place); behind != "" {
 		return no(condition, v1alpha1.ReasonPolicyBehind, behind)
 	}
+	if place.Alone && in.Observed.Service.Found > 0 && !in.Tenant.Spec.Suspended {
+		return no(condition, v1alpha1.ReasonGatewayBypassed,
+			fmt.Sprintf("the gateway answers, but the enrollment port still leads past it to authd as well; look with kubectl -n %s get endpointslices", place.Namespace))
+	}
 	if !seen.ManagerUp {
 		return no(condition, v1alpha1.ReasonManagerRefusesGateway, "authd does not serve the gateway: "+cmp.Or(seen.ManagerProblem, "not asked yet"))
 	}

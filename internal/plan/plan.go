@@ -115,6 +115,8 @@ type ServiceState struct {
 	// Mirrored when the operator has written some.
 	Elsewhere bool `json:"elsewhere,omitempty"`
 	Mirrored  bool `json:"mirrored,omitempty"`
+	// Found are endpoints of the enrollment port that Kubernetes keeps by itself.
+	Found int `json:"found,omitempty"`
 	// ClusterIP of the Service, where edges in the cluster lead to.
 	ClusterIP string `json:"clusterIP,omitempty"`
 	// Event is the load balancer's own last complaint, such as "no available IPs",
