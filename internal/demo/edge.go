@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
@@ -18,7 +19,11 @@ import (
 func (s *story) sharing(ctx context.Context) error {
 	const slug = "gamma"
 	s.tell.chapter("A third one shares an address, through HAProxy")
-	spec := s.lab.EdgeSpec()
+	var region v1alpha1.Region
+	if err := s.lab.Client.Get(ctx, types.NamespacedName{Name: "main"}, &region); err != nil {
+		return err
+	}
+	spec := region.Spec.Edge
 	edge, err := s.lab.StartEdge(ctx, "edge-1", "main", spec)
 	if errors.Is(err, lab.ErrNoHAProxy) {
 		s.tell.say("  left out: " + err.Error())

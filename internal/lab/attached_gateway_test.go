@@ -56,8 +56,13 @@ func selfSigned(t *testing.T) (cert, key []byte) {
 // and a certificate of its own, and puts the gateway in front of it.
 func attachTheirs(t *testing.T, l *lab.Lab, slug string) {
 	t.Helper()
+	attachTheirsIn(t, l, slug, "")
+}
+
+func attachTheirsIn(t *testing.T, l *lab.Lab, slug, region string) {
+	t.Helper()
 	// A manager of ours first: namespace and credentials of the API are its.
-	create(t, l, slug, v1alpha1.TenantSpec{Enrollment: v1alpha1.EnrollmentDirect})
+	create(t, l, slug, v1alpha1.TenantSpec{Region: region, Enrollment: v1alpha1.EnrollmentDirect})
 	becomesReady(t, l, slug)
 	cert, private := selfSigned(t)
 	for name, data := range map[string]map[string][]byte{
@@ -99,6 +104,7 @@ func changeSpec(t *testing.T, l *lab.Lab, slug string, how func(*v1alpha1.Tenant
 // In front of a manager somebody else runs, agents show the tenant's secret and
 // the gateway shows authd's, which serves nobody else at the tenant's address.
 func TestTheGatewayInFrontOfSomebodyElsesManager(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug = "theirs"
 	attachTheirs(t, l, slug)
@@ -126,7 +132,10 @@ func TestTheGatewayInFrontOfSomebodyElsesManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	succeed(t, l, "agents", "revoke", slug, "theirs-thief", "--why", "stolen", "--yes", "--wait", "--timeout", "90s")
-	gatewayStartsAnew(t, l, slug)
+	gatewayStartsAnew(t, l, slug, func() error {
+		_, err := enroll(t, l, slug, "theirs-knock", wazuh.NewSecret("nobody-has-this-secret"))
+		return err
+	})
 	_, err = enroll(t, l, slug, "theirs-twice", once)
 	isRefused(t, "a token that was used before the gateway was restarted", err)
 	_, err = enroll(t, l, slug, "theirs-thief", enrollmentSecret(t, l, slug))
@@ -143,6 +152,7 @@ func TestTheGatewayInFrontOfSomebodyElsesManager(t *testing.T) {
 // A live tenant goes to direct and back: no session is cut, and each mode takes its
 // own secret only.
 func TestAnAttachedManagerChangesItsMode(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug = "switched"
 	attachTheirs(t, l, slug)
@@ -220,8 +230,9 @@ func sends(t *testing.T, l *lab.Lab, slug string, session *wazuh.Session, marker
 	})
 }
 
-// gatewayStartsAnew deletes the gateway's pod and waits until the next one serves.
-func gatewayStartsAnew(t *testing.T, l *lab.Lab, slug string) {
+// gatewayStartsAnew deletes the gateway's pod and waits until the next one answers
+// those who knock without its secret.
+func gatewayStartsAnew(t *testing.T, l *lab.Lab, slug string, knock func() error) {
 	t.Helper()
 	namespace := naming.Namespace(slug)
 	before := l.Standin.GatewayAlone(namespace)
@@ -254,7 +265,7 @@ func gatewayStartsAnew(t *testing.T, l *lab.Lab, slug string) {
 	becomesReady(t, l, slug)
 	// Slices may name the pod of before for a moment longer; an answer is the next one's.
 	eventually(t, "the next gateway answers", func(context.Context) (bool, error) {
-		_, err := enroll(t, l, slug, "theirs-knock", wazuh.NewSecret("nobody-has-this-secret"))
+		err := knock()
 		var refused *wazuh.Refused
 		if errors.As(err, &refused) {
 			return true, nil

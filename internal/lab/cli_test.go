@@ -35,6 +35,7 @@ func succeed(t *testing.T, l *lab.Lab, arguments ...string) string {
 
 // A tenant's life from the command line, against a real API server.
 func TestTheCommandLine(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	succeed(t, l, "tenant", "create", "typed", "--display-name", "Typed Ltd", "--wait", "--timeout", "90s")
 	t.Cleanup(func() { run(t, l, "tenant", "delete", "typed", "--yes") })

@@ -17,6 +17,7 @@ import (
 // At an edge each tenant's name leads to the edge, and SRV records say where its
 // ports are; both go with the tenant, and the neighbour's stay.
 func TestEdgeNamesByUpdates(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	spec := l.EdgeSpec()
 	atEdgeOf(t, l, "quays", spec)

@@ -222,6 +222,7 @@ func tsigSecret(t *testing.T, l *lab.Lab, name, value string) *corev1.Secret {
 // one; a hostname changes, another installation's record is in the way, and all of
 // it goes with the tenant while the other installation's stays.
 func TestNamesByUpdates(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const zone, name = "reefs.example.com", "coral.reefs.example.com"
 	other := record.Owner{ID: "us-1", Resource: "tenant/atoll"}

@@ -34,15 +34,27 @@ type Edge struct {
 	done   chan error
 }
 
-// EdgeSpec is what a Region says to use the lab's edge. The address is beside the
-// range of cluster IPs, so that two labs never share one.
+// EdgeSpec is what a Region says to use an edge of the lab's, each time at another
+// address. These are beside the range of cluster IPs, so that two labs never share one.
 func (l *Lab) EdgeSpec() *v1alpha1.EdgeSpec {
-	address := l.serviceRange.Addr().As4()
 	return &v1alpha1.EdgeSpec{
-		Addresses: []string{netip.AddrFrom4([4]byte{127, address[1], 255, 1}).String()},
+		Addresses: []string{l.EdgeAddress().String()},
 		Ports:     v1alpha1.PortRange{First: firstEdgePort, Last: firstEdgePort + 99},
 		// HAProxy runs on this machine, outside any pod.
 		SourceCIDRs: []string{"127.0.0.0/8"},
+	}
+}
+
+// EdgeAddress is one that no edge has yet.
+func (l *Lab) EdgeAddress() netip.Addr {
+	l.peerMutex.Lock()
+	defer l.peerMutex.Unlock()
+	within := l.serviceRange.Addr().As4()
+	for {
+		l.edges++
+		if address := edgeAddress(within[1], l.edges); !edgeInUse(address) {
+			return address
+		}
 	}
 }
 

@@ -14,9 +14,10 @@ import (
 // session until its next message, for ever. The edge ends it, and its neighbour's
 // goes on.
 func TestASilentRevokedAgentIsCutAtTheEdge(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
-	atEdge(t, l)
-	create(t, l, "quay", v1alpha1.TenantSpec{Region: "harbour"})
+	atEdgeOf(t, l, "haven", l.EdgeSpec())
+	create(t, l, "quay", v1alpha1.TenantSpec{Region: "haven"})
 	leaves(t, l, "quay")
 	becomesReady(t, l, "quay")
 	secret := enrollmentSecret(t, l, "quay")

@@ -19,14 +19,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
-// atEdge makes a Region with an edge and the real HAProxy behind its address.
-func atEdge(t *testing.T, l *lab.Lab) *v1alpha1.EdgeSpec {
-	t.Helper()
-	spec := l.EdgeSpec()
-	atEdgeOf(t, l, "harbour", spec)
-	return spec
-}
-
+// atEdgeOf makes a Region with an edge and the real HAProxy behind its address.
 func atEdgeOf(t *testing.T, l *lab.Lab, name string, spec *v1alpha1.EdgeSpec) (region string) {
 	t.Helper()
 	edge, err := l.StartEdge(t.Context(), "edge-1", name, spec)
@@ -91,8 +84,10 @@ func connectAtEdge(t *testing.T, l *lab.Lab, at string, key wazuh.Key) *wazuh.Se
 // each, through the real HAProxy; then suspension and removal of one of them,
 // which the other one's agent does not notice.
 func TestTwoTenantsAtOneEdge(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
-	spec := atEdge(t, l)
+	spec := l.EdgeSpec()
+	atEdgeOf(t, l, "harbour", spec)
 	for _, slug := range []string{"pier-a", "pier-b"} {
 		create(t, l, slug, v1alpha1.TenantSpec{Region: "harbour"})
 		leaves(t, l, slug)

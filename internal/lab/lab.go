@@ -87,6 +87,9 @@ type Lab struct {
 	metallbs     []*MetalLB
 	operator     *running
 
+	peerMutex sync.Mutex // of what is started later: edges, and further MetalLBs
+	edges     byte       // addresses of edges that were given out
+
 	fatalMutex sync.Mutex
 	fatal      Fatal
 }

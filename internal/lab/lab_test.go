@@ -2,14 +2,17 @@ package lab_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,6 +40,12 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of a test's time goes by while others work, so more of them run at a time
+	// than there are processors, unless somebody says otherwise.
+	if chosen := flag.Lookup("test.parallel"); chosen.Value.String() == chosen.DefValue {
+		_ = chosen.Value.Set("6")
+	}
 	code := m.Run()
 	if shared != nil {
 		shared.Stop()
@@ -166,4 +175,19 @@ func eventually(t *testing.T, what string, check func(ctx context.Context) (bool
 	if err := lab.Until(t.Context(), patience, what, check); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// raised waits for an event about a tenant.
+func raised(t *testing.T, l *lab.Lab, slug, reason, note string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("event %s about %s: %s", reason, slug, note), func(ctx context.Context) (bool, error) {
+		var raised eventsv1.EventList
+		err := l.Client.List(ctx, &raised)
+		for _, event := range raised.Items {
+			if event.Regarding.Name == slug && event.Reason == reason && strings.Contains(event.Note, note) {
+				return true, nil
+			}
+		}
+		return false, err
+	})
 }

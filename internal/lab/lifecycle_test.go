@@ -25,6 +25,7 @@ import (
 // Idle means idle: over several turns of an unchanged tenant the operator reads
 // and writes nothing at all.
 func TestAnIdleOperatorWritesNothing(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "idle", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "idle")

@@ -69,6 +69,8 @@ func (l *Lab) StartMetalLB(ctx context.Context, options MetalLBOptions) (*MetalL
 			return nil, fmt.Errorf("create %T %q: %w", object, object.GetName(), err)
 		}
 	}
+	l.peerMutex.Lock()
+	defer l.peerMutex.Unlock()
 	l.metallbs = append(l.metallbs, m)
 	return m, m.run()
 }
@@ -136,7 +138,7 @@ func (m *MetalLB) DeletePool(ctx context.Context, name string) error {
 
 // installMetalLBKinds takes the kinds from the module the program is built from.
 func (l *Lab) installMetalLBKinds(ctx context.Context) error {
-	if len(l.metallbs) > 0 {
+	if l.MetalLB() != nil {
 		return nil
 	}
 	folder, err := controlplane.ModuleFolder(ctx, controlplane.MetalLB, metallbModule)
@@ -164,6 +166,8 @@ func (l *Lab) LoadBalancerRange() netip.Prefix { return l.options.LoadBalancerRa
 
 // MetalLB is the controller the lab was started with; nil without one.
 func (l *Lab) MetalLB() *MetalLB {
+	l.peerMutex.Lock()
+	defer l.peerMutex.Unlock()
 	if len(l.metallbs) == 0 {
 		return nil
 	}

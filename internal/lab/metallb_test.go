@@ -7,10 +7,10 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,18 +25,19 @@ import (
 // test has a Region with a pool of its own.
 type metallb struct {
 	*lab.Lab
-	pools int
+	pools atomic.Int32
 }
 
 // TestMetalLB has a lab of its own, since a cluster has one giver of addresses.
 func TestMetalLB(t *testing.T) {
+	t.Parallel()
 	plane, program := controlplanetest.Binary(t), controlplanetest.Program(t, controlplane.MetalLB)
 	simulator, err := buildSimulator(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	started, err := lab.Start(t.Context(), lab.Options{
-		Binary: plane, Simulator: simulator, MetalLB: program, Poll: time.Second, KeyReload: 200 * time.Millisecond,
+		Binary: plane, Simulator: simulator, MetalLB: program, Poll: time.Second, KeyReload: 200 * time.Millisecond, Drain: 5 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -62,15 +63,17 @@ func TestMetalLB(t *testing.T) {
 		"an address rests":             addressRests,
 		"the guide's manifests":        guideManifests,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, m) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, m)
+		})
 	}
 }
 
 // addresses are n addresses no other test uses.
 func (m *metallb) addresses(n int) []netip.Addr {
-	m.pools++
 	base := m.LoadBalancerRange().Addr().As4()
-	base[2] = byte(m.pools)
+	base[2] = byte(m.pools.Add(1))
 	out := make([]netip.Addr, n)
 	for i := range out {
 		base[3] = byte(i + 1)
@@ -245,7 +248,7 @@ func addressChanged(t *testing.T, m *metallb) {
 	if change := get(t, m.Lab, "mover").Status.AddressChange; change == nil || change.From != before.String() {
 		t.Errorf("status.addressChange is %+v, want it to come from %s", change, before)
 	}
-	m.raised(t, "mover", v1alpha1.ReasonAddressChanged, fmt.Sprintf("%s instead of %s", after, before))
+	raised(t, m.Lab, "mover", v1alpha1.ReasonAddressChanged, fmt.Sprintf("%s instead of %s", after, before))
 	connect(t, m.Lab, "mover", key) // the same key, at the new address
 	if conn, err := net.DialTimeout("tcp", net.JoinHostPort(before.String(), "1514"), 5*time.Second); err == nil {
 		_ = conn.Close()
@@ -280,21 +283,6 @@ func nameKeptByHand(t *testing.T, m *metallb) {
 	m.Standin.CreateRecord(hostname, after)
 	becomesReady(t, m.Lab, "keeper")
 	m.address(t, "keeper", metav1.ConditionTrue, v1alpha1.ReasonOK)
-}
-
-// raised waits for an event about a tenant.
-func (m *metallb) raised(t *testing.T, slug, reason, note string) {
-	t.Helper()
-	eventually(t, fmt.Sprintf("event %s about %s: %s", reason, slug, note), func(ctx context.Context) (bool, error) {
-		var raised eventsv1.EventList
-		err := m.Client.List(ctx, &raised)
-		for _, event := range raised.Items {
-			if event.Regarding.Name == slug && event.Reason == reason && strings.Contains(event.Note, note) {
-				return true, nil
-			}
-		}
-		return false, err
-	})
 }
 
 // A pool is renamed under a tenant at work: the address is gone, the condition says

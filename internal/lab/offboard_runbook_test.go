@@ -12,6 +12,7 @@ import (
 
 // The guide to suspension and offboarding is followed to the letter.
 func TestTheOffboardingRunbook(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	page, err := os.ReadFile("../../docs/guide/offboarding.md")
 	if err != nil {

@@ -101,6 +101,7 @@ func stepDone(t *testing.T, l *lab.Lab, slug string, n int, before []v1alpha1.Of
 // A manager whose API does not answer holds the removal up, says so, and is
 // asked again until it does: no registration is skipped.
 func TestOffboardingWaitsForTheManager(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "stubborn", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "stubborn")
@@ -133,6 +134,7 @@ func TestOffboardingWaitsForTheManager(t *testing.T) {
 
 // SocTalk's namespace was there before the tenant and outlives it.
 func TestANamespaceThatWasNotOursStays(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name:   naming.Namespace("guest"),
@@ -176,6 +178,7 @@ func TestANamespaceThatWasNotOursStays(t *testing.T) {
 // What a tenant gave up rests: another tenant is told until when, the tenant
 // itself may have it back.
 func TestAHostnameRests(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	region := &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "resting"}, Spec: v1alpha1.RegionSpec{
 		Domain: "resting.example.com", DefaultMode: v1alpha1.ModeLoadBalancer,

@@ -22,7 +22,7 @@ func claimServiceRange() (netip.Prefix, io.Closer, error) {
 	var failed error
 	for n := firstServiceRange; n <= lastServiceRange; n++ {
 		mark, err := net.Listen("tcp", fmt.Sprintf("127.%d.255.254:%d", n, serviceMarkPort))
-		if err == nil && !edgeInUse(n) {
+		if err == nil && !edgeInUse(edgeAddress(byte(n), 1)) {
 			return netip.MustParsePrefix(fmt.Sprintf("127.%d.0.0/16", n)), mark, nil
 		}
 		if err == nil {
@@ -43,10 +43,12 @@ func balancedRange(services netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(parts), services.Bits())
 }
 
+func edgeAddress(n, edge byte) netip.Addr { return netip.AddrFrom4([4]byte{127, n, 255, edge}) }
+
 // edgeInUse is true where the HAProxy of a lab that was killed still listens: it
 // is made to outlive the edge beside it.
-func edgeInUse(n int) bool {
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.%d.255.1:%d", n, firstEdgePort))
+func edgeInUse(address netip.Addr) bool {
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(address, firstEdgePort).String())
 	if err != nil {
 		return true
 	}

@@ -21,6 +21,7 @@ import (
 // A removal from the command line ends with its report in a file, which can be
 // verified without the cluster and not be changed in it.
 func TestOffboardingLeavesAReport(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug = "audited"
 	create(t, l, slug, v1alpha1.TenantSpec{DisplayName: "Audited SA"})
@@ -80,6 +81,7 @@ func TestOffboardingLeavesAReport(t *testing.T) {
 // Without a gateway the order holds as well: authd itself refuses the old secret
 // before the registrations go.
 func TestOffboardingWithoutAGateway(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug = "leaving-direct"
 	create(t, l, slug, v1alpha1.TenantSpec{Enrollment: v1alpha1.EnrollmentDirect})
@@ -98,6 +100,7 @@ func TestOffboardingWithoutAGateway(t *testing.T) {
 // A manager that never comes up again is given up on a person's word, which the
 // report keeps together with what it was.
 func TestAnAbandonedOffboardingSaysSo(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug = "forsaken"
 	create(t, l, slug, v1alpha1.TenantSpec{})
@@ -142,6 +145,7 @@ func TestAnAbandonedOffboardingSaysSo(t *testing.T) {
 // A tenant whose spec was wrong from the start, and one whose manager never got its
 // volume, leave without anybody's word: neither can hold a key.
 func TestWhatNeverCameUpLeaves(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "misspelt", v1alpha1.TenantSpec{Region: "atlantis"})
 	becomes(t, l, "misspelt", v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonRegionNotFound)

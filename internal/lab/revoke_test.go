@@ -146,6 +146,7 @@ func revocation(t *testing.T, l *lab.Lab, slug, name string) v1alpha1.Revocation
 // another name; its neighbours notice nothing; and when the ban is lifted, it is
 // back by itself.
 func TestARevokedAgentStaysOut(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "revoking", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "revoking")
@@ -217,6 +218,7 @@ func keyOf(t *testing.T, l *lab.Lab, slug, id string) wazuh.Key {
 
 // Agents are revoked by a selector, and those that do not fit stay.
 func TestManyAreRevokedBySelector(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "closing", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "closing")
@@ -295,6 +297,7 @@ func TestARevocationGoesOnWhereItStopped(t *testing.T) {
 
 // A manager that does not delete is asked until it does, and the reason is shown.
 func TestARevocationWaitsForTheManager(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "undeleted", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "undeleted")
@@ -324,6 +327,7 @@ func TestARevocationWaitsForTheManager(t *testing.T) {
 // With enrollment direct a ban cannot hold. The agent is deregistered, its host comes
 // back by itself, and the revocation says so instead of calling it done.
 func TestARevocationIsHonestWithoutTheGateway(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "unguarded", v1alpha1.TenantSpec{Enrollment: v1alpha1.EnrollmentDirect})
 	becomesReady(t, l, "unguarded")

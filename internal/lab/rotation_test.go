@@ -96,6 +96,7 @@ func takes(t *testing.T, l *lab.Lab, slug, name string, secret wazuh.Secret) boo
 // Behind the gateway both secrets count until the overlap ends, nothing is
 // restarted, and no agent notices.
 func TestRotationWithOverlap(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug, request = "turning", "first overlap=20s"
 	create(t, l, slug, v1alpha1.TenantSpec{})

@@ -136,6 +136,7 @@ func arguments(t *testing.T) map[string][]byte {
 // An attached manager is somebody else's: the operator gives it a way in, counts
 // its agents and deploys nothing.
 func TestAttachToAManagerThatIsThere(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "lender", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "lender")

@@ -93,6 +93,7 @@ func exists(t *testing.T, c client.Client, namespace string) bool {
 // Ten tenants claim one hostname in the same instant: one holds it, nine are
 // told who. When it goes, another one takes its place.
 func TestOneHostnameOneTenant(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const contested = "contested." + domain
 	var waiters sync.WaitGroup
@@ -138,6 +139,7 @@ func TestOneHostnameOneTenant(t *testing.T) {
 
 // A wrong spec changes nothing that runs: not an object, not a connection.
 func TestAWrongSpecChangesNothing(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "steady", v1alpha1.TenantSpec{})
 	create(t, l, "owner", v1alpha1.TenantSpec{})

@@ -20,6 +20,7 @@ import (
 // leaves because the manager asks it to, and a connection that obeys nobody is ended
 // by the manager's restart.
 func TestSuspendAndResume(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug = "paused"
 	create(t, l, slug, v1alpha1.TenantSpec{})

@@ -54,6 +54,7 @@ func isRefused(t *testing.T, what string, err error) {
 
 // Each restriction of a token holds on the wire, and each end of one.
 func TestTokens(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "tokens", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "tokens")
