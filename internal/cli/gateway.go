@@ -55,6 +55,7 @@ func newGatewayCommand() *cobra.Command {
 	set.StringVar(&config.Manager, "manager", "127.0.0.1:11515", "authd, as host:port")
 	set.StringVar(&config.PasswordFile, "manager-password-file", "", "file with authd's internal password")
 	set.StringVar(&config.ManagerCAFile, "manager-ca-file", "", "file with the CA of authd's certificate, or with that certificate itself; needed unless authd is on the loopback")
+	set.BoolVar(&config.OmitAgentVersion, "omit-agent-version", false, "do not tell authd the agent's version; a manager before 4.6 stops reading at it")
 	set.StringVar(&config.ManagerName, "manager-name", "", "name in authd's certificate, if it is not the host of --manager; a certificate that is in --manager-ca-file itself needs none")
 	set.DurationVar(&config.Poll, "poll", 2*time.Second, "how often mounted files are looked at")
 	set.DurationVar(&config.CheckManager, "check-manager", 5*time.Minute, "how often authd is asked whether it knows the internal password; each time leaves a line in its log")

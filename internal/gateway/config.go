@@ -35,6 +35,9 @@ type Config struct {
 	// ManagerName is the name in authd's certificate; empty means Manager's host.
 	// A certificate that stands in ManagerCAFile itself needs none.
 	ManagerName string
+	// OmitAgentVersion leaves the agent's version out of what authd is asked: one
+	// before 4.6 does not know that field, and stops reading at it.
+	OmitAgentVersion bool
 
 	// Poll is how often mounted files are looked at; CheckManager how often
 	// authd is asked whether it still knows us.

@@ -42,7 +42,7 @@ func (v *visit) enroll(ctx context.Context, r request) *ending {
 			}
 			taken = verdict.Token.UseKey()
 		}
-		return r.forManager(verdict, now.SourceIP, v.source), nil
+		return r.forManager(verdict, now.SourceIP, v.source, g.c.OmitAgentVersion), nil
 	})
 	if judging {
 		g.metrics.manager.Observe(time.Since(begin).Seconds())

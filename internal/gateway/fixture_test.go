@@ -59,6 +59,7 @@ func basic() *policy.Policy {
 type site struct {
 	testing.TB
 	dir     string
+	version string // of the manager; empty is today's
 	manager *manager.Manager
 	gateway *gateway.Gateway
 	config  gateway.Config
@@ -109,7 +110,13 @@ func (c *clock) advance(d time.Duration) {
 // newSite starts both; the manager knows the groups given.
 func newSite(t testing.TB, p *policy.Policy, change ...func(*site)) *site {
 	t.Helper()
-	s := &site{TB: t, dir: t.TempDir(), clock: &clock{}, log: &buffer{}}
+	return newSiteOf(t, "", p, change...)
+}
+
+// newSiteOf is newSite with another version of the manager.
+func newSiteOf(t testing.TB, version string, p *policy.Policy, change ...func(*site)) *site {
+	t.Helper()
+	s := &site{TB: t, dir: t.TempDir(), version: version, clock: &clock{}, log: &buffer{}}
 	s.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
 	}}
@@ -147,7 +154,7 @@ func (s *site) startManager() {
 	for _, group := range []string{"berlin", "web"} {
 		must(s, os.MkdirAll(filepath.Join(root, "var/ossec/etc/shared", group), 0o755))
 	}
-	m, err := manager.Start(manager.Options{Root: root})
+	m, err := manager.Start(manager.Options{Root: root, Version: s.version})
 	must(s, err)
 	s.manager = m
 	s.Cleanup(func() { _ = m.Close() })

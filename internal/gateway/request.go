@@ -87,8 +87,11 @@ func (r request) attempt(source netip.Addr) policy.Attempt {
 
 // forManager is the request as authd gets it: the fields it would have
 // understood, and nothing else that stood in the line.
-func (r request) forManager(v policy.Verdict, sourceIP string, source netip.Addr) wazuh.EnrollRequest {
+func (r request) forManager(v policy.Verdict, sourceIP string, source netip.Addr, omitVersion bool) wazuh.EnrollRequest {
 	fields := r.fields
+	if omitVersion {
+		fields.Version = ""
+	}
 	if v.Group != "" {
 		fields.Groups = v.Group
 	}

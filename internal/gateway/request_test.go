@@ -82,7 +82,7 @@ func FuzzParseRequest(f *testing.F) {
 		if r.secret.IsZero() || r.refusal != nil {
 			return
 		}
-		fields := r.forManager(policy.Verdict{Group: "forced"}, policy.SourceSubstitute, netip.MustParseAddr("192.0.2.7"))
+		fields := r.forManager(policy.Verdict{Group: "forced"}, policy.SourceSubstitute, netip.MustParseAddr("192.0.2.7"), false)
 		fields.Password = internal
 		sent := wazuh.AppendEnrollRequest(nil, fields)
 		if bytes.Count(sent, []byte("\n")) != 1 || bytes.IndexByte(sent, 0) >= 0 {

@@ -32,6 +32,11 @@ type site struct {
 
 func newSite(t *testing.T, usePassword string, faults ...string) site {
 	t.Helper()
+	return newSiteOf(t, wazuh.DefaultVersion, usePassword, faults...)
+}
+
+func newSiteOf(t *testing.T, version, usePassword string, faults ...string) site {
+	t.Helper()
 	s := site{root: t.TempDir()}
 	var err error
 	if s.authority, err = ca.New("test", time.Now()); err != nil {
@@ -55,7 +60,7 @@ func newSite(t *testing.T, usePassword string, faults ...string) site {
 			t.Fatal(err)
 		}
 	}
-	if s.manager, err = manager.Start(manager.Options{Root: s.root, Faults: faults}); err != nil {
+	if s.manager, err = manager.Start(manager.Options{Root: s.root, Version: version, Faults: faults}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.manager.Close() })
@@ -156,6 +161,19 @@ func TestSecret(t *testing.T) {
 				t.Errorf("the probe made an agent: %v %v", len(keys), err)
 			}
 		})
+	}
+}
+
+// Managers of every age answer the same question: older ones in two texts, Wazuh 5 over TLS 1.3 only.
+func TestSecretOfEveryVersion(t *testing.T) {
+	for _, version := range []string{"v4.3.11", "v4.9.2", "v5.0.0"} {
+		s := newSiteOf(t, version, "yes")
+		for secret, want := range map[string]probe.Outcome{right: probe.Accepted, "T3nant-Secrex": probe.Refused, "": probe.Refused, right + " more": probe.Refused} {
+			got, err := probe.Secret(t.Context(), nil, s.manager.Addresses().Enroll, wazuh.NewSecret(secret))
+			if err != nil || got != want {
+				t.Errorf("%s, a secret of %d letters: %q %v, want %q", version, len(secret), got, err, want)
+			}
+		}
 	}
 }
 

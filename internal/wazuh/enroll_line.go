@@ -177,8 +177,7 @@ func AppendEnrollResponse(dst []byte, key Key) []byte {
 // ParseEnrollResponse reads authd's answer: a key, or a *Refused error.
 func ParseEnrollResponse(b []byte) (Key, error) {
 	if rest, ok := bytes.CutPrefix(b, []byte(refusedPrefix)); ok {
-		reason := strings.TrimRight(string(rest), "\r\n\x00")
-		return Key{}, &Refused{Reason: strings.TrimSuffix(reason, refusedSuffix)}
+		return Key{}, parseRefusal(rest)
 	}
 	rest, ok := bytes.CutPrefix(b, []byte(responsePrefix))
 	if !ok {

@@ -38,6 +38,33 @@ func TestEnrollVectors(t *testing.T) {
 	}
 }
 
+// Managers before 4.10 refuse in two texts, which may be read as one.
+func TestOlderRefusals(t *testing.T) {
+	for text, want := range map[string]struct {
+		reason string
+		whole  bool
+	}{
+		"ERROR: Invalid password. Unable to add agent":               {ReasonInvalidPassword, true},
+		"ERROR: Invalid password":                                    {ReasonInvalidPassword, false},
+		"ERROR: Invalid passwordERROR: Unable to add agent":          {ReasonInvalidPassword, true},
+		"ERROR: Invalid password\nERROR: Unable to add agent.\n\n":   {ReasonInvalidPassword, false},
+		"ERROR: Unable to add agent":                                 {ReasonUnable, true},
+		"ERROR: Unable to add agent\n\n":                             {ReasonUnable, true},
+		"ERROR: ":                                                    {ReasonUnable, false},
+		"ERROR: Duplicate agent name: xERROR: Unable to add agent\n": {ReasonDuplicateName("x"), true},
+		"HTTP/1.1 400":                                               {"", false},
+	} {
+		_, err := ParseEnrollResponse([]byte(text))
+		var refused *Refused
+		if got := errors.As(err, &refused); got != (want.reason != "") || got && refused.Reason != want.reason {
+			t.Errorf("%q: got %v, want %q", text, err, want.reason)
+		}
+		if got := WholeRefusal([]byte(text)); got != want.whole {
+			t.Errorf("%q: whole is %v", text, got)
+		}
+	}
+}
+
 // Each row was tried on a real authd, or follows its parser.
 func TestParseEnrollRequest(t *testing.T) {
 	type want struct {

@@ -1,6 +1,8 @@
 package wazuh
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -55,7 +57,33 @@ func ReasonInternalAdd(name string) string { return prefixInternalAdd + name }
 const (
 	refusedPrefix = "ERROR: "
 	refusedSuffix = ". Unable to add agent"
+
+	// olderRefusal is the second text of a refusal by a manager of 4.3 to 4.9: the reason comes in a
+	// record of its own, and then this one.
+	olderRefusal = "ERROR: Unable to add agent"
 )
+
+// ReasonUnable is all that is known when a manager gives no reason.
+const ReasonUnable = "Unable to add agent"
+
+// WholeRefusal reports whether text, read from an enrollment port, is a refusal that has come to
+// its end. A reason cut in the middle looks like a shorter one; only the ending tells.
+func WholeRefusal(text []byte) bool {
+	if !bytes.HasPrefix(text, []byte(refusedPrefix)) {
+		return false
+	}
+	text = bytes.TrimRight(text, "\r\n\x00")
+	return bytes.HasSuffix(text, []byte(refusedSuffix)) || bytes.HasSuffix(text, []byte(olderRefusal))
+}
+
+// parseRefusal reads what stands between prefix and suffix, in either form.
+func parseRefusal(rest []byte) *Refused {
+	reason := strings.TrimSuffix(strings.TrimRight(string(rest), "\r\n\x00"), refusedSuffix)
+	if before, _, older := strings.Cut(reason, olderRefusal); older {
+		reason = strings.TrimRight(before, "\r\n\x00")
+	}
+	return &Refused{Reason: cmp.Or(reason, ReasonUnable)}
+}
 
 // Refused is authd's answer to a request it doesn't grant.
 type Refused struct {

@@ -78,6 +78,10 @@ events port with it, for what concerns the enrollment port alone.
     {{- else }}
     - --manager=127.0.0.1:{{ include "tenant.authdPort" . }}
     {{- end }}
+    {{- if and (not $alone) (semverCompare "<4.6.0-0" .Values.manager.version) }}
+    # authd before 4.6 would not read the group that comes after it.
+    - --omit-agent-version
+    {{- end }}
     - --manager-password-file=/run/gateway/internal/authd.pass
     - --cert-dir=/run/gateway/tls
     - --policy-dir=/run/gateway/policy

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -187,17 +186,18 @@ func (c *Client) ask(ctx context.Context, r wazuh.EnrollRequest) (net.Conn, Answ
 }
 
 // readAnswer reads until the answer is whole. Agents want it in one record; what
-// comes to us in several leaves us in one.
+// comes to us in several, as refusals of older managers do, leaves us in one.
 func readAnswer(conn net.Conn) (Answer, error) {
 	buf := make([]byte, 0, maxAnswer)
 	for {
 		n, err := conn.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		answer, whole := understand(buf)
+		closed := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		switch {
-		case whole:
+		case whole, closed && answer.Refused != nil: // nothing more can come
 			return answer, nil
-		case errors.Is(err, io.EOF):
+		case closed:
 			return Answer{}, fmt.Errorf("it closed after %d bytes that are no answer", len(buf))
 		case err != nil:
 			return Answer{}, err
@@ -216,10 +216,8 @@ func understand(text []byte) (Answer, bool) {
 	if !errors.As(err, &refused) {
 		return Answer{}, false
 	}
-	// Cut in the middle, a refusal looks like a shorter one; its ending tells.
-	ending := string((&wazuh.Refused{}).Append(nil))
-	_, ending, _ = strings.Cut(ending, ": ")
-	return Answer{Refused: refused, bytes: text}, strings.HasSuffix(string(text), ending)
+	// Whichever form the manager has, agents get today's, in one record.
+	return Answer{Refused: refused, bytes: refused.Append(nil)}, wazuh.WholeRefusal(text)
 }
 
 // awaitClose returns when authd has closed, and with that is done.

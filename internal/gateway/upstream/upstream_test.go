@@ -61,7 +61,12 @@ func TestTheQueue(t *testing.T) {
 
 func start(t *testing.T, faults ...string) (*manager.Manager, *Client) {
 	t.Helper()
-	m, err := manager.Start(manager.Options{Root: t.TempDir(), Faults: faults})
+	return startVersion(t, wazuh.DefaultVersion, faults...)
+}
+
+func startVersion(t *testing.T, version string, faults ...string) (*manager.Manager, *Client) {
+	t.Helper()
+	m, err := manager.Start(manager.Options{Root: t.TempDir(), Version: version, Faults: faults})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +102,22 @@ func TestASplitAnswerIsJoined(t *testing.T) {
 	}
 }
 
+// A refusal in two texts, as 4.3 to 4.9 send it, is one to us, and to the agent.
+func TestAnOlderRefusal(t *testing.T) {
+	_, c := startVersion(t, "v4.3.11")
+	if err := c.Check(t.Context(), Wait{Patience: time.Minute}); err != nil {
+		t.Errorf("a healthy authd: %v", err)
+	}
+	if a, err := ask(c, "web-01"); err != nil || a.ID != "001" {
+		t.Errorf("got %q, %v", a.ID, err)
+	}
+	a, err := ask(c, "web-01")
+	if err != nil || a.Refused == nil || a.Refused.Reason != "Duplicate agent name: web-01" ||
+		string(a.Bytes()) != "ERROR: Duplicate agent name: web-01. Unable to add agent" {
+		t.Errorf("got %q, %v", a.Bytes(), err)
+	}
+}
+
 // Only what was surely not asked is asked again: else an agent would be refused
 // as a duplicate of itself.
 func TestTroubleIsTold(t *testing.T) {
@@ -124,6 +145,7 @@ func FuzzUnderstand(f *testing.F) {
 	f.Add([]byte("OSSEC K:'001 web-01 any " + strings.Repeat("ab", 32) + "'"))
 	f.Add([]byte("ERROR: Invalid password. Unable to add agent"))
 	f.Add([]byte("ERROR: Inva"))
+	f.Add([]byte("ERROR: Invalid passwordERROR: Unable to add agent"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		a, whole := understand(text)
 		if whole && (a.Refused == nil) == (a.ID == "") {

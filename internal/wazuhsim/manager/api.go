@@ -90,7 +90,7 @@ func (a *api) routes() http.Handler {
 // ofManager has what a manager says of itself. Wazuh 5 has none of it under /manager, and no statistics
 // of remoted.
 func (a *api) ofManager() map[string]http.HandlerFunc {
-	if version, ok := majorMinor(a.m.o.Version); ok && version[0] >= 5 {
+	if !a.m.before(5, 0) {
 		return map[string]http.HandlerFunc{
 			"GET /cluster/local/info":              a.localInfo,
 			"GET /cluster/" + thisNode + "/info":   a.managerInfo,

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -56,7 +57,7 @@ func (m *Manager) startAuthd(address string, old *authd) (*authd, error) {
 		return nil, fmt.Errorf("authd: %w", err)
 	}
 	if conf.Auth.UsePassword {
-		if a.password, err = loadPassword(m.root); err != nil {
+		if a.password, err = loadPassword(m.root, !m.before(5, 0)); err != nil {
 			return nil, fmt.Errorf("authd: %w", err)
 		}
 	}
@@ -94,6 +95,9 @@ func (a *authd) loadCertificate() error {
 	}
 	a.tls = &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, DynamicRecordSizingDisabled: true,
+	}
+	if !a.m.before(5, 0) {
+		a.tls.MinVersion = tls.VersionTLS13
 	}
 	if a.conf.AgentCA == "" {
 		return nil
@@ -165,6 +169,10 @@ func (a *authd) serve(raw net.Conn) {
 }
 
 func (a *authd) send(conn net.Conn, answer []byte) {
+	if reason, refusal := bytes.CutSuffix(answer, []byte(". "+wazuh.ReasonUnable)); refusal && a.m.before(4, 10) {
+		_, _ = conn.Write(reason)
+		answer = []byte("ERROR: " + wazuh.ReasonUnable)
+	}
 	if a.m.faults.has(FaultAuthdSplit) {
 		half := len(answer) / 2
 		_, _ = conn.Write(answer[:half])
@@ -179,6 +187,9 @@ func (a *authd) decide(line []byte, source netip.Addr) (wazuh.Key, string, error
 	password := a.password
 	if a.m.faults.has(FaultAuthdOpen) {
 		password = wazuh.Secret{}
+	}
+	if at := bytes.Index(line, []byte("' V:'")); at >= 0 && a.m.before(4, 6) {
+		line = line[:at+1] // it does not know the field, and ignores all that follows
 	}
 	r, err := wazuh.ParseEnrollRequest(line, password)
 	if tooNew(r.Version, a.m.o.Version) && !a.conf.AllowHigher { // looked at before what follows in the line

@@ -10,6 +10,10 @@
 // Nothing in it waits for time to pass. Every rule about time compares two readings of the clock it
 // was given, so a test moves the clock and asks again. Start with [Start].
 //
+// Its version decides what differs: before 4.6 it doesn't know an agent's version on 1515, and
+// before 4.10 it refuses in two texts; from 5.0 on it wants TLS 1.3 there, starts with no malformed
+// password, leaves the connection of an unknown id open, and has another API.
+//
 // What it doesn't do: Blowfish, UDP, clusters, RBAC, the JSON keep-alives of 5.x, rules other than
 // the sshd canary's. States of agents (not their keys) are forgotten when the process ends.
 package manager

@@ -32,7 +32,7 @@ func (m *Manager) enroll(c authConfig, a applicant) (wazuh.Key, error) {
 			return wazuh.Key{}, err
 		}
 	}
-	if a.Name == m.o.Hostname {
+	if a.Name == m.o.Hostname && m.before(5, 0) {
 		return wazuh.Key{}, &wazuh.Refused{Reason: wazuh.ReasonInvalidName(a.Name)}
 	}
 	if err := m.vacate(c, a, wazuh.ReasonDuplicateName(a.Name), func(k wazuh.Key) bool { return k.Name == a.Name }); err != nil {
@@ -133,6 +133,13 @@ func tooNew(agent, manager string) bool {
 	a, okA := majorMinor(agent)
 	m, okM := majorMinor(manager)
 	return okA && okM && (a[0] > m[0] || a[0] == m[0] && a[1] > m[1])
+}
+
+// before reports whether the manager is older than a version. One without a version that can be
+// read is the newest of Wazuh 4.
+func (m *Manager) before(major, minor int) bool {
+	own, ok := majorMinor(m.o.Version)
+	return ok && (own[0] < major || own[0] == major && own[1] < minor) || !ok && major > 4
 }
 
 func majorMinor(version string) ([2]int, bool) {

@@ -20,17 +20,29 @@ var errEmptyPassword = errors.New("authd.pass is empty; authd doesn't start with
 // loadPassword reads authd.pass with every trap of the real one (main-server.c). The traps matter
 // more than the good case: a file that begins with an empty line leaves enrollment open to anyone,
 // while authd's log says that a password is in use.
-func loadPassword(r root) (wazuh.Secret, error) {
+//
+// Wazuh 5 has none of the traps: it doesn't start with such a file (failClosed), and writes down the
+// password it made up.
+func loadPassword(r root, failClosed bool) (wazuh.Secret, error) {
 	content, err := r.read(passFile)
 	if missing(err) {
 		var b [16]byte // authd makes one up, and tells it only its log
 		_, _ = rand.Read(b[:])
-		return wazuh.NewSecret(hex.EncodeToString(b[:])), nil
+		made := hex.EncodeToString(b[:])
+		if failClosed {
+			err = r.replace(passFile, []byte(made+"\n"))
+			return wazuh.NewSecret(made), err
+		}
+		return wazuh.NewSecret(made), nil
 	}
 	if err != nil {
 		return wazuh.Secret{}, err
 	}
-	return passwordFrom(content)
+	password, err := passwordFrom(content)
+	if err == nil && password.IsZero() && failClosed {
+		err = errEmptyPassword
+	}
+	return password, err
 }
 
 // passwordFrom returns the empty secret where authd's pointer stays NULL: no password is asked for.

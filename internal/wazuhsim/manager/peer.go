@@ -36,8 +36,7 @@ func (p *peer) receive(payload []byte) error {
 	}
 	key, ok := p.r.m.store.forRemoted(prefix, p.source)
 	if !ok {
-		p.r.m.journal.warn(p.r.m.store.now(), "wazuh-remoted", "(1408): Invalid ID %s for the source ip: '%s' (name 'unknown').", prefix.ID, p.source)
-		return fmt.Errorf("(1408): Invalid ID %s for the source ip", prefix.ID)
+		return p.unknown(prefix)
 	}
 	if err := p.r.claim(key.ID, p.conn); err != nil {
 		return err
@@ -54,6 +53,22 @@ func (p *peer) receive(payload []byte) error {
 	if !p.r.m.faults.has(FaultEventsLost) {
 		p.r.m.alerts.analyse(key, p.msg)
 	}
+	return nil
+}
+
+// unknown is what remoted says of a frame whose agent it can't find. Wazuh 5 drops the message and
+// leaves the connection open.
+func (p *peer) unknown(prefix wazuh.Prefix) error {
+	why := fmt.Sprintf("(1408): Invalid ID %s for the source ip: '%s' (name 'unknown').", prefix.ID, p.source)
+	if prefix.Kind != wazuh.PrefixID {
+		why = fmt.Sprintf("(1213): Message from '%s' not allowed. Cannot find the ID of the agent.", p.source)
+	}
+	m := p.r.m
+	if m.before(5, 0) {
+		m.journal.warn(m.store.now(), "wazuh-remoted", "%s", why)
+		return errors.New(why)
+	}
+	m.journal.warn(m.store.now(), "wazuh-manager-remoted", "%s", why)
 	return nil
 }
 
