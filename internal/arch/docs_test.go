@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,6 +33,33 @@ func TestEveryReasonHasASection(t *testing.T) {
 	}
 	for heading := range headings {
 		t.Errorf("docs/reference/reasons.md explains %s, which is no reason any more", heading)
+	}
+}
+
+// Whoever is paged looks a reason up by its condition: the map of the documentation
+// has them all, and no other page is out of its reach.
+func TestTheMapOfTheDocsIsWhole(t *testing.T) {
+	text, err := os.ReadFile("../../docs/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	fine := []string{v1alpha1.ReasonReady, v1alpha1.ReasonOK, v1alpha1.ReasonIdle, v1alpha1.ReasonEnrollmentDirect, v1alpha1.ReasonDNSNotManaged}
+	for _, reason := range v1alpha1.Reasons() {
+		if want := "[" + reason + "](reference/reasons.md#" + strings.ToLower(reason) + ")"; !strings.Contains(page, want) && !slices.Contains(fine, reason) {
+			t.Errorf("docs/README.md sends nobody to reason %s; put %s into the row of its condition", reason, want)
+		}
+	}
+	for _, folder := range []string{"guide", "reference", "adr"} {
+		pages, err := filepath.Glob("../../docs/" + folder + "/*.md")
+		if err != nil || len(pages) == 0 {
+			t.Fatalf("no pages in docs/%s: %v", folder, err)
+		}
+		for _, file := range pages {
+			if target := folder + "/" + filepath.Base(file); !strings.Contains(page, "]("+target) {
+				t.Errorf("docs/README.md does not lead to %s", target)
+			}
+		}
 	}
 }
 
