@@ -10,7 +10,7 @@ TOOL      = go tool -modfile=tools/go.mod
 bench-edge: ## the edge against a per-port configuration with reloads, and a direct connection; writes bin/bench-edge.json and .svg, about ten minutes
 	@bash hack/bench-edge.sh $(CURDIR)/bin
 
-.PHONY: help build demo test check generate check-generate lint race fuzz bench bench-gateway image clean
+.PHONY: help build demo test test-node check generate check-generate lint race fuzz bench bench-gateway image clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check-generate: ## fail if a generated file is not what `make generate` writes
 
 lint: ## gofmt, go vet, staticcheck
 	@bash hack/lint.sh
+
+test-node: preflight ## both charts on real Kubernetes nodes: kubelet, containerd, runc in namespaces of this machine; needs root
+	@bash hack/test-node.sh
 
 race: ## everything that can run under the race detector without a control plane
 	@bash hack/race.sh all

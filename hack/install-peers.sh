@@ -2,10 +2,20 @@
 # Installs the programs the tests talk to and the product does not contain: HAProxy,
 # BIND 9, Knot DNS, Chromium, and nginx with its stream module, which judges what is
 # printed for it. Does nothing where they are there already. `--missing` only prints
-# which are not.
+# which are not. With `--node` it also installs what real Kubernetes nodes are made
+# of besides what is built from Go modules (make test-node).
 set -euo pipefail
 PATH=$PATH:/usr/sbin # where Debian keeps them, and a user's PATH need not lead
 missing=()
+if [ "${1:-}" = --node ]; then
+  shift
+  command -v runc >/dev/null || missing+=(runc)
+  [ -x /usr/lib/cni/ptp ] || missing+=(containernetworking-plugins)
+  command -v nft >/dev/null || missing+=(nftables)
+  command -v iptables >/dev/null || missing+=(iptables)
+  command -v ip >/dev/null || missing+=(iproute2)
+  command -v sysctl >/dev/null || missing+=(procps)
+fi
 command -v haproxy >/dev/null || missing+=(haproxy)
 command -v named >/dev/null || missing+=(bind9)
 command -v knotd >/dev/null || missing+=(knot)

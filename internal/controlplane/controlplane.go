@@ -32,6 +32,9 @@ type Options struct {
 	// EgressSocket is where the stand-in listens for what the API server dials
 	// inside the cluster. It need not exist yet.
 	EgressSocket string
+	// Address is where real nodes reach the API server, instead of a stand-in's on
+	// loopback: it listens there, and the controllers that look after nodes work.
+	Address netip.Addr
 	// ServiceRange is where cluster IPs come from, such as 127.100.0.0/16 for a
 	// stand-in that listens at them; default 10.96.0.0/16, which nobody dials.
 	ServiceRange netip.Prefix
@@ -133,7 +136,7 @@ func (c *ControlPlane) prepare() (err error) {
 		return err
 	}
 	c.layout.sockets = c.sockets.Path
-	if c.layout.pki, err = newPKI(filepath.Join(c.layout.dir, "pki")); err != nil {
+	if c.layout.pki, err = newPKI(filepath.Join(c.layout.dir, "pki"), c.options.address()); err != nil {
 		return err
 	}
 	c.token = newToken()
@@ -157,11 +160,11 @@ func (c *ControlPlane) sweep() {
 // startAPIServer picks a port, and another one should somebody take it meanwhile.
 func (c *ControlPlane) startAPIServer(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
-		port, err := freePort()
+		port, err := freePort(c.options.address())
 		if err != nil {
 			return err
 		}
-		c.url = fmt.Sprintf("https://127.0.0.1:%d", port)
+		c.url = "https://" + netip.AddrPortFrom(c.options.address(), port).String()
 		if err := c.writeKubeconfigs(); err != nil {
 			return err
 		}
@@ -182,13 +185,13 @@ func (c *ControlPlane) startAPIServer(ctx context.Context) error {
 	}
 }
 
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(address netip.Addr) (uint16, error) {
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(address, 0).String())
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return listener.Addr().(*net.TCPAddr).AddrPort().Port(), nil
 }
 
 // run starts one of the binary's programs.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,8 +30,9 @@ type pki struct {
 	serial int64
 }
 
-// newPKI makes an authority and the files the three programs read.
-func newPKI(dir string) (*pki, error) {
+// newPKI makes an authority and the files the three programs read. The API server
+// is known by its address besides its names.
+func newPKI(dir string, address netip.Addr) (*pki, error) {
 	p := &pki{dir: dir}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func newPKI(dir string) (*pki, error) {
 		Subject:     pkix.Name{CommonName: "kube-apiserver"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(kubernetesServiceIP)},
+		IPAddresses: []net.IP{address.AsSlice(), net.ParseIP(kubernetesServiceIP)},
 	}); err != nil {
 		return nil, err
 	}

@@ -49,6 +49,22 @@ var ExternalDNS = Program{
 	Name: "external-dns", Title: "external-dns", Folder: "peers/externaldns", Package: ".", LinkerFlags: "-s -w",
 }
 
+// What runs on real nodes, and around them. "demo --prepare" builds none of it: only
+// tests on real nodes need them.
+var (
+	// Node is kubelet, kube-proxy and kube-scheduler in one file.
+	Node = Program{
+		Name: "node", Title: "kubelet and kube-proxy", Folder: "peers/node", Package: ".", LinkerFlags: Kubernetes.LinkerFlags,
+	}
+	// Containerd is containerd and ctr in one file, Shim what containerd starts for each pod.
+	Containerd = Program{Name: "containerd", Title: "containerd", Folder: "peers/containerd", Package: ".", LinkerFlags: "-s -w"}
+	Shim       = Program{Name: "containerd-shim", Title: "containerd's shim", Folder: "peers/containerd", Package: "./shim", LinkerFlags: "-s -w"}
+	// Speaker is MetalLB's speaker, which announces the addresses that MetalLB gives.
+	Speaker = Program{Name: "metallb-speaker", Title: "MetalLB's speaker", Folder: "peers/speaker", Package: "go.universe.tf/metallb/speaker", LinkerFlags: "-s -w"}
+	// Helm installs charts.
+	Helm = Program{Name: "helm", Title: "Helm", Folder: "peers/helm", Package: "helm.sh/helm/v4/cmd/helm", LinkerFlags: "-s -w"}
+)
+
 // recipe is what besides the source decides about the binary.
 func (p Program) recipe(goVersion string) string {
 	recipe := goVersion + " " + p.LinkerFlags

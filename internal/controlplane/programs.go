@@ -35,14 +35,11 @@ func (l *layout) etcdArguments() []string {
 	}
 }
 
-func (l *layout) apiserverArguments(port int, options Options) []string {
+func (l *layout) apiserverArguments(port uint16, options Options) []string {
 	arguments := []string{"kube-apiserver",
 		"--etcd-servers", "unix://" + l.etcdSocket(),
-		"--bind-address", "127.0.0.1",
+		"--bind-address", options.address().String(),
 		"--secure-port", fmt.Sprint(port),
-		"--advertise-address", advertisedAddress,
-		// The Endpoints of the Service "kubernetes" could only be a loopback address.
-		"--endpoint-reconciler-type", "none",
 		"--service-cluster-ip-range", options.serviceRange().String(),
 		"--tls-cert-file", l.pki.path("apiserver.crt"),
 		"--tls-private-key-file", l.pki.path("apiserver.key"),
@@ -55,6 +52,12 @@ func (l *layout) apiserverArguments(port int, options Options) []string {
 		"--kubelet-preferred-address-types", "InternalIP",
 		"--allow-privileged",
 		"--profiling=false",
+	}
+	if options.Address.IsValid() {
+		arguments = append(arguments, "--kubelet-client-certificate", l.pki.path("admin.crt"), "--kubelet-client-key", l.pki.path("admin.key"))
+	} else {
+		// The Endpoints of the Service "kubernetes" could only be a loopback address.
+		arguments = append(arguments, "--advertise-address", advertisedAddress, "--endpoint-reconciler-type", "none")
 	}
 	if options.EgressSocket != "" {
 		arguments = append(arguments, "--egress-selector-config-file", l.egressConfig())
@@ -71,7 +74,11 @@ func (l *layout) apiserverArguments(port int, options Options) []string {
 // controllersArguments runs every controller with its own identity, as kubeadm
 // does, except the one that would declare the stand-in's node dead.
 func (l *layout) controllersArguments(options Options) []string {
-	controllers := append([]string{"*", "-node-lifecycle-controller", "-node-ipam-controller", "-ttl-controller"}, options.Controllers...)
+	controllers := []string{"*", "-node-ipam-controller", "-ttl-controller"}
+	if !options.Address.IsValid() {
+		controllers = append(controllers, "-node-lifecycle-controller")
+	}
+	controllers = append(controllers, options.Controllers...)
 	arguments := []string{"kube-controller-manager",
 		"--kubeconfig", l.controllersKubeconfig(),
 		"--controllers", strings.Join(controllers, ","),
@@ -152,6 +159,14 @@ func (l *layout) writeConfiguration(token string, options Options) error {
 		}
 	}
 	return nil
+}
+
+// address is where the API server listens.
+func (o Options) address() netip.Addr {
+	if o.Address.IsValid() {
+		return o.Address
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
 func (o Options) serviceRange() netip.Prefix {
