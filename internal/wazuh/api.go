@@ -46,8 +46,9 @@ type API struct {
 	http     *http.Client
 	pause    func(context.Context, time.Duration) error
 
-	login sync.Mutex // held during a login, so that concurrent requests share one
-	token Secret
+	login       sync.Mutex // held during a login, so that concurrent requests share one
+	loginMethod string     // POST, until a manager before 4.4 turned out to know GET only
+	token       Secret
 
 	nodes sync.Mutex
 	node  string // the manager's name in its own cluster, once it turned out to be a Wazuh 5
@@ -62,7 +63,7 @@ func NewAPI(o APIOptions) (*API, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("manager API URL %q: want https://host:55000", o.URL)
 	}
-	a := &API{base: strings.TrimSuffix(o.URL, "/"), user: o.User, password: o.Password, http: o.HTTP, pause: o.Pause}
+	a := &API{loginMethod: http.MethodPost, base: strings.TrimSuffix(o.URL, "/"), user: o.User, password: o.Password, http: o.HTTP, pause: o.Pause}
 	if a.http == nil {
 		a.http = http.DefaultClient
 	}
@@ -128,9 +129,12 @@ func (a *API) currentToken(ctx context.Context, refused Secret) (Secret, error) 
 		return a.token, nil
 	}
 	a.token = Secret{}
-	body, err := a.send(ctx, http.MethodPost, "/security/user/authenticate", nil, func(r *http.Request) {
-		r.SetBasicAuth(a.user, a.password.Reveal())
-	})
+	body, err := a.logIn(ctx)
+	var problem *Problem
+	if errors.As(err, &problem) && problem.Status == http.StatusMethodNotAllowed && a.loginMethod == http.MethodPost {
+		a.loginMethod = http.MethodGet
+		body, err = a.logIn(ctx)
+	}
 	if err != nil {
 		return Secret{}, fmt.Errorf("log in to the manager API as %q: %w", a.user, err)
 	}
@@ -144,6 +148,12 @@ func (a *API) currentToken(ctx context.Context, refused Secret) (Secret, error) 
 	}
 	a.token = NewSecret(answer.Data.Token)
 	return a.token, nil
+}
+
+func (a *API) logIn(ctx context.Context) ([]byte, error) {
+	return a.send(ctx, a.loginMethod, "/security/user/authenticate", nil, func(r *http.Request) {
+		r.SetBasicAuth(a.user, a.password.Reveal())
+	})
 }
 
 func bearer(token Secret) func(*http.Request) {

@@ -101,13 +101,17 @@ type Summary struct {
 	Total          int `json:"total"`
 }
 
-// AgentsSummary counts the agents by state.
+// AgentsSummary counts the agents by state. Before 4.4 the numbers stand in data itself.
 func (a *API) AgentsSummary(ctx context.Context) (Summary, error) {
 	var data struct {
-		Connection Summary `json:"connection"`
+		Connection *Summary `json:"connection"`
+		Summary
 	}
 	err := a.do(ctx, http.MethodGet, "/agents/summary/status", nil, &data)
-	return data.Connection, err
+	if data.Connection != nil {
+		return *data.Connection, err
+	}
+	return data.Summary, err
 }
 
 // DeleteAgents removes agents and returns the ids that are gone. An id the manager doesn't know

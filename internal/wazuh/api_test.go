@@ -77,6 +77,30 @@ func TestAPIKeepsItsToken(t *testing.T) {
 	}
 }
 
+// A manager before 4.4 knows the login as a GET only, and counts agents in data itself.
+func TestAPIOf43(t *testing.T) {
+	no := answer{405, `{"title":"Method Not Allowed"}`}
+	flat := answer{200, `{"data":{"active":2,"disconnected":0,"never_connected":1,"pending":0,"total":3},"error":0}`}
+	api, s := startAPI(t, no, answer{200, loggedIn}, flat, answer{401, unauthorized}, answer{200, loggedIn}, flat)
+	for range 2 {
+		got, err := api.AgentsSummary(t.Context())
+		if diff := cmp.Diff(Summary{Active: 2, NeverConnected: 1, Total: 3}, got); diff != "" || err != nil {
+			t.Fatalf("(-want +got):\n%s%v", diff, err)
+		}
+	}
+	want := []string{
+		"Basic POST /security/user/authenticate", "Basic GET /security/user/authenticate", "Bearer GET /agents/summary/status",
+		"Bearer GET /agents/summary/status", "Basic GET /security/user/authenticate", "Bearer GET /agents/summary/status",
+	}
+	if diff := cmp.Diff(want, s.asked); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	api, _ = startAPI(t, no, no) // it is no login at all
+	if _, err := api.AgentsSummary(t.Context()); err == nil {
+		t.Error("a login nobody offers succeeded")
+	}
+}
+
 // A token that is refused although it is new is an error, not a loop.
 func TestAPIRefreshesOnce(t *testing.T) {
 	api, _ := startAPI(t, answer{200, loggedIn}, answer{401, unauthorized}, answer{200, loggedIn}, answer{401, unauthorized})

@@ -65,7 +65,9 @@ func (a *api) stop() {
 
 func (a *api) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /security/user/authenticate", a.authenticate)
+	if !a.m.before(4, 4) {
+		mux.HandleFunc("POST /security/user/authenticate", a.authenticate)
+	}
 	mux.HandleFunc("GET /security/user/authenticate", a.authenticate)
 	for pattern, h := range map[string]http.HandlerFunc{
 		"DELETE /security/user/authenticate": a.logout,
@@ -81,6 +83,9 @@ func (a *api) routes() http.Handler {
 	for pattern, h := range a.ofManager() {
 		mux.HandleFunc(pattern, a.authorized(h))
 	}
+	mux.HandleFunc("POST /{path...}", func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, http.StatusMethodNotAllowed, "Method Not Allowed", "Specified method is invalid for this resource", 0)
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, "Not Found", "404: Not Found", 0)
 	})

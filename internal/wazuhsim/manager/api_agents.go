@@ -152,6 +152,10 @@ func (a *api) summary(w http.ResponseWriter, _ *http.Request) {
 		count[r.Status]++
 	}
 	count["total"] = len(rows)
+	if a.m.before(4, 4) {
+		reply(w, map[string]any{"data": count, "error": 0})
+		return
+	}
 	configuration := map[string]int{"synced": 0, "not_synced": len(rows), "total": len(rows)}
 	reply(w, map[string]any{"data": map[string]any{"connection": count, "configuration": configuration}, "error": 0})
 }

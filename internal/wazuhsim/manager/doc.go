@@ -10,7 +10,8 @@
 // Nothing in it waits for time to pass. Every rule about time compares two readings of the clock it
 // was given, so a test moves the clock and asks again. Start with [Start].
 //
-// Its version decides what differs: before 4.6 it doesn't know an agent's version on 1515, and
+// Its version decides what differs: before 4.4 its API knows no login by POST and counts agents in
+// another form, before 4.6 it doesn't know an agent's version on 1515, and
 // before 4.10 it refuses in two texts; from 5.0 on it wants TLS 1.3 there, starts with no malformed
 // password, leaves the connection of an unknown id open, and has another API.
 //

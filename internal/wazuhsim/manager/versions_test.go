@@ -2,6 +2,7 @@ package manager
 
 import (
 	"crypto/tls"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,27 @@ func TestEnrollmentOf43(t *testing.T) {
 	}
 	if _, reason := s.enroll(wazuh.EnrollRequest{Name: "web-01"}); reason != "Duplicate agent name: web-01" {
 		t.Errorf("twice: %q", reason)
+	}
+}
+
+// The client gets along with the API of 4.3, which knows no login by POST.
+func TestAPIOf43(t *testing.T) {
+	s := newSite(t, version("v4.3.11"))
+	key := s.agent("web-01")
+	api := s.api()
+	if got, err := api.AgentsSummary(t.Context()); err != nil || got != (wazuh.Summary{NeverConnected: 1, Total: 1}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if gone, err := api.DeleteAgents(t.Context(), key.ID); err != nil || len(gone) != 1 {
+		t.Errorf("deleted %v, %v", gone, err)
+	}
+	response, err := s.client().Post("https://"+s.m.Addresses().API+"/security/user/authenticate", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("a login by POST: %s", response.Status)
 	}
 }
 
