@@ -10,8 +10,13 @@ import (
 	"sync"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 	"github.com/soctalk/soctalk-ingress/internal/wazuhsim/agent"
 	"github.com/soctalk/soctalk-ingress/internal/wazuhsim/manager"
@@ -130,12 +135,73 @@ func testTwoTenantsOneAddress(t *testing.T) {
 }
 
 // Agents of 50 tenants stay connected while 200 other tenants come, change, are
-// suspended and go. Nobody held is reset, and HAProxy stays the process it was.
+// suspended and go. Nobody held is reset, HAProxy stays the process it was, and its
+// tables are exactly what the routes say.
 func TestHeldAgentsNoticeNothing(t *testing.T) { haproxies.Each(t, testHeldAgentsNoticeNothing) }
 
-func testHeldAgentsNoticeNothing(t *testing.T) {
-	const held, churned, each = 50, 200, 2
+func testHeldAgentsNoticeNothing(t *testing.T) { newSite(t).holds() }
+
+// The same where the routes are objects of a real API server, which an edge with no
+// more than its rights watches.
+func TestHeldAgentsNoticeNothingOfTheAPIServer(t *testing.T) {
+	_, admin, config := apiServer(t)
 	s := newSite(t)
+	s.stop()
+	s.write = func() { s.writeRoutes(admin) }
+	s.beginWith(config)
+	s.holds()
+	s.eventually("the API says of every route that it is carried", func() bool { return carriers(t, admin) == len(s.routes) })
+}
+
+// writeRoutes makes the API server's Routes those of the site: what is new is created,
+// what differs is patched, and what is gone is deleted.
+func (s *site) writeRoutes(admin client.Client) {
+	s.Helper()
+	var list v1alpha1.RouteList
+	s.eventually("the kind is known", func() bool { return admin.List(s.Context(), &list) == nil })
+	there := map[string]*v1alpha1.Route{}
+	for i := range list.Items {
+		there[list.Items[i].Name] = &list.Items[i]
+	}
+	for slug, route := range s.routes {
+		have, want := there[slug], routeOf(route)
+		delete(there, slug)
+		var err error
+		switch {
+		case have == nil:
+			err = admin.Create(s.Context(), want)
+		case have.Spec.Hash() != want.Spec.Hash():
+			before := have.DeepCopy()
+			have.Spec = want.Spec
+			err = admin.Patch(s.Context(), have, client.MergeFrom(before))
+		}
+		if err != nil {
+			s.Fatal(err)
+		}
+	}
+	for _, gone := range there {
+		if err := admin.Delete(s.Context(), gone); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// routeOf is the object that becomes a route of the edge's model.
+func routeOf(route haproxy.Route) *v1alpha1.Route {
+	spec := v1alpha1.RouteSpec{Region: "eu", Slot: route.Slot, Suspended: route.Suspended}
+	for _, port := range route.Ports {
+		spec.Ports = append(spec.Ports, v1alpha1.RoutePort{
+			Name: port.Name, Port: port.Public, Target: v1alpha1.RouteTarget{IP: port.Target.Addr().String(), Port: int32(port.Target.Port())},
+			Limits: v1alpha1.RouteLimits{Sessions: port.Limits.Sessions, Rate: port.Limits.Rate, PerSource: port.Limits.PerSource},
+		})
+	}
+	return &v1alpha1.Route{ObjectMeta: metav1.ObjectMeta{Name: route.Tenant, Labels: map[string]string{naming.LabelRegion: spec.Region}}, Spec: spec}
+}
+
+// holds is that history.
+func (s *site) holds() {
+	const held, churned, each = 50, 200, 2
+	t := s.T
 	notes := &agents{steps: map[string]map[string]int{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup

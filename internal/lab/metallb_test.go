@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,6 +20,8 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/controlplane"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/controlplanetest"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // metallb is a lab in which MetalLB's own controller gives the addresses. Each
@@ -61,6 +64,7 @@ func TestMetalLB(t *testing.T) {
 		"class":                        classes,
 		"sources":                      sources,
 		"an address rests":             addressRests,
+		"an attached gateway":          attachedGateway,
 		"the guide's manifests":        guideManifests,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -342,6 +346,50 @@ func sources(t *testing.T, m *metallb) {
 	says(t, m.address(t, "fence-cluster", metav1.ConditionTrue, v1alpha1.ReasonOK), "externalTrafficPolicy Cluster")
 	if message := m.address(t, "fence-local", metav1.ConditionTrue, v1alpha1.ReasonOK); strings.Contains(message, "Cluster") {
 		t.Errorf("policy Local: %s", message)
+	}
+}
+
+// The Service of an attached manager behind a gateway has no selector that finds
+// anybody, and endpoints the operator writes, enrollment at the gateway and events at
+// the manager: MetalLB gives it an address all the same, and keeps it when the manager
+// changes hands.
+func attachedGateway(t *testing.T, m *metallb) {
+	only := m.addresses(1)[0]
+	m.pool(t, "guests", only)
+	m.region(t, "guests", v1alpha1.LoadBalancerSpec{Pool: "guests"})
+	const slug = "guests-theirs"
+	attachTheirsIn(t, m.Lab, slug, "guests")
+	says(t, m.address(t, slug, metav1.ConditionTrue, v1alpha1.ReasonOK), only.String(), "from pool guests")
+	var slices discoveryv1.EndpointSliceList
+	if err := m.Client.List(t.Context(), &slices, client.InNamespace(naming.Namespace(slug)), client.MatchingLabels{discoveryv1.LabelServiceName: naming.ServiceAgents}); err != nil {
+		t.Fatal(err)
+	}
+	leads := map[string]string{}
+	for _, slice := range slices.Items {
+		for _, port := range slice.Ports {
+			for _, endpoint := range slice.Endpoints {
+				leads[*port.Name] += slice.Labels[discoveryv1.LabelManagedBy] + " " + endpoint.TargetRef.Name + ";"
+			}
+		}
+	}
+	if !strings.HasPrefix(leads[naming.PortEvents], naming.Product+" their-wazuh-0") || !strings.HasPrefix(leads[naming.PortEnrollment], naming.Product+" "+naming.ServiceGateway) || strings.Count(leads[naming.PortEnrollment], ";") != 1 {
+		t.Errorf("the agents' ports lead to %v", leads)
+	}
+	key, err := enroll(t, m.Lab, slug, "guests-web-01", enrollmentSecret(t, m.Lab, slug))
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := connect(t, m.Lab, slug, key)
+	sends(t, m.Lab, slug, session, "guests-first")
+	_, err = enroll(t, m.Lab, slug, "guests-around", wazuh.NewSecret(theirPassword))
+	isRefused(t, "authd's own password", err)
+	gatewayStartsAnew(t, m.Lab, slug, func() error {
+		_, err := enroll(t, m.Lab, slug, "guests-knock", wazuh.NewSecret("nobody-has-this-secret"))
+		return err
+	})
+	sends(t, m.Lab, slug, session, "guests-last")
+	if now := get(t, m.Lab, slug).Status; now.Address != only.String() || now.AddressChange != nil {
+		t.Errorf("the address is %s, and its change %v", now.Address, now.AddressChange)
 	}
 }
 
