@@ -7,7 +7,7 @@ import (
 )
 
 // Programs are all there are; "demo --prepare" builds every one of them.
-func Programs() []Program { return []Program{Kubernetes, MetalLB, CertManager, ExternalDNS} }
+func Programs() []Program { return []Program{Kubernetes, MetalLB, CertManager, ExternalDNS, Envoy} }
 
 // Program is something [Build] can build: a module of its own in the source tree,
 // because its pins are not the product's.
@@ -48,6 +48,10 @@ var CertManager = Program{Name: "certmanager", Title: "cert-manager and Pebble",
 var ExternalDNS = Program{
 	Name: "external-dns", Title: "external-dns", Folder: "peers/externaldns", Package: ".", LinkerFlags: "-s -w",
 }
+
+// Envoy judges a bootstrap by the types Envoy publishes; Envoy itself is written in
+// C++, and no Go module builds it.
+var Envoy = Program{Name: "envoy-judge", Title: "the judge of bootstraps for Envoy", Folder: "peers/envoy", Package: ".", LinkerFlags: "-s -w"}
 
 // What runs on real nodes, and around them. "demo --prepare" builds none of it: only
 // tests on real nodes need them.
