@@ -75,11 +75,16 @@ func benchOurs(t *testing.T, held int, target string, row *changeFigures) {
 	s.apply()
 	var addWire, deleteWire []time.Duration
 	extra := routeFor(held, target)
+	served := func() bool {
+		conn, err := session(s.port(held, 0))
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}
 	for range sourceChanges {
-		s.routes[extra.Tenant] = extra
-		addWire = append(addWire, s.tells(func() bool { _, err := session(s.port(held, 0)); return err == nil }))
-		delete(s.routes, extra.Tenant)
-		deleteWire = append(deleteWire, s.tells(func() bool { _, err := session(s.port(held, 0)); return err != nil }))
+		addWire = append(addWire, s.tells(adding(extra), served))
+		deleteWire = append(deleteWire, s.tells(removing(extra), func() bool { return !served() }))
 	}
 	row.AddWire, row.DeleteWire = spreadOf(addWire), spreadOf(deleteWire)
 	s.socketChanges(extra, row)
@@ -129,23 +134,29 @@ func (s *site) socketChanges(extra haproxy.Route, row *changeFigures) {
 }
 
 // tells is the time from the source's word until something is so on the wire.
-func (s *site) tells(so func() bool) time.Duration {
+func (s *site) tells(update Update, so func() bool) time.Duration {
 	s.Helper()
-	update := s.update()
 	begin := time.Now()
 	s.source.updates <- update
 	for !so() {
-		time.Sleep(200 * time.Microsecond)
+		time.Sleep(100 * time.Microsecond)
 	}
 	took := time.Since(begin)
-	s.eventually("the change is over", func() bool { return s.edge.Status().InStep })
+	s.eventually("the change is over", s.inStep)
 	return took
 }
 
-func (s *site) update() Update {
-	update := Update{Hashes: map[string]string{}}
-	for _, route := range s.routes {
-		update.Routes = append(update.Routes, route)
-	}
-	return update
+func (s *site) inStep() bool {
+	s.edge.mu.RLock()
+	defer s.edge.mu.RUnlock()
+	return s.edge.inStep
+}
+
+// adding and removing are what the API server's watch says of one tenant.
+func adding(route haproxy.Route) Update {
+	return Update{Partial: true, Routes: []haproxy.Route{route}, Hashes: map[string]string{route.Tenant: "h"}}
+}
+
+func removing(route haproxy.Route) Update {
+	return Update{Partial: true, Gone: []string{route.Tenant}}
 }

@@ -133,7 +133,7 @@ func benchHeld(t *testing.T, target string) (out heldFigures) {
 		time.Sleep(5 * time.Second)
 		out.Idle = idle.end()
 		changing := probe(s.port(tenants-1, 0))
-		out.Changes, out.Apply = s.churn(tenants, changes, target)
+		out.Changes, out.Apply = s.churn(tenants, changes, target, pace)
 		begin := time.Now()
 		if err := s.edge.resync(t.Context(), s.edge.routes()); err != nil {
 			t.Fatal(err)
@@ -151,28 +151,30 @@ func benchHeld(t *testing.T, target string) (out heldFigures) {
 	return out
 }
 
-// churn adds and removes tenants one by one, 200 at a time.
-func (s *site) churn(first, changes int, target string) (count int, cost spread) {
+// pace is 30 changes a second.
+const pace = time.Second / 30
+
+// churn adds and removes tenants one by one, 200 at a time, at a pace.
+func (s *site) churn(first, changes int, target string, pace time.Duration) (count int, cost spread) {
 	s.Helper()
 	var took []time.Duration
-	apply := func() {
-		update := s.update()
+	next := time.Now()
+	apply := func(update Update) {
+		time.Sleep(time.Until(next))
+		next = next.Add(pace)
 		begin := time.Now()
 		if err := s.edge.Apply(s.Context(), update); err != nil {
 			s.Fatal(err)
 		}
 		took = append(took, time.Since(begin))
 	}
-	const atOnce = 200
+	atOnce := min(200, changes)
 	for range changes / atOnce {
 		for n := first; n < first+atOnce; n++ {
-			route := routeFor(n, target)
-			s.routes[route.Tenant] = route
-			apply()
+			apply(adding(routeFor(n, target)))
 		}
 		for n := first; n < first+atOnce; n++ {
-			delete(s.routes, routeFor(n, target).Tenant)
-			apply()
+			apply(removing(routeFor(n, target)))
 		}
 	}
 	return len(took), spreadOf(took)
@@ -197,10 +199,8 @@ func (s *site) suspendOnce(n int, target string) (ms float64) {
 	}
 	route := routeFor(n, target)
 	route.Suspended = true
-	s.routes[route.Tenant] = route
-	update := s.update()
 	begin := time.Now()
-	if err := s.edge.Apply(s.Context(), update); err != nil {
+	if err := s.edge.Apply(s.Context(), adding(route)); err != nil {
 		s.Fatal(err)
 	}
 	var last time.Time
@@ -209,8 +209,7 @@ func (s *site) suspendOnce(n int, target string) (ms float64) {
 			last = end
 		}
 	}
-	s.routes[route.Tenant] = routeFor(n, target)
-	if err := s.edge.Apply(s.Context(), s.update()); err != nil {
+	if err := s.edge.Apply(s.Context(), adding(routeFor(n, target))); err != nil {
 		s.Fatal(err)
 	}
 	return float64(last.Sub(begin).Microseconds()) / 1000

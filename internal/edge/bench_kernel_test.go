@@ -1,0 +1,126 @@
+package edge
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// What a proxy's connections take in the kernel: the sockets, the files and what
+// hangs on them. Two ways to see it, in one run. The kernel can charge it to a
+// control group of HAProxy's own. And it tells what all of its objects take: agents
+// and managers are on the same machine, so what the same sessions take without a
+// proxy in between is subtracted.
+
+// kernelGroup is a control group that only HAProxy is in; the zero value when
+// this machine, or this user, has none.
+type kernelGroup struct{ dir, counter string }
+
+// newKernelGroup puts a master and its children into a group. What they have
+// already is not charged to it.
+func newKernelGroup(t *testing.T, master int) kernelGroup {
+	t.Helper()
+	for _, version := range []struct{ root, counter string }{
+		{"/sys/fs/cgroup/memory", "memory.kmem.usage_in_bytes"}, {"/sys/fs/cgroup", "memory.stat"},
+	} {
+		group := kernelGroup{dir: filepath.Join(version.root, "soctalk-bench-"+strconv.Itoa(os.Getpid())+"-"+strconv.Itoa(master)), counter: version.counter}
+		if err := os.Mkdir(group.dir, 0o755); err != nil {
+			continue
+		}
+		t.Cleanup(func() { group.leave(version.root) })
+		if _, counted := group.bytes(); !counted || group.enter(master) != nil {
+			continue
+		}
+		return group
+	}
+	t.Log("no control group counts the kernel's memory here")
+	return kernelGroup{}
+}
+
+func (g kernelGroup) enter(master int) error {
+	for _, pid := range family(master) {
+		if err := os.WriteFile(filepath.Join(g.dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave ends the group; who is still in it goes to its parent.
+func (g kernelGroup) leave(root string) {
+	text, _ := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
+	for pid := range strings.FieldsSeq(string(text)) {
+		_ = os.WriteFile(filepath.Join(root, "cgroup.procs"), []byte(pid), 0o600)
+	}
+	_ = os.Remove(g.dir)
+}
+
+// bytes are what the kernel holds for the group.
+func (g kernelGroup) bytes() (total float64, counted bool) {
+	text, err := os.ReadFile(filepath.Join(g.dir, g.counter))
+	if g.dir == "" || err != nil {
+		return 0, false
+	}
+	if number, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64); err == nil {
+		return number, true
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "kernel "); ok {
+			total, err = strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return total, err == nil
+		}
+	}
+	return 0, false
+}
+
+// slabs are the bytes of all objects in the kernel's caches, by cache; nil for
+// those who may not look.
+func slabs() map[string]float64 {
+	text, err := os.ReadFile("/proc/slabinfo")
+	if err != nil {
+		return nil
+	}
+	caches := map[string]float64{}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "slabinfo") {
+			continue
+		}
+		objects, _ := strconv.ParseFloat(fields[1], 64)
+		size, _ := strconv.ParseFloat(fields[3], 64)
+		caches[fields[0]] = objects * size
+	}
+	return caches
+}
+
+// ofSessions are the caches that sessions live in. Others change with whatever
+// else the machine does.
+func ofSessions(caches map[string]float64) (bytes float64) {
+	for _, name := range []string{
+		"TCP", "TCPv6", "sock_inode_cache", "filp", "dentry", "eventpoll_epi", "eventpoll_pwq", "ep_head",
+		"request_sock_TCP", "skbuff_head_cache", "skbuff_fclone_cache", "skbuff_small_head", "tcp_bind_bucket", "tcp_bind2_bucket",
+		"file_lock_cache", "lsm_inode_cache",
+	} {
+		bytes += caches[name]
+	}
+	return bytes
+}
+
+// family is a master and its children.
+func family(master int) (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has just ended
+		}
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && (pid == master || fields[1] == strconv.Itoa(master)) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
