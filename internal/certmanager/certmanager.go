@@ -119,7 +119,19 @@ type Options struct {
 	// NameServer is host:port of the server that is asked whether a DNS-01 record is
 	// there. Empty means none will be.
 	NameServer string
+	// WebProxy, a URL, leads cert-manager's own look for an HTTP-01 proof to where
+	// port 80 is; see [StartWeb].
+	WebProxy string
+	// Pause is how long it waits after a first failure; the zero value is its own hour.
+	Pause time.Duration
 }
+
+// SolverImage is what its solver pods ask for; SolverCommand is the argument by
+// which the binary does what that image does.
+const (
+	SolverImage   = "quay.io/jetstack/cert-manager-acmesolver:v1.21.2"
+	SolverCommand = "acmesolver"
+)
 
 // Start runs cert-manager's control loops until the process is stopped.
 func Start(options Options) (*process.Process, error) {
@@ -127,14 +139,22 @@ func Start(options Options) (*process.Process, error) {
 	if server == "" {
 		server = "127.0.0.1:9" // nobody: without ACME nobody is asked
 	}
+	arguments := []string{
+		"controller", "--kubeconfig", options.Kubeconfig, "--cluster-resource-namespace", Namespace,
+		// The zone's own servers would be asked on port 53, which only root may open.
+		"--dns01-recursive-nameservers", server, "--dns01-check-authoritative=false", "--dns01-check-retry-period", "500ms",
+		"--acme-http01-solver-image", SolverImage,
+	}
+	if options.Pause > 0 {
+		arguments = append(arguments, "--certificate-request-minimum-backoff-duration", options.Pause.String())
+	}
+	var more []string
+	if options.WebProxy != "" {
+		more = append(more, "HTTP_PROXY="+options.WebProxy)
+	}
 	return process.Start(process.Spec{
-		Name: "cert-manager", Path: options.Binary,
-		Args: []string{
-			"controller", "--kubeconfig", options.Kubeconfig, "--cluster-resource-namespace", Namespace,
-			// The zone's own servers would be asked on port 53, which only root may open.
-			"--dns01-recursive-nameservers", server, "--dns01-check-authoritative=false", "--dns01-check-retry-period", "500ms",
-		},
-		Env: environment(), Dir: options.Dir, LogFile: filepath.Join(options.Dir, "cert-manager.log"),
+		Name: "cert-manager", Path: options.Binary, Args: arguments,
+		Env: environment(more...), Dir: options.Dir, LogFile: filepath.Join(options.Dir, "cert-manager.log"),
 	})
 }
 

@@ -31,6 +31,11 @@ type PebbleOptions struct {
 	Profiles map[string]time.Duration
 	// Blocked are domains it issues nothing for.
 	Blocked []string
+	// HTTPPort is where it fetches the proofs of HTTP-01: port 80 of its world.
+	HTTPPort int
+	// Accounts are those it wants to be named, key id and HMAC key (base64 URL
+	// encoded), before it registers anybody; none means that anybody may come.
+	Accounts map[string]string
 }
 
 // Pebble is a running ACME server, with strictness on.
@@ -42,16 +47,13 @@ type Pebble struct {
 	// Root, PEM, is the authority of what it issues: made anew at each start.
 	Root []byte
 
-	process *process.Process
+	authority *ca.Authority
+	process   *process.Process
 }
 
 // StartPebble returns when the server answers.
 func StartPebble(ctx context.Context, options PebbleOptions) (*Pebble, error) {
 	authority, err := ca.New("Pebble's HTTPS", time.Now())
-	if err != nil {
-		return nil, err
-	}
-	pair, err := authority.Issue([]string{"localhost"}, 24*time.Hour, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -63,24 +65,14 @@ func StartPebble(ctx context.Context, options PebbleOptions) (*Pebble, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
-		"listenAddress": listen, "managementListenAddress": management,
-		"certificate": filepath.Join(options.Dir, "pebble.crt"), "privateKey": filepath.Join(options.Dir, "pebble.key"),
-		"domainBlocklist": options.Blocked, "profiles": profiles(options.Profiles),
-		"retryAfter": map[string]any{"authz": 1, "order": 1},
-	}})
+	file, err := writePebble(options, authority, listen, management)
 	if err != nil {
 		return nil, err
 	}
-	for name, content := range map[string][]byte{"pebble.crt": pair.CertPEM, "pebble.key": pair.KeyPEM, "pebble.json": config} {
-		if err := os.WriteFile(filepath.Join(options.Dir, name), content, 0o600); err != nil {
-			return nil, fmt.Errorf("write Pebble's files: %w", err)
-		}
-	}
-	p := &Pebble{Directory: "https://" + named(listen) + "/dir", CA: authority.CertPEM}
+	p := &Pebble{Directory: "https://" + named(listen) + "/dir", CA: authority.CertPEM, authority: authority}
 	p.process, err = process.Start(process.Spec{
 		Name: "pebble", Path: options.Binary,
-		Args: []string{"pebble", "--config", filepath.Join(options.Dir, "pebble.json"), "--dnsserver", options.NameServer},
+		Args: []string{"pebble", "--config", file, "--dnsserver", options.NameServer},
 		// It would wait up to 15 s before each validation, to be like the real one. That a
 		// name was proven is remembered, as Let's Encrypt does for a month.
 		Env: environment("PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=100"), Dir: options.Dir, LogFile: filepath.Join(options.Dir, "pebble.log"),
@@ -98,6 +90,31 @@ func StartPebble(ctx context.Context, options PebbleOptions) (*Pebble, error) {
 		return nil, fmt.Errorf("start Pebble: %w", err)
 	}
 	return p, nil
+}
+
+// writePebble writes the server's files and returns the name of its configuration.
+func writePebble(options PebbleOptions, authority *ca.Authority, listen, management string) (string, error) {
+	pair, err := authority.Issue([]string{"localhost"}, 24*time.Hour, time.Now())
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(options.Dir, "pebble.json")
+	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
+		"listenAddress": listen, "managementListenAddress": management,
+		"certificate": filepath.Join(options.Dir, "pebble.crt"), "privateKey": filepath.Join(options.Dir, "pebble.key"),
+		"domainBlocklist": options.Blocked, "profiles": profiles(options.Profiles),
+		"retryAfter": map[string]any{"authz": 1, "order": 1}, "httpPort": options.HTTPPort,
+		"externalAccountBindingRequired": len(options.Accounts) > 0, "externalAccountMACKeys": options.Accounts,
+	}})
+	if err != nil {
+		return "", err
+	}
+	for name, content := range map[string][]byte{"pebble.crt": pair.CertPEM, "pebble.key": pair.KeyPEM, "pebble.json": config} {
+		if err := os.WriteFile(filepath.Join(options.Dir, name), content, 0o600); err != nil {
+			return "", fmt.Errorf("write Pebble's files: %w", err)
+		}
+	}
+	return file, nil
 }
 
 // Stop ends the server. It forgets accounts and orders, as it keeps nothing on disk.

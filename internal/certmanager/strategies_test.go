@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,16 @@ import (
 // renews them after two thirds of it.
 const shortLife = 45 * time.Second
 
+// The parts wait for others nearly all of their time, so all of them run at once,
+// however few cores there are.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // One installation, because it takes half a minute to assemble; each part brings
 // tenants of its own.
 func TestCertificatesThroughCertManager(t *testing.T) {
@@ -42,7 +53,7 @@ func TestCertificatesThroughCertManager(t *testing.T) {
 	// minute after it has seen it.
 	w.createRegion("own", domain, w.acme("pebble"))
 	w.createRegion("short", "short."+domain, w.acme("pebble-short"))
-	w.createRegion("moving", "moving."+domain, w.acme("pebble"))
+	w.createRegion("moving", "moving."+domain, w.acme("pebble-quick"))
 	w.createTenant("acme", "own", "")
 	w.createTenant("brief", "short", "")
 	w.createTenant("mover", "moving", "")
@@ -50,10 +61,12 @@ func TestCertificatesThroughCertManager(t *testing.T) {
 	for name, part := range map[string]func(*world){
 		"OnePerTenant": onePerTenant, "Renewal": renewal, "FailingChallenge": failingChallenge,
 		"RefusedName": refusedName, "MissingIssuer": missingIssuer, "Switch": switching, "Examples": examples,
+		"HTTP01": http01, "RateLimit": rateLimit, "AccountClosed": accountClosed, "AccountWanted": accountWanted,
+		"OtherAuthorities": otherAuthorities, "AuthorityDown": authorityDown,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			part(&world{T: t, lab: w.lab, bind: w.bind, pebble: w.pebble, mssp: w.mssp})
+			part(&world{T: t, lab: w.lab, bind: w.bind, pebble: w.pebble, web: w.web, mssp: w.mssp})
 		})
 	}
 }
@@ -136,7 +149,7 @@ func missingIssuer(w *world) {
 	if !strings.Contains(message, `ClusterIssuer "peeble" does not exist`) {
 		w.Errorf("the condition says %q", message)
 	}
-	w.choose("mistyped", w.acme("pebble"))
+	w.choose("mistyped", w.acme("pebble-quick"))
 	w.becomesReady("lost")
 }
 
@@ -149,7 +162,7 @@ func switching(w *world) {
 	issuer := w.tenant("mover").Status.Certificate.Issuer
 
 	agents := w.keepMeeting("mover", host)
-	wildcard := v1alpha1.CertificatesSpec{Strategy: v1alpha1.CertificateWildcard, IssuerRef: &v1alpha1.IssuerRef{Name: "pebble"}, CABundle: string(w.pebble.Root)}
+	wildcard := v1alpha1.CertificatesSpec{Strategy: v1alpha1.CertificateWildcard, IssuerRef: &v1alpha1.IssuerRef{Name: "pebble-quick"}, CABundle: string(w.pebble.Root)}
 	w.choose("moving", wildcard)
 	w.servedIsHeld("mover", func(c *v1alpha1.CertificateStatus) bool { return c.Serial == w.wildcardSerial() })
 	if names := w.meets("mover").Names(); len(names) != 1 || names[0] != "*.moving."+domain {
@@ -172,7 +185,7 @@ func switching(w *world) {
 	w.choose("moving", v1alpha1.CertificatesSpec{Strategy: v1alpha1.CertificateBuiltInCA})
 	w.servedIsHeld("mover", func(c *v1alpha1.CertificateStatus) bool { return c.Issuer == "CN=SocTalk Ingress CA" })
 
-	w.choose("moving", w.acme("pebble"))
+	w.choose("moving", w.acme("pebble-quick"))
 	w.servedIsHeld("mover", func(c *v1alpha1.CertificateStatus) bool { return c.Issuer != "CN=SocTalk Ingress CA" })
 	if err := w.meets("mover").Verify(host, roots(w.pebble.Root)); err != nil {
 		w.Error(err)

@@ -25,6 +25,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/named"
 	"github.com/soctalk/soctalk-ingress/internal/probe"
+	"github.com/soctalk/soctalk-ingress/internal/standin/node"
 )
 
 const (
@@ -40,8 +41,13 @@ type world struct {
 	lab    *lab.Lab
 	bind   *named.Server
 	pebble *certmanager.Pebble
+	web    *certmanager.Web
 	mssp   *ca.Authority // the MSSP's own
 }
+
+// pause is how long cert-manager waits after a first failure, twice as long after
+// the next; its own default is an hour.
+const pause = 4 * time.Second
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -58,8 +64,12 @@ func newWorld(t *testing.T) *world {
 	if out, err := exec.Command("go", "build", "-o", dir, "../../cmd/wazuhsim", "../../cmd/soctalk-ingress").CombinedOutput(); err != nil {
 		t.Fatalf("build the programs: %v: %s", err, out)
 	}
+	if w.web, err = certmanager.StartWeb(w.bind.Address()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.web.Stop)
 	w.pebble, err = certmanager.StartPebble(t.Context(), certmanager.PebbleOptions{
-		Binary: program, Dir: dir, NameServer: w.bind.Address(), Blocked: []string{"blocked." + domain},
+		Binary: program, Dir: dir, NameServer: w.bind.Address(), HTTPPort: w.web.Port, Blocked: []string{"blocked." + domain},
 		Profiles: map[string]time.Duration{"default": 90 * 24 * time.Hour, "short": shortLife},
 	})
 	if err != nil {
@@ -68,6 +78,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.pebble.Stop)
 	w.lab, err = lab.Start(t.Context(), lab.Options{
 		Binary: plane, Simulator: filepath.Join(dir, "wazuhsim"), Dir: dir, Poll: time.Second, KeyReload: 200 * time.Millisecond,
+		Images: map[string]node.Image{certmanager.SolverImage: {Path: program, Args: []string{certmanager.SolverCommand}}},
 		Before: func(ctx context.Context, l *lab.Lab) error { return certmanager.Install(ctx, l.Client) },
 	})
 	if err != nil {
@@ -75,7 +86,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(w.lab.Stop)
 	controllers, err := certmanager.Start(certmanager.Options{
-		Binary: program, Kubeconfig: w.lab.Plane.Kubeconfig(), Dir: dir, NameServer: w.bind.Address(),
+		Binary: program, Kubeconfig: w.lab.Plane.Kubeconfig(), Dir: dir, NameServer: w.bind.Address(), WebProxy: w.web.Proxy, Pause: pause,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -100,11 +111,22 @@ func (w *world) keepLogs(dir string) {
 	}
 }
 
+// dns01 is how cert-manager proves names in BIND's zones.
+func (w *world) dns01() *certmanager.DNS01 {
+	return &certmanager.DNS01{Server: w.bind.Address(), KeyName: named.KeyName, Secret: w.bind.Secret()}
+}
+
+// makeIssuers: only "pebble" looks for its records itself, which takes a minute, as
+// it does out there; the others let Pebble do it.
 func (w *world) makeIssuers() {
 	w.Helper()
-	dns := certmanager.DNS01{Server: w.bind.Address(), KeyName: named.KeyName, Secret: w.bind.Secret()}
-	for name, profile := range map[string]string{"pebble": "default", "pebble-short": "short"} {
-		if err := w.pebble.CreateACMEIssuer(w.Context(), w.lab.Client, name, profile, dns); err != nil {
+	for _, issuer := range []certmanager.ACMEIssuer{
+		{Name: "pebble", Profile: "default", DNS01: w.dns01()},
+		{Name: "pebble-quick", Profile: "default", DNS01: w.dns01(), Wait: time.Second},
+		{Name: "pebble-short", Profile: "short", DNS01: w.dns01(), Wait: time.Second},
+		{Name: "pebble-http", Profile: "default", HTTP01: &certmanager.HTTP01{Class: ingressClass}},
+	} {
+		if err := w.pebble.CreateACMEIssuer(w.Context(), w.lab.Client, issuer); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -135,10 +157,15 @@ func (w *world) acme(issuer string) v1alpha1.CertificatesSpec {
 
 func (w *world) createRegion(name, domain string, certificates v1alpha1.CertificatesSpec) {
 	w.Helper()
-	region := &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.RegionSpec{
+	w.createRegionOf(name, v1alpha1.RegionSpec{
 		Domain: domain, DefaultMode: v1alpha1.ModeLoadBalancer, Certificates: certificates,
 		DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone}, Quarantine: &metav1.Duration{},
-	}}
+	})
+}
+
+func (w *world) createRegionOf(name string, spec v1alpha1.RegionSpec) {
+	w.Helper()
+	region := &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}
 	if err := w.lab.Client.Create(w.Context(), region); err != nil {
 		w.Fatal(err)
 	}

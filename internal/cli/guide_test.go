@@ -69,7 +69,7 @@ func renderedService(t *testing.T, file string) string {
 		if err := yaml.UnmarshalStrict([]byte(document), &service); err != nil {
 			t.Fatal(err)
 		}
-		service.Spec.Ports, service.Spec.Selector = nil, nil
+		service.Spec.Ports, service.Spec.Selector, service.Spec.PublishNotReadyAddresses = nil, nil, false
 		shown := map[string]any{"spec": service.Spec}
 		if len(service.Annotations) > 0 {
 			shown["metadata"] = map[string]any{"annotations": service.Annotations}

@@ -1,11 +1,13 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +37,9 @@ func (r *Reconciler) observeManager(ctx context.Context, tenant v1alpha1.Tenant,
 	for _, pod := range pods.Items {
 		if managerapi.PodReady(pod) {
 			state.Ready++
+			continue
 		}
+		state.Unready = cmp.Or(state.Unready, unready(pod))
 	}
 	if state.Ready == 0 {
 		return state, nil
@@ -53,6 +57,22 @@ func (r *Reconciler) observeManager(ctx context.Context, tenant v1alpha1.Tenant,
 		state.Error = words(err)
 	}
 	return state, nil
+}
+
+// unready names the first container that keeps a pod from being ready.
+func unready(pod corev1.Pod) string {
+	for _, container := range append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...) {
+		switch {
+		case container.Ready:
+			continue
+		case container.State.Waiting != nil:
+			return fmt.Sprintf("container %s of %s is waiting (%s)", container.Name, pod.Name, container.State.Waiting.Reason)
+		case container.State.Terminated != nil:
+			return fmt.Sprintf("container %s of %s has ended (%s)", container.Name, pod.Name, container.State.Terminated.Reason)
+		}
+		return fmt.Sprintf("container %s of %s runs and is not ready yet", container.Name, pod.Name)
+	}
+	return ""
 }
 
 func askManager(ctx context.Context, api *wazuh.API, count bool, state *plan.ManagerState) error {

@@ -4,16 +4,23 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/probe"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // A renewed certificate is served by the gateway while agents shake hands all the
@@ -104,4 +111,89 @@ func TestNobodyGoesAroundTheGateway(t *testing.T) {
 
 func podOf(slug string) types.NamespacedName {
 	return types.NamespacedName{Namespace: naming.Namespace(slug), Name: naming.Manager + "-0"}
+}
+
+// Where nodes put their address in the place of the agents', one guesser among them
+// shuts nobody out; where agents' own addresses are seen, he shuts out himself. Here
+// all come from one address, as behind a node.
+func TestAGuesserShutsOutNobodyElse(t *testing.T) {
+	l := installation(t)
+	const guesses = 70 // a source is turned away after 60
+	for name, spec := range map[string]v1alpha1.LoadBalancerSpec{"hidden": {ExternalTrafficPolicy: "Cluster"}, "seen": {}} {
+		region(t, l, name, v1alpha1.RegionSpec{Domain: name + ".example.com", DefaultMode: v1alpha1.ModeLoadBalancer, LoadBalancer: spec, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone}})
+		create(t, l, name, v1alpha1.TenantSpec{Region: name})
+	}
+	for _, name := range []string{"hidden", "seen"} {
+		becomesReady(t, l, name)
+		address, right := net.JoinHostPort(get(t, l, name).Status.Address, "1515"), enrollmentSecret(t, l, name)
+		for range guesses {
+			if answer, _ := probe.Secret(t.Context(), nil, address, wazuh.NewSecret("not-the-secret")); answer == probe.Accepted {
+				t.Fatal("a wrong secret was accepted")
+			}
+		}
+		answer, err := probe.Secret(t.Context(), nil, address, right)
+		if turnedAway := answer != probe.Accepted; turnedAway != (name == "seen") {
+			t.Errorf("%s: after %d wrong secrets the right one meets %s, %v", name, guesses, answer, err)
+		}
+	}
+}
+
+// A gateway that ends again and again closes the enrollment port alone: the pod is
+// not ready, and agents keep coming to the events port.
+func TestAnEndingGatewayLeavesTheEventsPort(t *testing.T) {
+	l := installation(t)
+	const slug = "stumbling"
+	create(t, l, slug, v1alpha1.TenantSpec{})
+	becomesReady(t, l, slug)
+	key, err := enroll(t, l, slug, "stumbling-web-01", enrollmentSecret(t, l, slug))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := connect(t, l, slug, key)
+	// Each time it is put off longer, as by a kubelet; until it is long enough to look.
+	unready := func(ctx context.Context) (bool, error) {
+		manager, ok := l.Standin.Manager(naming.Namespace(slug))
+		if ok && manager.GatewayPID != 0 {
+			_ = syscall.Kill(manager.GatewayPID, syscall.SIGKILL)
+		}
+		var pod corev1.Pod
+		if err := l.Client.Get(ctx, podOf(slug), &pod); err != nil {
+			return false, err
+		}
+		for _, container := range pod.Status.ContainerStatuses {
+			if container.Name == "gateway" && container.State.Waiting != nil && container.RestartCount > 5 && !managerapi.PodReady(pod) {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
+	eventually(t, "the gateway is put off for seconds", unready)
+	var slices discoveryv1.EndpointSliceList
+	if err := l.Client.List(t.Context(), &slices, client.InNamespace(naming.Namespace(slug)), client.MatchingLabels{discoveryv1.LabelServiceName: naming.ServiceAgents}); err != nil {
+		t.Fatal(err)
+	}
+	for _, slice := range slices.Items {
+		for _, endpoint := range slice.Endpoints {
+			if endpoint.Conditions.Ready == nil || !*endpoint.Conditions.Ready {
+				t.Errorf("the Service has no way to %v any more", endpoint.Addresses)
+			}
+		}
+	}
+	if err := held.KeepAlive(t.Context()); err != nil {
+		t.Errorf("the session of before: %v", err)
+	}
+	if err := ping(t, l, slug, "127.0.0.1"); err != nil {
+		t.Errorf("an agent that comes now: %v", err)
+	}
+	eventually(t, "the tenant says which container it is", func(ctx context.Context) (bool, error) {
+		if _, err := unready(ctx); err != nil {
+			return false, err
+		}
+		now := meta.FindStatusCondition(get(t, l, slug).Status.Conditions, v1alpha1.ConditionManagerReachable)
+		if now != nil && strings.Contains(now.Message, "container gateway of wazuh-manager-0") {
+			return true, nil
+		}
+		return false, fmt.Errorf("it says %+v", now)
+	})
+	becomesReady(t, l, slug)
 }

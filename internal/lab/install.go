@@ -153,6 +153,7 @@ func (l *Lab) startStandin(ctx context.Context, egress string) (*standin.StandIn
 		SimBinary:         l.options.Simulator,
 		SimArgs:           arguments,
 		GatewayBinary:     l.options.Program,
+		Images:            l.options.Images,
 		LoadBalancerRange: l.options.LoadBalancerRange, LoadBalancerAssigned: l.options.MetalLB != "",
 		EgressSocket:      egress,
 		OperatorNamespace: naming.DefaultSystemNamespace,

@@ -29,6 +29,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/operator"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/standin"
+	"github.com/soctalk/soctalk-ingress/internal/standin/node"
 )
 
 // OperatorUserAgent is how the operator's requests are told apart in the audit log.
@@ -53,6 +54,8 @@ type Options struct {
 	// LoadBalancerRange is where addresses come from; empty means 127.80.0.0/16, with
 	// MetalLB a part of 127.0.0.0/8 that no other lab uses.
 	LoadBalancerRange netip.Prefix
+	// Images are further programs that pods may run, by image; see standin.Options.
+	Images map[string]node.Image
 	// Audit records every request to the API server.
 	Audit bool
 	// Poll is how often the operator asks a ready tenant's manager; 0 means 2 s here.

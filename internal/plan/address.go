@@ -27,7 +27,7 @@ func addressHop(in Input, place Placement) hop {
 		return no(condition, v1alpha1.ReasonWaitingForAddress, fmt.Sprintf("agents still connect to %s; the load balancer has not given %s, which spec.wazuhIngress.addresses asks for%s",
 			service.Addresses[0], strings.Join(missing, ", "), said(service.Event)))
 	}
-	return reached(in, place, "agents connect to "+strings.Join(service.Addresses, " and ")+circumstances(service)+formerHolder(in, service.Addresses))
+	return reached(in, place, "agents connect to "+strings.Join(service.Addresses, " and ")+circumstances(service, place)+formerHolder(in, service.Addresses))
 }
 
 // reached is the hop of a tenant whose agents have somewhere to connect to. As long
@@ -112,7 +112,7 @@ func said(event string) string {
 }
 
 // circumstances are what else decides who gets through to the address.
-func circumstances(service ServiceState) string {
+func circumstances(service ServiceState, place Placement) string {
 	text := ""
 	if service.Pool != "" {
 		text += ", from pool " + service.Pool
@@ -122,6 +122,9 @@ func circumstances(service ServiceState) string {
 	}
 	if service.TrafficPolicy == "Cluster" {
 		text += "; the manager sees the nodes' addresses instead of the agents' (externalTrafficPolicy Cluster)"
+		if place.Gateway {
+			text += ", so enrollment turns nobody away by where he comes from"
+		}
 	}
 	return text
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -86,7 +87,23 @@ func wantedPolicy(in Input, place Placement) *policy.Policy {
 	if !place.Gateway || in.Observed.Enrollment.Secret.IsZero() {
 		return nil
 	}
-	return gatewayPolicy(in, gatewayProxy(place))
+	return gatewayPolicy(in, gatewayProxy(place), gatewayLimits(place))
+}
+
+// gatewayLimits are the gateway's own, except where the nodes' addresses have taken
+// the place of the agents': limits by source would let one agent shut out all.
+func gatewayLimits(place Placement) policy.Limits {
+	if sourcesHidden(place) {
+		return policy.SourcesHidden()
+	}
+	return policy.Limits{}
+}
+
+// sourcesHidden is true where the cluster's network, by the Region's choice, puts a
+// node's address in the place of the agent's.
+func sourcesHidden(place Placement) bool {
+	return place.Mode == v1alpha1.ModeLoadBalancer &&
+		corev1.ServiceExternalTrafficPolicy(place.RegionSpec.LoadBalancer.ExternalTrafficPolicy) == corev1.ServiceExternalTrafficPolicyCluster
 }
 
 // gatewayHop judges who answers where agents enroll.

@@ -90,7 +90,7 @@ func managerHop(in Input, place Placement) hop {
 			fmt.Sprintf("no pod in namespace %s has the labels %s; correct spec.manager.attach.selector, or start the manager", place.Namespace, selectorText(attached.Selector)))
 	case manager.Ready == 0:
 		return no(condition, v1alpha1.ReasonWaitingForManager,
-			fmt.Sprintf("%d of %d manager pods are ready; look with kubectl -n %s get pods", manager.Ready, manager.Pods, place.Namespace))
+			fmt.Sprintf("%d of %d manager pods are ready%s; look with kubectl -n %s get pods", manager.Ready, manager.Pods, because(manager.Unready), place.Namespace))
 	case manager.Refused:
 		return no(condition, v1alpha1.ReasonManagerRefusesCredentials,
 			fmt.Sprintf("the manager's API rejects the user in Secret %s; put the API user's name and password there", apiCredentials(in.Tenant.Spec.Manager)))
@@ -102,6 +102,13 @@ func managerHop(in Input, place Placement) hop {
 			fmt.Sprintf("the manager's API answers, but Service %s leads to no ready pod yet; look with kubectl -n %s get endpointslices", naming.ServiceAgents, place.Namespace))
 	}
 	return ok(condition, "the manager's API answers, "+cmp.Or(manager.Version, "version unknown"))
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
 }
 
 func selectorText(selector map[string]string) string {

@@ -135,6 +135,8 @@ type ManagerState struct {
 	// Pods found behind the manager's labels, and how many are ready.
 	Pods  int `json:"pods,omitempty"`
 	Ready int `json:"ready,omitempty"`
+	// Unready says which container keeps a pod from being ready, and how.
+	Unready string `json:"unready,omitempty"`
 	// Asked is true when the API was called.
 	Asked bool `json:"asked,omitempty"`
 	// Refused is true when the API rejected the operator's credentials.

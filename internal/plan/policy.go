@@ -47,7 +47,7 @@ type Token struct {
 
 // gatewayPolicy is what the tenant's gateway is to obey. It keeps the stored
 // generation as long as nothing changed: an idle operator pushes nothing.
-func gatewayPolicy(in Input, proxy policy.Proxy) *policy.Policy {
+func gatewayPolicy(in Input, proxy policy.Proxy, limits policy.Limits) *policy.Policy {
 	seen := in.Observed.Enrollment
 	want := &policy.Policy{
 		Generation: 1,
@@ -56,6 +56,7 @@ func gatewayPolicy(in Input, proxy policy.Proxy) *policy.Policy {
 		Tokens:     policyTokens(seen.Tokens),
 		Deny:       policyBans(seen.Revocations),
 		Proxy:      proxy,
+		Limits:     limits,
 	}
 	if !seen.Previous.IsZero() && seen.Previous != seen.Secret && in.Now.Before(seen.PreviousUntil) {
 		want.Previous = &policy.Previous{Secret: seen.Previous, Until: seen.PreviousUntil.UTC()}

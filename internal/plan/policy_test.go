@@ -36,7 +36,7 @@ func enrollmentInput() Input {
 // What the gateway is told is valid, and changes its generation exactly when it changes.
 func TestThePolicyGrowsOnlyWhenItChanges(t *testing.T) {
 	in := enrollmentInput()
-	first := gatewayPolicy(in, policy.Proxy{})
+	first := gatewayPolicy(in, policy.Proxy{}, policy.Limits{})
 	if err := first.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestThePolicyGrowsOnlyWhenItChanges(t *testing.T) {
 		t.Errorf("policy %+v", first)
 	}
 	in.Observed.Enrollment.Stored = first
-	if again := gatewayPolicy(in, policy.Proxy{}); again.Generation != first.Generation {
+	if again := gatewayPolicy(in, policy.Proxy{}, policy.Limits{}); again.Generation != first.Generation {
 		t.Errorf("generation %d although nothing changed since %d", again.Generation, first.Generation)
 	}
 	for name, change := range map[string]func(*Input){
@@ -59,7 +59,7 @@ func TestThePolicyGrowsOnlyWhenItChanges(t *testing.T) {
 		in := enrollmentInput()
 		in.Observed.Enrollment.Stored = first
 		change(&in)
-		changed := gatewayPolicy(in, policy.Proxy{})
+		changed := gatewayPolicy(in, policy.Proxy{}, policy.Limits{})
 		if changed.Generation != first.Generation+1 {
 			t.Errorf("%s: generation %d, want %d", name, changed.Generation, first.Generation+1)
 		}

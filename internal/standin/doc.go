@@ -13,6 +13,7 @@
 //	wazuhimage    does what the image's start does
 //	network       dials pods and Services
 //	loadbalancer  addresses and relays for Services
+//	ingress       HTTP, as Ingress objects say
 //	names         the DNS server
 //	egress        the API server's way in
 //	kubelet       port-forward and logs

@@ -8,7 +8,9 @@ import (
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
+	"github.com/soctalk/soctalk-ingress/internal/standin/ingress"
 	"github.com/soctalk/soctalk-ingress/internal/standin/kubelet"
 	"github.com/soctalk/soctalk-ingress/internal/standin/network"
 )
@@ -63,6 +65,24 @@ func (s *StandIn) Forward(ctx context.Context, namespace string, podLabels map[s
 		}
 	}()
 	return listener.Addr().String(), nil
+}
+
+// ingressNamespace and ingressLabels are what the ingress controller's pod has.
+const ingressNamespace = "ingress-nginx"
+
+func ingressLabels() map[string]string {
+	return map[string]string{"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "controller"}
+}
+
+// StartIngress runs an ingress controller for a class, on host:port. The caller
+// stops it.
+func (s *StandIn) StartIngress(class, address string) (*ingress.Controller, error) {
+	client, err := kubernetes.NewForConfig(s.options.Config)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	return ingress.Start(ingress.Options{Client: client, Class: class, Address: address,
+		Dial: s.DialAs(ingressNamespace, ingressLabels()), Log: s.options.Log})
 }
 
 // DNSAddress is where the name server answers, over UDP and TCP.

@@ -42,6 +42,10 @@ type Options struct {
 	// GatewayBinary is cmd/soctalk-ingress, built. Without it, gateways beside
 	// managers only play a part.
 	GatewayBinary string
+	// Images are further programs that really run, by the image that pods ask for; a
+	// pod with any other image only plays a part. The program is told by the variable
+	// LISTEN_ADDRESS which address stands for the pod's.
+	Images map[string]node.Image
 	// LoadBalancerRange is where addresses come from; default 127.80.0.0/16.
 	LoadBalancerRange netip.Prefix
 	// LoadBalancerAssigned leaves the giving of addresses to a real controller; the
@@ -165,7 +169,7 @@ func (s *StandIn) assemble(client kubernetes.Interface) ([]job, error) {
 		Log: log, Range: s.options.LoadBalancerRange, Assigned: s.options.LoadBalancerAssigned, Classes: s.options.LoadBalancerClasses, NodeAddress: address})
 	var pods *loop.Loop
 	s.node = node.New(node.Options{Client: client, Factory: s.factory, Network: s.network, Log: log, Dir: s.options.Dir,
-		SimBinary: s.options.SimBinary, SimArgs: s.options.SimArgs, GatewayBinary: s.options.GatewayBinary, Address: address, Loopback: s.loopback.of,
+		SimBinary: s.options.SimBinary, SimArgs: s.options.SimArgs, GatewayBinary: s.options.GatewayBinary, Images: s.options.Images, Address: address, Loopback: s.loopback.of,
 		Changed: func(key string) { pods.Add(key) }})
 	pods = loop.New("pods", log, s.node.Reconcile)
 	services := loop.New("services", log, s.balancer.Reconcile)

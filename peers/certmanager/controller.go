@@ -11,6 +11,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller"
 	logf "github.com/cert-manager/cert-manager/pkg/logs"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/klog/v2"
 
 	// Each of these makes a control loop, or a kind of issuer, known by being imported.
@@ -49,6 +50,10 @@ func controllerMain(ctx context.Context, arguments []string) error {
 	flags.BoolVar(&authoritative, "dns01-check-authoritative", true, "ask the zone's own servers; false is upstream's --dns01-recursive-nameservers-only")
 	flags.DurationVar(&options.DNS01CheckRetryPeriod, "dns01-check-retry-period", 10*time.Second, "pause between two looks for a DNS-01 record")
 	flags.DurationVar(&options.CertificateRequestMinimumBackoffDuration, "certificate-request-minimum-backoff-duration", time.Hour, "pause after the first failure")
+	flags.StringVar(&options.HTTP01SolverImage, "acme-http01-solver-image", "quay.io/jetstack/cert-manager-acmesolver:v1.21.2", "what solver pods run")
+	options.ACMEHTTP01SolverRunAsNonRoot = true
+	options.HTTP01SolverResourceRequestCPU, options.HTTP01SolverResourceRequestMemory = resource.MustParse("10m"), resource.MustParse("64Mi")
+	options.HTTP01SolverResourceLimitsCPU, options.HTTP01SolverResourceLimitsMemory = resource.MustParse("100m"), resource.MustParse("64Mi")
 	options.CertificateRequestMaximumBackoffDuration = 32 * time.Hour
 	options.MaxConcurrentChallenges = 60
 	if err := flags.Parse(arguments); err != nil {

@@ -1,7 +1,7 @@
 // Command certmanager is cert-manager and a certificate authority in one file,
 // chosen by the first argument: "controller" runs cert-manager's own control
-// loops, "pebble" an ACME server. Both are the unmodified upstream code; only
-// this switch is ours.
+// loops, "acmesolver" what its solver pods run, "pebble" an ACME server. All are the
+// unmodified upstream code; only this switch is ours.
 //
 // It lives in a module of its own because cert-manager pins versions of
 // everything, and the product must not inherit those pins. The demo and the
@@ -20,10 +20,11 @@ import (
 func main() {
 	programs := map[string]func(context.Context, []string) error{
 		"controller": controllerMain,
+		"acmesolver": solverMain,
 		"pebble":     pebbleMain,
 	}
 	if len(os.Args) < 2 || programs[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: certmanager controller|pebble [flags]")
+		fmt.Fprintln(os.Stderr, "usage: certmanager controller|acmesolver|pebble [flags]")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

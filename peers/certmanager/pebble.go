@@ -22,16 +22,20 @@ type pebbleConfig struct {
 	Pebble struct {
 		ListenAddress           string
 		ManagementListenAddress string
+		HTTPPort                int
 		Certificate             string
 		PrivateKey              string
 		DomainBlocklist         []string
 		Profiles                map[string]ca.Profile
 		RetryAfter              struct{ Authz, Order int }
+
+		ExternalAccountBindingRequired bool
+		ExternalAccountMACKeys         map[string]string
 	}
 }
 
-// Ports a DNS-01 validation never connects to.
-const noHTTP, noTLS = 0, 0
+// noTLS is the port of a kind of validation that nobody here asks for.
+const noTLS = 0
 
 // pebbleMain runs Pebble with strictness on. There is no switch to turn it off.
 func pebbleMain(ctx context.Context, arguments []string) error {
@@ -45,7 +49,7 @@ func pebbleMain(ctx context.Context, arguments []string) error {
 	if err := cmd.ReadConfigFile(*file, &config); err != nil {
 		return fmt.Errorf("read --config: %w", err)
 	}
-	const strict, keyAlgorithm, alternateRoots, chainLength, externalAccounts = true, "ecdsa", 0, 1, false
+	const strict, keyAlgorithm, alternateRoots, chainLength = true, "ecdsa", 0, 1
 	p := config.Pebble
 	logger := log.New(os.Stdout, "pebble ", log.LstdFlags)
 	store := db.NewMemoryStore()
@@ -54,9 +58,14 @@ func pebbleMain(ctx context.Context, arguments []string) error {
 			return fmt.Errorf("block %q: %w", domain, err)
 		}
 	}
+	for id, key := range p.ExternalAccountMACKeys {
+		if err := store.AddExternalAccountKeyByID(id, key); err != nil {
+			return fmt.Errorf("external account %q: %w", id, err)
+		}
+	}
 	authority := ca.New(logger, store, "", keyAlgorithm, alternateRoots, chainLength, p.Profiles)
-	validation := va.New(logger, noHTTP, noTLS, strict, *resolver, store)
-	front := wfe.New(logger, store, validation, authority, []string{"pebble.letsencrypt.org"}, strict, externalAccounts, p.RetryAfter.Authz, p.RetryAfter.Order)
+	validation := va.New(logger, p.HTTPPort, noTLS, strict, *resolver, store)
+	front := wfe.New(logger, store, validation, authority, []string{"pebble.letsencrypt.org"}, strict, p.ExternalAccountBindingRequired, p.RetryAfter.Authz, p.RetryAfter.Order)
 
 	servers := []*http.Server{
 		{Addr: p.ListenAddress, Handler: front.Handler()},

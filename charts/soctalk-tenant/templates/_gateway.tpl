@@ -56,8 +56,10 @@ its one folder, and nothing else.
 {{- end }}
 
 {{/*
-The gateway. It has no readiness probe: the pod would leave the Service, and the
-events port with it, for what concerns the enrollment port alone.
+The gateway. It has no readiness probe: what concerns the enrollment port alone says
+nothing about the events port. That a gateway which ends again and again makes the
+pod unready all the same does not matter to agents: the Service leads to the pod
+whether it is ready or not.
 */}}
 {{- define "tenant.gatewayContainer" -}}
 {{- $alone := eq (include "tenant.gatewayAlone" .) "yes" }}

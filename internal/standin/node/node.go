@@ -54,6 +54,8 @@ type Options struct {
 	// GatewayBinary is soctalk-ingress; empty means that gateway containers only
 	// play a part.
 	GatewayBinary string
+	// Images are further programs that really run, by the image that pods ask for.
+	Images map[string]Image
 	// Address is the node's own, never dialled.
 	Address netip.Addr
 	// Loopback maps a pod's address to the loopback address its process listens on.

@@ -142,6 +142,10 @@ func (w *workload) run() {
 		w.runGateway(loopback)
 		return
 	}
+	if image, ok := w.node.imageOf(w.pod); ok && !w.simulates {
+		w.runImage(image, loopback)
+		return
+	}
 	if !w.simulates {
 		w.set(func(s *state) { s.running, s.ready, s.since, s.waiting = true, true, time.Now(), "" })
 		<-w.ctx.Done()
