@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(./internal/plan ./internal/secret ./internal/cert ./internal/ca ./internal/issuance ./internal/probe ./internal/wazuh/... ./internal/wazuhsim/...
-  ./internal/managerapi ./internal/gateway/... ./internal/haproxy ./internal/record ./internal/zone ./internal/standin/policy)
+  ./internal/managerapi ./internal/gateway/... ./internal/haproxy ./internal/record ./internal/zone ./internal/dnswebhook ./internal/standin/policy)
 if [ "${1:-}" = all ]; then
   packages+=(./internal/controller ./internal/edge ./internal/standin/network ./internal/cli)
 fi

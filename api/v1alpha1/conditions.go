@@ -187,6 +187,8 @@ const (
 	ReasonNameServerDown = "NameServerDown"
 	// ReasonDNSUpdateRefused: the server does not take our updates, or there is no key to sign them.
 	ReasonDNSUpdateRefused = "DNSUpdateRefused"
+	// ReasonRecordLeftBehind: the name is right; one that was written before it, elsewhere, cannot be taken back.
+	ReasonRecordLeftBehind = "RecordLeftBehind"
 	// ReasonDNSNotManaged: the Region neither writes nor checks names.
 	ReasonDNSNotManaged = "DNSNotManaged"
 	// ReasonDNSUnreachable: no server of the zone answered the check.
@@ -236,7 +238,7 @@ func Reasons() []string {
 		ReasonRotating, ReasonRotationStuck, ReasonRotationNotOurs,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
 		ReasonRecordShadowed, ReasonRecordOwnedByOther, ReasonServersDisagree, ReasonNameServerDown, ReasonDNSUpdateRefused,
-		ReasonDNSNotManaged, ReasonDNSUnreachable,
+		ReasonRecordLeftBehind, ReasonDNSNotManaged, ReasonDNSUnreachable,
 		ReasonTenantNotFound, ReasonWaitingForGateway, ReasonNotGuarded,
 		ReasonTokenEarly, ReasonTokenExpired, ReasonTokenUsedUp, ReasonTokenRevoked,
 		ReasonRevoking, ReasonRevoked, ReasonAgentUnknown, ReasonNameStillRegistered,

@@ -7,7 +7,8 @@ type DNSMode string
 const (
 	// DNSExternalDNS asks an external-dns in the cluster for the records.
 	DNSExternalDNS DNSMode = "external-dns"
-	// DNSDirect has the operator write them itself, by RFC 2136 updates.
+	// DNSDirect has the operator write them itself: by RFC 2136 updates, or through a
+	// provider that speaks external-dns's webhook protocol.
 	DNSDirect DNSMode = "direct"
 	// DNSManual leaves the record to a person and checks the answer.
 	DNSManual DNSMode = "manual"
@@ -28,10 +29,14 @@ const (
 )
 
 // DNSSpec says how the tenants' names come into being.
-// +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'direct' || has(self.rfc2136)",message="dns.mode direct needs dns.rfc2136: the server that takes updates, the zone and the TSIG key"
+// +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'direct' || has(self.rfc2136) || has(self.webhook)",message="dns.mode direct needs dns.rfc2136 (the server that takes updates, the zone and the TSIG key) or dns.webhook (the URL of an external-dns webhook provider)"
+// +kubebuilder:validation:XValidation:rule="!has(self.rfc2136) || !has(self.webhook)",message="dns.rfc2136 and dns.webhook are two ways to write the same records; remove one of them"
+// +kubebuilder:validation:XValidation:rule="!has(self.webhook) || (has(self.mode) && self.mode == 'direct')",message="dns.webhook belongs to dns.mode direct; set the mode, or remove dns.webhook"
 // +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'direct' || has(self.ownerID)",message="dns.mode direct needs dns.ownerID, a word that no other writer of the zone uses (another operator, an external-dns), such as the cluster's name"
 // +kubebuilder:validation:XValidation:rule="!has(self.rfc2136) || (has(self.mode) && self.mode == 'direct')",message="dns.rfc2136 belongs to dns.mode direct; set the mode, or remove dns.rfc2136"
 // +kubebuilder:validation:XValidation:rule="!has(self.externalDNS) || (has(self.mode) && self.mode == 'external-dns')",message="dns.externalDNS belongs to dns.mode external-dns; set the mode, or remove dns.externalDNS"
+// +kubebuilder:validation:XValidation:rule="!has(self.webhook) || self.webhook.url.matches('^https://[-A-Za-z0-9.]+(:[0-9]{1,5})?(/[^?#@]*)?$') || self.webhook.url.matches('^https?://(localhost|127[.][0-9.]+|[[]::1[]])(:[0-9]{1,5})?(/[^?#@]*)?$')",message="dns.webhook.url must be http://localhost:<port> for a provider in the operator's own pod (another one is reached by https:// only), without user, query or fragment"
+// +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.webhook.tlsSecretRef) || self.webhook.url.startsWith('https://')",message="dns.webhook.tlsSecretRef needs an https:// URL"
 type DNSSpec struct {
 	// Mode; manual unless said otherwise.
 	// +kubebuilder:default=manual
@@ -43,6 +48,9 @@ type DNSSpec struct {
 	// RFC2136 is the server that takes updates, in mode direct.
 	// +optional
 	RFC2136 *RFC2136Spec `json:"rfc2136,omitempty"`
+	// Webhook is a provider that speaks external-dns's webhook protocol, in mode direct.
+	// +optional
+	Webhook *WebhookSpec `json:"webhook,omitempty"`
 	// OwnerID marks the records that are ours, in TXT records beside them, as
 	// external-dns's --txt-owner-id does. In mode external-dns, give the same word
 	// here as there, and a name that belongs to somebody else is called by its name.
@@ -109,6 +117,36 @@ type TSIGSpec struct {
 	SecretRef SecretKeyRef `json:"secretRef"`
 }
 
+// WebhookSpec is a program beside the operator that knows a DNS provider, as
+// external-dns runs them with --provider=webhook. The provider's credentials are
+// that program's; the operator has none.
+type WebhookSpec struct {
+	// URL of the provider. Plain http is for a container in the operator's own pod:
+	// the protocol knows no password, and whoever reaches it writes the zone.
+	// +kubebuilder:default="http://localhost:8888"
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	URL string `json:"url,omitempty"`
+	// TLSSecretRef is a Secret in the operator's namespace, as cert-manager writes
+	// them: its ca.crt is what the provider's certificate must lead to, and tls.crt
+	// with tls.key, where present, are shown to the provider. Without it the host's
+	// certificate authorities count.
+	// +optional
+	TLSSecretRef *SecretRef `json:"tlsSecretRef,omitempty"`
+	// SRV asks for SRV records at an edge too. Set it only for a provider that
+	// manages them, its reading included.
+	// +optional
+	SRV bool `json:"srv,omitempty"`
+}
+
+// SecretRef names a Secret.
+type SecretRef struct {
+	// Name of the Secret.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
 // SecretKeyRef names one entry of a Secret.
 type SecretKeyRef struct {
 	// Name of the Secret.
@@ -138,9 +176,27 @@ type DNSStatus struct {
 	// after, whatever becomes of the rest.
 	// +optional
 	Published bool `json:"published,omitempty"`
-	// Direct is true once the operator itself wrote to the zone.
+	// Written is where the operator itself wrote, in mode direct: what it needs to
+	// take that back, whatever the Region says by then.
+	// +listType=atomic
 	// +optional
-	Direct bool `json:"direct,omitempty"`
+	Written []DNSWritten `json:"written,omitempty"`
+}
+
+// DNSWritten is a hostname whose records the operator wrote, and the way it did.
+type DNSWritten struct {
+	// Hostname the records are for.
+	Hostname string `json:"hostname"`
+	// OwnerID and TXTPrefix of the marks beside them.
+	OwnerID string `json:"ownerID"`
+	// +optional
+	TXTPrefix string `json:"txtPrefix,omitempty"`
+	// RFC2136 is the server that took the updates.
+	// +optional
+	RFC2136 *RFC2136Spec `json:"rfc2136,omitempty"`
+	// Webhook is the provider that took the changes.
+	// +optional
+	Webhook *WebhookSpec `json:"webhook,omitempty"`
 }
 
 // DNSAnswer is what one of the zone's servers says.

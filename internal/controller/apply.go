@@ -62,7 +62,7 @@ func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Des
 	if named != nil && !isProblem(named) {
 		return named
 	}
-	if _, err = r.release(ctx, r.cached, desired.Placement.Slug, desired.Claims); err != nil {
+	if _, err = r.release(ctx, r.cached, desired.Placement.Slug, append(plan.KeptClaims(*in, desired.Placement), desired.Claims...)); err != nil {
 		return err
 	}
 	if refused == nil {

@@ -15,7 +15,6 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/record"
-	"github.com/soctalk/soctalk-ingress/internal/zone"
 )
 
 // endpointKind is external-dns's; a cluster need not have it.
@@ -33,6 +32,9 @@ func (r *Reconciler) applyNames(ctx context.Context, in *plan.Input, desired pla
 		if err := r.deleteEndpoint(ctx, desired.Placement.Slug); err != nil {
 			return err
 		}
+	}
+	if err := r.takeLeftBack(ctx, in, desired); err != nil {
+		return err
 	}
 	if writer == plan.WriterDirect {
 		return r.writeZone(ctx, in, desired)
@@ -103,62 +105,48 @@ func (r *Reconciler) deleteEndpoint(ctx context.Context, slug string) error {
 	return r.deleteOurs(ctx, object)
 }
 
-// zoneWriter has the key that signs a Region's updates.
-func (r *Reconciler) zoneWriter(ctx context.Context, dns v1alpha1.DNSSpec) (*zone.Writer, error) {
-	spec := dns.RFC2136
-	ref := spec.TSIG.SecretRef
-	key := ref.Key
-	if key == "" {
-		key = naming.KeyTSIG
-	}
-	held, err := r.readSecret(ctx, r.options.Operator.Namespace, ref.Name)
-	if err != nil {
-		return nil, err
-	}
-	if held == nil || len(held.Data[key]) == 0 {
-		return nil, &zone.Refused{Why: fmt.Sprintf("Secret %s/%s has no key %q; put the TSIG key's secret there, as tsig-keygen prints it", r.options.Operator.Namespace, ref.Name, key)}
-	}
-	algorithm := spec.TSIG.Algorithm
-	if algorithm == "" {
-		algorithm = "hmac-sha256"
-	}
-	return &zone.Writer{
-		Server: spec.Server, Zone: spec.Zone, OwnerID: dns.OwnerID, Now: r.options.Now,
-		Naming: record.Naming{Prefix: dns.TXTPrefix},
-		Key:    zone.Key{Name: spec.TSIG.KeyName, Algorithm: algorithm, Secret: strings.TrimSpace(string(held.Data[key]))},
-	}, nil
-}
-
-func (r *Reconciler) readZone(ctx context.Context, dns v1alpha1.DNSSpec, names []string) ([]record.Current, error) {
-	writer, err := r.zoneWriter(ctx, dns)
-	if err != nil {
-		return nil, err
-	}
-	return writer.Read(ctx, names)
-}
-
-// writeZone carries the changes out. A hostname given up keeps its claim until its
-// records are gone, so that nobody inherits them.
+// writeZone carries the changes out.
 func (r *Reconciler) writeZone(ctx context.Context, in *plan.Input, desired plan.Desired) error {
 	state, place := &in.Observed.DNS, desired.Placement
-	if desired.Names != nil && !desired.Names.Changes.Empty() {
-		err := r.change(ctx, place.RegionSpec.DNS, state.Current, desired.Names.Changes, place.Slug)
-		if errors.Is(err, zone.ErrChanged) {
+	if desired.Names == nil || desired.Names.Changes.Empty() {
+		return nil
+	}
+	err := r.change(ctx, plan.WayOf(place.RegionSpec.DNS, place.Hostname), state.Current, desired.Names.Changes, place.Slug)
+	if errors.Is(err, record.ErrChanged) {
+		return errConflict
+	}
+	noteWriteError(state, err)
+	return nil
+}
+
+// takeLeftBack removes what was written in ways that are no longer in force. What
+// cannot be removed is noted, and reported with the name's own condition.
+func (r *Reconciler) takeLeftBack(ctx context.Context, in *plan.Input, desired plan.Desired) error {
+	if desired.Names == nil {
+		return nil
+	}
+	for _, leaving := range desired.Names.Leaving {
+		err := r.change(ctx, leaving.Way, leaving.Current, leaving.Changes, desired.Placement.Slug)
+		if errors.Is(err, record.ErrChanged) {
 			return errConflict
 		}
-		noteWriteError(state, err)
-	}
-	former := plan.Hostnames(in.Observed.Claims, place.Slug, place.Hostname)[1:]
-	if state.WriteError != "" && len(former) > 0 {
-		return fmt.Errorf("remove the records of %s: %s", strings.Join(former, ", "), state.WriteError)
+		for i, left := range in.Observed.DNS.Left {
+			switch {
+			case !plan.SameWay(left.Way, leaving.Way):
+			case err != nil:
+				in.Observed.DNS.Left[i].Error = err.Error()
+			default:
+				in.Observed.DNS.Left[i].Current = nil
+			}
+		}
 	}
 	return nil
 }
 
-func (r *Reconciler) change(ctx context.Context, dns v1alpha1.DNSSpec, current []record.Current, changes record.Changes, slug string) error {
-	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+func (r *Reconciler) change(ctx context.Context, way v1alpha1.DNSWritten, current []record.Current, changes record.Changes, slug string) error {
+	ctx, cancel := context.WithTimeout(ctx, writerTimeout(way))
 	defer cancel()
-	writer, err := r.zoneWriter(ctx, dns)
+	writer, err := r.recordWriter(ctx, way)
 	if err != nil {
 		return err
 	}
@@ -169,10 +157,25 @@ func (r *Reconciler) change(ctx context.Context, dns v1alpha1.DNSSpec, current [
 	return nil
 }
 
+// keepComplaints carries what writing failed with into a second look, which only
+// reads.
+func keepComplaints(before plan.DNSState, after *plan.DNSState) {
+	if after.WriteError == "" {
+		after.WriteError, after.WriteRefused = before.WriteError, before.WriteRefused
+	}
+	for _, left := range before.Left {
+		for i := range after.Left {
+			if plan.SameWay(after.Left[i].Way, left.Way) && after.Left[i].Error == "" && len(after.Left[i].Current) > 0 {
+				after.Left[i].Error = left.Error
+			}
+		}
+	}
+}
+
 func noteWriteError(state *plan.DNSState, err error) {
 	if err == nil {
 		return
 	}
-	var refused *zone.Refused
+	var refused *record.Refused
 	state.WriteError, state.WriteRefused = err.Error(), errors.As(err, &refused)
 }

@@ -56,7 +56,7 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	if seen.Probe, err = r.observeProbe(ctx, tenant, place.Namespace); err != nil {
 		return seen, err
 	}
-	if seen.DNS, err = r.observeDNS(ctx, place, seen); err != nil {
+	if seen.DNS, err = r.observeDNS(ctx, tenant, place, seen); err != nil {
 		return seen, err
 	}
 	return seen, nil

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/record"
 	"github.com/soctalk/soctalk-ingress/internal/zone"
@@ -18,9 +17,17 @@ const dnsTimeout = 8 * time.Second
 
 // observeDNS asks the zone's own servers for the tenant's name, and looks at what
 // its writer has to go by.
-func (r *Reconciler) observeDNS(ctx context.Context, place plan.Placement, seen plan.Observed) (plan.DNSState, error) {
+func (r *Reconciler) observeDNS(ctx context.Context, tenant v1alpha1.Tenant, place plan.Placement, seen plan.Observed) (plan.DNSState, error) {
 	state := plan.DNSState{}
 	dns := place.RegionSpec.DNS
+	for _, way := range plan.Left(tenant, place, seen.Claims) {
+		left := plan.LeftState{Way: way}
+		var err error
+		if left.Current, _, err = r.readRecords(ctx, way, nil); err != nil {
+			left.Error = err.Error()
+		}
+		state.Left = append(state.Left, left)
+	}
 	writer := plan.WriterOf(dns)
 	if writer == plan.WriterNobody {
 		return state, nil
@@ -29,17 +36,19 @@ func (r *Reconciler) observeDNS(ctx context.Context, place plan.Placement, seen 
 	if state.Endpoint, err = r.observeEndpoint(ctx, place.Slug); err != nil {
 		return state, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
-	defer cancel()
-	if writer == plan.WriterDirect {
-		names := plan.RecordNames(plan.Hostnames(seen.Claims, place.Slug, place.Hostname))
-		state.Current, err = r.readZone(ctx, dns, names)
-		noteWriteError(&state, err)
-	}
 	addresses := seen.Service.Addresses
 	if place.Mode == v1alpha1.ModeEdgeHAProxy {
 		addresses = place.RegionSpec.Edge.Addresses
 	}
+	if writer == plan.WriterDirect {
+		state.Current, state.Adjusted, err = r.readRecords(ctx, plan.WayOf(dns, place.Hostname), plan.Records(place, addresses))
+		if dns.Webhook == nil {
+			state.Adjusted = nil // they are as they were wanted
+		}
+		noteWriteError(&state, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
 	if len(addresses) == 0 {
 		return state, nil
 	}
@@ -91,17 +100,4 @@ func (r *Reconciler) askZone(ctx context.Context, state *plan.DNSState, dns v1al
 			state.Owner = r.asker.Owner(ctx, answer.Server, record.Naming{Prefix: dns.TXTPrefix}, hostname)
 		}
 	}
-}
-
-// tenantHostnames are the names the tenant holds, by its claims.
-func (r *Reconciler) tenantHostnames(ctx context.Context, tenant *v1alpha1.Tenant) ([]string, error) {
-	claims, err := r.claims(ctx)
-	if err != nil {
-		return nil, err
-	}
-	inForce := tenant.Status.Hostname
-	if holder := claims[naming.HostClaim(inForce)]; holder.Tenant != tenant.Name {
-		inForce = ""
-	}
-	return plan.Hostnames(claims, tenant.Name, inForce), nil
 }

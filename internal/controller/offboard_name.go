@@ -21,38 +21,42 @@ func (r *Reconciler) takeNameBack(ctx context.Context, tenant *v1alpha1.Tenant) 
 	if err := r.deleteEndpoint(ctx, tenant.Name); err != nil {
 		return err
 	}
-	var region v1alpha1.Region
-	err := r.cached.Get(ctx, types.NamespacedName{Name: tenant.Status.Region}, &region)
-	if apierrors.IsNotFound(err) {
-		if tenant.Status.DNS != nil && tenant.Status.DNS.Direct {
-			return &trouble{fmt.Errorf("the records of %s are still in the zone, and Region %q, which says how to remove them, is gone; create it again, or %s", tenant.Status.Hostname, tenant.Status.Region, wayAround(tenant))}
-		}
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read region %q: %w", tenant.Status.Region, err)
-	}
-	if plan.WriterOf(region.Spec.DNS) != plan.WriterDirect {
-		return nil
-	}
-	hostnames, err := r.tenantHostnames(ctx, tenant)
+	ways, err := r.waysOf(ctx, tenant)
 	if err != nil {
 		return err
 	}
-	if err := r.eraseRecords(ctx, region.Spec.DNS, hostnames, tenant.Name); err != nil {
-		return &trouble{fmt.Errorf("the records of %s cannot be removed: %w; %s", strings.Join(hostnames, ", "), err, wayAround(tenant))}
+	for _, way := range ways {
+		current, _, err := r.readRecords(ctx, way, nil)
+		if err == nil {
+			err = r.change(ctx, way, current, record.Plan(current, nil, way.OwnerID), tenant.Name)
+		}
+		if err != nil {
+			return &trouble{fmt.Errorf("the records of %s cannot be removed: %w; %s", way.Hostname, err, wayAround(tenant))}
+		}
 	}
 	return nil
 }
 
-func (r *Reconciler) eraseRecords(ctx context.Context, dns v1alpha1.DNSSpec, hostnames []string, slug string) error {
-	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
-	defer cancel()
-	current, err := r.readZone(ctx, dns, plan.RecordNames(hostnames))
-	if err != nil {
-		return err
+// waysOf are all that the tenant's records were written by: what its status
+// remembers, and for the names it holds, what its Region says.
+func (r *Reconciler) waysOf(ctx context.Context, tenant *v1alpha1.Tenant) ([]v1alpha1.DNSWritten, error) {
+	var ways []v1alpha1.DNSWritten
+	if tenant.Status.DNS != nil {
+		ways = tenant.Status.DNS.Written
 	}
-	return r.change(ctx, dns, current, record.Plan(current, nil, dns.OwnerID), slug)
+	var region v1alpha1.Region
+	err := r.cached.Get(ctx, types.NamespacedName{Name: tenant.Status.Region}, &region)
+	if apierrors.IsNotFound(err) {
+		return ways, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read region %q: %w", tenant.Status.Region, err)
+	}
+	claims, err := r.claims(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Ways(ways, region.Spec, claims, tenant.Name), nil
 }
 
 // nameGone asks each of the zone's own servers for the tenant's name. Where the

@@ -120,6 +120,7 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		applied:    newApplied(),
 		managers:   newManagers(options.Dial),
 		asker:      zone.NewAsker(0, options.Now),
+		providers:  newProviders(options.Poll, options.Now),
 		looks:      newLooks(),
 		gateways:   newGateways(options.Dial),
 	}
@@ -170,6 +171,7 @@ type Reconciler struct {
 	applied    *applied
 	managers   *managers
 	asker      *zone.Asker
+	providers  *providers
 	looks      *looks
 	gateways   *gateways
 }

@@ -94,11 +94,9 @@ func (r *Reconciler) reach(ctx context.Context, in *plan.Input) (plan.Desired, e
 	}
 	// Look again: the report speaks of what is there now, and of a zone that would
 	// not be written.
-	why, final := in.Observed.DNS.WriteError, in.Observed.DNS.WriteRefused
+	before := in.Observed.DNS
 	in.Observed, err = r.observe(ctx, in.Tenant, desired.Placement, in.Observed.Claims)
-	if in.Observed.DNS.WriteError == "" {
-		in.Observed.DNS.WriteError, in.Observed.DNS.WriteRefused = why, final
-	}
+	keepComplaints(before, &in.Observed.DNS)
 	return desired, errors.Join(refused, err)
 }
 

@@ -59,17 +59,27 @@ func TestTheSchemaRefusesNonsenseAboutNames(t *testing.T) {
 			KeyName: "soctalk", SecretRef: v1alpha1.SecretKeyRef{Name: "dns-key"},
 		}}
 	}
+	provider := func(url string) *v1alpha1.WebhookSpec { return &v1alpha1.WebhookSpec{URL: url} }
+	throughProvider := func(spec *v1alpha1.WebhookSpec) v1alpha1.DNSSpec {
+		return v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, OwnerID: "eu-1", Webhook: spec}
+	}
 	for name, c := range map[string]struct {
 		dns  v1alpha1.DNSSpec
 		want []string
 	}{
-		"direct without a server":      {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, OwnerID: "eu-1"}, []string{"dns.rfc2136", "TSIG key"}},
-		"direct without an owner":      {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, RFC2136: update("example.com")}, []string{"dns.ownerID", "such as the cluster's name"}},
-		"a server without direct":      {v1alpha1.DNSSpec{Mode: v1alpha1.DNSManual, RFC2136: update("example.com")}, []string{"dns.rfc2136 belongs to dns.mode direct"}},
-		"a source without the mode":    {v1alpha1.DNSSpec{Mode: v1alpha1.DNSManual, ExternalDNS: &v1alpha1.ExternalDNSSpec{}}, []string{"dns.externalDNS belongs to dns.mode external-dns"}},
-		"a source nobody knows":        {v1alpha1.DNSSpec{Mode: v1alpha1.DNSExternalDNS, ExternalDNS: &v1alpha1.ExternalDNSSpec{Source: "ingress"}}, []string{`"service"`, `"endpoint"`}},
-		"a zone the domain is not in":  {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, OwnerID: "eu-1", RFC2136: update("example.org")}, []string{"spec.domain is not in dns.rfc2136.zone"}},
-		"a zone that only looks alike": {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, OwnerID: "eu-1", RFC2136: update("ample.com")}, []string{"spec.domain is not in dns.rfc2136.zone"}},
+		"direct without a server":        {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, OwnerID: "eu-1"}, []string{"dns.rfc2136", "TSIG key", "dns.webhook"}},
+		"a provider without direct":      {v1alpha1.DNSSpec{Mode: v1alpha1.DNSManual, Webhook: provider("http://localhost:8888")}, []string{"dns.webhook belongs to dns.mode direct"}},
+		"a provider and a server":        {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, OwnerID: "eu-1", RFC2136: update("example.com"), Webhook: provider("http://localhost:8888")}, []string{"remove one of them"}},
+		"a provider on the open network": {throughProvider(provider("http://dns.example.com:8888")), []string{"dns.webhook.url", "https:// only"}},
+		"a provider that looks local":    {throughProvider(provider("http://localhost.example.com:8888")), []string{"https:// only"}},
+		"a password in the URL":          {throughProvider(provider("https://user:secret@dns.example.com")), []string{"without user"}},
+		"TLS without TLS":                {throughProvider(&v1alpha1.WebhookSpec{URL: "http://localhost:8888", TLSSecretRef: &v1alpha1.SecretRef{Name: "dns-tls"}}), []string{"needs an https:// URL"}},
+		"direct without an owner":        {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, RFC2136: update("example.com")}, []string{"dns.ownerID", "such as the cluster's name"}},
+		"a server without direct":        {v1alpha1.DNSSpec{Mode: v1alpha1.DNSManual, RFC2136: update("example.com")}, []string{"dns.rfc2136 belongs to dns.mode direct"}},
+		"a source without the mode":      {v1alpha1.DNSSpec{Mode: v1alpha1.DNSManual, ExternalDNS: &v1alpha1.ExternalDNSSpec{}}, []string{"dns.externalDNS belongs to dns.mode external-dns"}},
+		"a source nobody knows":          {v1alpha1.DNSSpec{Mode: v1alpha1.DNSExternalDNS, ExternalDNS: &v1alpha1.ExternalDNSSpec{Source: "ingress"}}, []string{`"service"`, `"endpoint"`}},
+		"a zone the domain is not in":    {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, OwnerID: "eu-1", RFC2136: update("example.org")}, []string{"spec.domain is not in dns.rfc2136.zone"}},
+		"a zone that only looks alike":   {v1alpha1.DNSSpec{Mode: v1alpha1.DNSDirect, OwnerID: "eu-1", RFC2136: update("ample.com")}, []string{"spec.domain is not in dns.rfc2136.zone"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := l.Client.Create(t.Context(), &v1alpha1.Region{

@@ -118,9 +118,15 @@ func restartOperator(t *testing.T, l *lab.Lab) {
 // DNSEndpoints of the operator's namespace; the function it returns ends it.
 func startExternalDNS(t *testing.T, l *lab.Lab, binary string, server *named.Server, zone, owner string) (stop func()) {
 	t.Helper()
-	command := exec.Command(binary, "--kubeconfig", l.Plane.Kubeconfig(), "--namespace", naming.DefaultSystemNamespace,
-		"--interval", "500ms", "--txt-owner-id", owner, "--rfc2136-host", "127.0.0.1", "--rfc2136-port", strconv.Itoa(int(server.Port())),
-		"--rfc2136-zone", zone, "--rfc2136-tsig-keyname", named.KeyName)
+	return runExternalDNS(t, binary, server, zone, "--kubeconfig", l.Plane.Kubeconfig(), "--namespace", naming.DefaultSystemNamespace,
+		"--interval", "500ms", "--txt-owner-id", owner)
+}
+
+// runExternalDNS runs it in front of BIND.
+func runExternalDNS(t *testing.T, binary string, server *named.Server, zone string, arguments ...string) (stop func()) {
+	t.Helper()
+	command := exec.Command(binary, append(arguments, "--rfc2136-host", "127.0.0.1", "--rfc2136-port", strconv.Itoa(int(server.Port())),
+		"--rfc2136-zone", zone, "--rfc2136-tsig-keyname", named.KeyName)...)
 	command.Env = append(os.Environ(), "EXTERNAL_DNS_RFC2136_TSIG_SECRET="+server.Secret())
 	log, err := os.Create(filepath.Join(t.TempDir(), "external-dns.log"))
 	if err != nil {

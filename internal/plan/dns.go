@@ -11,7 +11,9 @@ import (
 )
 
 // dnsHop is true when every server of the zone that answers gives the right answer.
-func dnsHop(in Input, place Placement) hop {
+func dnsHop(in Input, place Placement) hop { return withLeft(nameHop(in, place), in, place) }
+
+func nameHop(in Input, place Placement) hop {
 	condition := v1alpha1.ConditionDNSPublished
 	if WriterOf(place.RegionSpec.DNS) == WriterNobody {
 		return hop{condition, isTrue, v1alpha1.ReasonDNSNotManaged, "Region " + place.Region + " neither writes nor checks names"}
@@ -133,7 +135,7 @@ func notAnswered(in Input, place Placement) hop {
 	case writer == WriterEndpoint:
 		return no(condition, v1alpha1.ReasonWaitingForRecord, fmt.Sprintf("external-dns has read DNSEndpoint %s/%s; the zone's servers do not have the record yet: %s", in.Operator.Namespace, naming.DNSEndpoint(place.Slug), wanted))
 	case writer == WriterDirect:
-		return no(condition, v1alpha1.ReasonWaitingForRecord, fmt.Sprintf("written to %s, and not yet answered by %s: %s", place.RegionSpec.DNS.RFC2136.Server, serversOf(dns.Answers), wanted))
+		return no(condition, v1alpha1.ReasonWaitingForRecord, fmt.Sprintf("written to %s, and not yet answered by %s: %s", writtenTo(place.RegionSpec.DNS), serversOf(dns.Answers), wanted))
 	case place.Mode == v1alpha1.ModeEdgeHAProxy:
 		return no(condition, v1alpha1.ReasonRecordMissing, fmt.Sprintf("create this record, once for all tenants at the edge: %s; or for this one: %s",
 			recordsText(record.Addresses("*."+place.RegionSpec.Domain, uint32(place.RegionSpec.DNS.TTL), targets(in, place))), wanted))
@@ -153,6 +155,10 @@ func writeProblem(in Input, place Placement) (hop, bool) {
 	if dns.WriteError != "" {
 		return no(condition, v1alpha1.ReasonDNSUnreachable, fmt.Sprintf("%s cannot be written: %s", place.Hostname, dns.WriteError)), true
 	}
+	if answer, found := unlisted(in, place); found {
+		return no(condition, v1alpha1.ReasonRecordOwnedByOther, fmt.Sprintf("in the way and left alone is what %s says of %s: %s; the provider at %s does not list that record, so that it is not known to be ours; wanted: %s",
+			answer.Server, place.Hostname, answers(answer), place.RegionSpec.DNS.Webhook.URL, wantedText(in, place))), true
+	}
 	for _, blocked := range record.Plan(dns.Current, records(in, place), place.RegionSpec.DNS.OwnerID).Blocked {
 		if blocked.Name != place.Hostname {
 			continue
@@ -165,6 +171,14 @@ func writeProblem(in Input, place Placement) (hop, bool) {
 			fmt.Sprintf("in the way and left alone is %s, which belongs to %s; wanted: %s", what, ownerText(blocked.Owner), wantedText(in, place))), true
 	}
 	return hop{}, false
+}
+
+// writtenTo is whom the operator writes to.
+func writtenTo(dns v1alpha1.DNSSpec) string {
+	if dns.RFC2136 != nil {
+		return dns.RFC2136.Server
+	}
+	return "the provider at " + dns.Webhook.URL
 }
 
 func ownedByOther(owner record.Owner, place Placement) bool {

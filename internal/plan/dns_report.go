@@ -10,10 +10,14 @@ import (
 
 // reportNames sets side by side what was asked for, how far its writer is, and
 // what the zone's servers answer.
-func reportNames(status *v1alpha1.TenantStatus, in Input, place Placement) {
+func reportNames(status *v1alpha1.TenantStatus, in Input, place Placement, names *Names) {
 	writer := WriterOf(place.RegionSpec.DNS)
+	left := remaining(in, place, names != nil && names.Inherited)
 	if writer == WriterNobody {
 		status.DNS = nil
+		if len(left) > 0 {
+			status.DNS = &v1alpha1.DNSStatus{Written: left}
+		}
 		return
 	}
 	dns := in.Observed.DNS
@@ -22,7 +26,10 @@ func reportNames(status *v1alpha1.TenantStatus, in Input, place Placement) {
 		Zone:      dns.Zone,
 		Published: published(in, place) || judge(dns).right,
 	}
-	out.Direct = writer == WriterDirect && out.Published
+	if writer == WriterDirect && out.Published {
+		out.Written = append(out.Written, WayOf(place.RegionSpec.DNS, place.Hostname))
+	}
+	out.Written = append(out.Written, left...)
 	for _, wanted := range records(in, place) {
 		out.Wanted = append(out.Wanted, wanted.String())
 	}
@@ -57,9 +64,12 @@ func writerText(in Input, place Placement, writer Writer) string {
 		}
 		return fmt.Sprintf("external-dns, which has read generation %d of %d of DNSEndpoint %s", dns.Endpoint.Observed, dns.Endpoint.Generation, naming.DNSEndpoint(place.Slug))
 	}
-	server := place.RegionSpec.DNS.RFC2136.Server
-	if dns.WriteError != "" {
-		return "this operator, by updates, which fail: " + dns.WriteError
+	way := "by updates"
+	if place.RegionSpec.DNS.Webhook != nil {
+		way = "by changes"
 	}
-	return "this operator, by updates to " + server
+	if dns.WriteError != "" {
+		return "this operator, " + way + ", which fail: " + dns.WriteError
+	}
+	return "this operator, " + way + " to " + writtenTo(place.RegionSpec.DNS)
 }

@@ -30,9 +30,13 @@ type DNSState struct {
 	Owner *record.Owner `json:"owner,omitempty"`
 	// Endpoint is the DNSEndpoint as external-dns left it; nil when there is none.
 	Endpoint *EndpointState `json:"endpoint,omitempty"`
-	// Current is, in mode direct, what the server that takes updates holds at the
-	// tenant's names, former ones included.
+	// Current is, in mode direct, what the server that takes updates, or the
+	// provider, holds at the tenant's names.
 	Current []record.Current `json:"current,omitempty"`
+	// Adjusted are the records wanted, as a provider would write them.
+	Adjusted []record.Record `json:"adjusted,omitempty"`
+	// Left is what the operator wrote in ways that are no longer in force.
+	Left []LeftState `json:"left,omitempty"`
 	// WriteError says why that server could not be read or changed, in words.
 	WriteError string `json:"writeError,omitempty"`
 	// WriteRefused is true when a person must act on that.
@@ -93,10 +97,15 @@ func WriterOf(dns v1alpha1.DNSSpec) Writer {
 type Names struct {
 	// Writer that is to publish them.
 	Writer Writer `json:"writer"`
-	// Records wanted; none while a former hostname's are only to go.
+	// Records wanted; none while others are only to go.
 	Records []record.Record `json:"records,omitempty"`
 	// Changes that lead there, in mode direct.
 	Changes record.Changes `json:"changes,omitzero"`
+	// Leaving is what goes, of ways that are no longer in force.
+	Leaving []Leaving `json:"leaving,omitempty"`
+	// Inherited is true when the way in force leads to the zone that the one before
+	// led to, so that nothing has to go.
+	Inherited bool `json:"inherited,omitempty"`
 }
 
 // names decides what is published. Once published, a name stays until the tenant
@@ -104,39 +113,58 @@ type Names struct {
 // would remember that the name does not exist.
 func names(in Input, place Placement) *Names {
 	writer := WriterOf(place.RegionSpec.DNS)
-	if writer != WriterService && writer != WriterEndpoint && writer != WriterDirect {
-		return nil
+	out := &Names{Writer: writer, Inherited: inherits(in, place)}
+	out.Leaving = leaving(in, place, out.Inherited)
+	if writer != WriterNobody && writer != WriterPerson && publish(in, place) {
+		out.Records = records(in, place)
 	}
-	var wanted []record.Record
-	if publish(in, place) {
-		wanted = records(in, place)
+	if writer == WriterDirect && in.Observed.DNS.WriteError == "" && len(out.Records) > 0 {
+		out.Changes = changes(in, place, out.Records)
 	}
-	out := &Names{Writer: writer, Records: wanted}
-	if writer == WriterDirect && in.Observed.DNS.WriteError == "" {
-		out.Changes = changes(in, place, wanted)
-	}
-	if len(wanted) == 0 && out.Changes.Empty() {
+	if len(out.Records)+len(out.Leaving) == 0 && !out.Inherited {
 		return nil
 	}
 	return out
 }
 
-// changes bring the zone in step. The records of a hostname given up go at once,
-// before its claim does; those of the one in force stay while nothing better is known.
+// changes bring the zone in step. A name that the zone's servers have and the
+// provider does not list is not ours: it may be in a zone the provider cannot see.
 func changes(in Input, place Placement, wanted []record.Record) record.Changes {
-	current := in.Observed.DNS.Current
-	if len(wanted) == 0 {
-		inForce := RecordNames([]string{place.Hostname})
-		current = slices.DeleteFunc(slices.Clone(current), func(c record.Current) bool { return slices.Contains(inForce, c.Name) })
+	out := record.Plan(in.Observed.DNS.Current, wanted, place.RegionSpec.DNS.OwnerID)
+	if _, found := unlisted(in, place); found {
+		out.Create = slices.DeleteFunc(out.Create, func(made record.Record) bool { return made.Name == place.Hostname })
 	}
-	return record.Plan(current, wanted, place.RegionSpec.DNS.OwnerID)
+	return out
+}
+
+// unlisted finds an answer of the zone's servers for a name that the provider says
+// does not exist. A provider's list can be short of a zone it may not read.
+func unlisted(in Input, place Placement) (DNSAnswer, bool) {
+	dns := in.Observed.DNS
+	if place.RegionSpec.DNS.Webhook == nil || dns.Wildcard != "" || judge(dns).right ||
+		slices.ContainsFunc(dns.Current, func(c record.Current) bool { return c.Name == place.Hostname }) {
+		return DNSAnswer{}, false
+	}
+	i := slices.IndexFunc(dns.Answers, func(answer DNSAnswer) bool { return answer.Error == "" && answers(answer) != "" })
+	if i < 0 {
+		return DNSAnswer{}, false
+	}
+	return dns.Answers[i], true
 }
 
 // records are the tenant's: its address under its name, and at an edge the ports.
 // Agents do not read SRV records; they are there for people and tools that do.
 func records(in Input, place Placement) []record.Record {
+	if len(in.Observed.DNS.Adjusted) > 0 {
+		return in.Observed.DNS.Adjusted
+	}
+	return Records(place, targets(in, place))
+}
+
+// Records are those of a tenant that is to be found at the targets.
+func Records(place Placement, targets []string) []record.Record {
 	ttl := uint32(place.RegionSpec.DNS.TTL)
-	out := record.Addresses(place.Hostname, ttl, targets(in, place))
+	out := record.Addresses(place.Hostname, ttl, targets)
 	if len(out) == 0 || place.Mode != v1alpha1.ModeEdgeHAProxy || WriterOf(place.RegionSpec.DNS) == WriterService {
 		return out
 	}

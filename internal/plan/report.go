@@ -33,7 +33,7 @@ func Report(in Input, out Outcome) v1alpha1.TenantStatus {
 		return status
 	}
 	if out.Desired.Placement.Slug != "" {
-		reportFacts(&status, in, out.Desired.Placement)
+		reportFacts(&status, in, out.Desired)
 		for _, hop := range hops(in, out.Desired.Placement) {
 			set(&status, in, hop)
 		}
@@ -44,14 +44,15 @@ func Report(in Input, out Outcome) v1alpha1.TenantStatus {
 	return status
 }
 
-func reportFacts(status *v1alpha1.TenantStatus, in Input, place Placement) {
+func reportFacts(status *v1alpha1.TenantStatus, in Input, desired Desired) {
+	place := desired.Placement
 	status.Region = place.Region
 	status.Mode = place.Mode
 	status.Hostname = place.Hostname
 	status.EdgePorts = place.EdgePorts
 	status.Ports = place.Ports()
 	status.PortSummary = portSummary(status.Ports)
-	reportNames(status, in, place)
+	reportNames(status, in, place, desired.Names)
 	status.AddressChange = addressChange(in, place)
 	status.Address = currentAddress(in, place)
 	status.Certificate = certificateStatus(in, place)

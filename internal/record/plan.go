@@ -33,6 +33,28 @@ type Changes struct {
 // Empty is true when there is nothing to do.
 func (c Changes) Empty() bool { return len(c.Create)+len(c.Update)+len(c.Delete) == 0 }
 
+// Made are the records as they are to be: the new ones and the changed ones.
+func (c Changes) Made() []Record {
+	out := slices.Clone(c.Create)
+	for _, change := range c.Update {
+		out = append(out, change.To)
+	}
+	return out
+}
+
+// Names that anything is done at.
+func (c Changes) Names() []string {
+	var names []string
+	for _, gone := range c.Delete {
+		names = append(names, gone.Name)
+	}
+	for _, made := range c.Made() {
+		names = append(names, made.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Plan compares. Records of ours that are not wanted go, those of others stay; a
 // name where others have anything gets nothing new from us.
 func Plan(current []Current, desired []Record, id string) Changes {

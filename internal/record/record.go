@@ -10,6 +10,7 @@ package record
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,6 +34,8 @@ type Record struct {
 	TTL uint32 `json:"ttl"`
 	// Values: addresses, a name, or "priority weight port target.".
 	Values []string `json:"values"`
+	// Options are a provider's own, such as whether it answers with an alias.
+	Options map[string]string `json:"options,omitempty"`
 }
 
 // String is the record as a person would type it into a zone file.
@@ -44,8 +47,11 @@ func (r Record) String() string {
 	return strings.Join(lines, ", ")
 }
 
-func (r Record) same(other Record) bool {
-	return r.TTL == other.TTL && slices.Equal(r.Values, other.Values)
+// same compares what is there with what is wanted. A TTL of 0 is one that a
+// provider does not tell, or does not let us choose.
+func (r Record) same(wanted Record) bool {
+	ttl := r.TTL == wanted.TTL || r.TTL == 0 || wanted.TTL == 0
+	return ttl && slices.Equal(r.Values, wanted.Values) && maps.Equal(r.Options, wanted.Options)
 }
 
 // Addresses are the A and AAAA records of a name; an entry that is no address is
@@ -84,4 +90,12 @@ func compare(a, b Record) int {
 		return order
 	}
 	return strings.Compare(a.Type, b.Type)
+}
+
+// TypesAt are the types that a name may have of us, or that are in our way.
+func TypesAt(name string) []string {
+	if strings.HasPrefix(name, "_") {
+		return []string{SRV}
+	}
+	return []string{A, AAAA, CNAME}
 }

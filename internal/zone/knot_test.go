@@ -130,8 +130,8 @@ func TestWriterOnKnot(t *testing.T) {
 	sync(record.Addresses(names[0], 60, []string{"192.0.2.8"})...)
 	addresses("192.0.2.8")
 	late := record.Plan(nil, record.Addresses(names[0], 60, []string{"192.0.2.1"}), writer.OwnerID)
-	if err := writer.Apply(timeout(t), nil, late, "tenant/acme"); !errors.Is(err, ErrChanged) {
-		t.Errorf("a lost race ends with %v, want %v", err, ErrChanged)
+	if err := writer.Apply(timeout(t), nil, late, "tenant/acme"); !errors.Is(err, record.ErrChanged) {
+		t.Errorf("a lost race ends with %v, want %v", err, record.ErrChanged)
 	}
 	sync()
 	addresses("192.0.2.250")

@@ -12,7 +12,7 @@ import (
 
 // Apply makes all changes in one update, which the server carries out whole or not
 // at all. It demands that every name still be as it was read: a record that
-// somebody made in between is not overwritten, and the answer is [ErrChanged].
+// somebody made in between is not overwritten, and the answer is [record.ErrChanged].
 func (w *Writer) Apply(ctx context.Context, read []record.Current, changes record.Changes, resource string) error {
 	if changes.Empty() {
 		return nil
@@ -20,7 +20,7 @@ func (w *Writer) Apply(ctx context.Context, read []record.Current, changes recor
 	mine := record.Owner{ID: w.OwnerID, Resource: resource}
 	message := new(dns.Msg)
 	message.SetUpdate(dns.Fqdn(w.Zone))
-	for _, name := range touched(changes) {
+	for _, name := range changes.Names() {
 		if err := w.demand(message, name, read); err != nil {
 			return err
 		}
@@ -46,24 +46,9 @@ func (w *Writer) Apply(ctx context.Context, read []record.Current, changes recor
 	return w.send(ctx, message)
 }
 
-func touched(changes record.Changes) []string {
-	var names []string
-	for _, gone := range changes.Delete {
-		names = append(names, gone.Name)
-	}
-	for _, change := range changes.Update {
-		names = append(names, change.To.Name)
-	}
-	for _, made := range changes.Create {
-		names = append(names, made.Name)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // demand asks for the name to be just as it was read, marks included.
 func (w *Writer) demand(message *dns.Msg, name string, read []record.Current) error {
-	for _, kind := range typesAt(name) {
+	for _, kind := range record.TypesAt(name) {
 		i := slices.IndexFunc(read, func(c record.Current) bool { return c.Name == name && c.Type == kind })
 		if i < 0 {
 			message.RRsetNotUsed([]dns.RR{empty(name, kind), empty(w.Naming.Mark(name, kind), "TXT")})

@@ -38,22 +38,9 @@ type Writer struct {
 	Now func() time.Time
 }
 
-// Refused is an update that a person must make possible: a key the server does not
-// know, a zone it does not let the key change.
-type Refused struct{ Why string }
-
-// Error says what the server said.
-func (r *Refused) Error() string { return r.Why }
-
-// ErrChanged means that the zone is no longer as it was read; nothing was written.
-var ErrChanged = errors.New("the zone changed since it was read")
-
-// typesAt are the types that a name may have of us, or that are in our way.
-func typesAt(name string) []string {
-	if strings.HasPrefix(name, "_") {
-		return []string{record.SRV}
-	}
-	return []string{record.A, record.AAAA, record.CNAME}
+// Adjust has nothing to do: a zone says what was written.
+func (w *Writer) Adjust(_ context.Context, wanted []record.Record) ([]record.Record, error) {
+	return wanted, nil
 }
 
 // Read reads what the zone says at the names, and whose it is. What only a
@@ -67,7 +54,7 @@ func (w *Writer) Read(ctx context.Context, names []string) ([]record.Current, er
 	defer func() { _ = conn.Close() }()
 	var found []record.Current
 	for _, name := range names {
-		for _, kind := range typesAt(name) {
+		for _, kind := range record.TypesAt(name) {
 			current, err := w.readOne(ctx, client, conn, name, kind)
 			if err != nil {
 				return nil, err
@@ -137,11 +124,11 @@ func (w *Writer) ask(ctx context.Context, client *dns.Client, conn *dns.Conn, na
 	}
 	switch {
 	case answer.Rcode == dns.RcodeRefused:
-		return nil, &Refused{Why: fmt.Sprintf("%s refuses to answer for %s", w.Server, name)}
+		return nil, &record.Refused{Why: fmt.Sprintf("%s refuses to answer for %s", w.Server, name)}
 	case answer.Rcode != dns.RcodeSuccess && answer.Rcode != dns.RcodeNameError:
 		return nil, fmt.Errorf("%s answers %s for %s", w.Server, dns.RcodeToString[answer.Rcode], name)
 	case !answer.Authoritative:
-		return nil, &Refused{Why: fmt.Sprintf("%s does not hold the zone %s", w.Server, w.Zone)}
+		return nil, &record.Refused{Why: fmt.Sprintf("%s does not hold the zone %s", w.Server, w.Zone)}
 	}
 	return answer, nil
 }
@@ -153,7 +140,7 @@ func (w *Writer) exists(ctx context.Context, name, kind string) (bool, error) {
 	message.SetUpdate(dns.Fqdn(w.Zone))
 	message.RRsetUsed([]dns.RR{empty(name, kind)})
 	err := w.send(ctx, message)
-	if errors.Is(err, ErrChanged) {
+	if errors.Is(err, record.ErrChanged) {
 		return false, nil
 	}
 	return err == nil, err
@@ -166,7 +153,7 @@ func empty(name, kind string) dns.RR {
 // send signs an update and judges the answer.
 func (w *Writer) send(ctx context.Context, message *dns.Msg) error {
 	if _, err := base64.StdEncoding.DecodeString(w.Key.Secret); err != nil || w.Key.Secret == "" {
-		return &Refused{Why: "the TSIG key's secret is not base64 text"}
+		return &record.Refused{Why: "the TSIG key's secret is not base64 text"}
 	}
 	name := dns.CanonicalName(w.Key.Name)
 	message.SetTsig(name, dns.Fqdn(w.Key.Algorithm), 300, w.Now().Unix())
@@ -180,9 +167,9 @@ func (w *Writer) send(ctx context.Context, message *dns.Msg) error {
 	switch answer.Rcode {
 	case dns.RcodeRefused, dns.RcodeNotAuth, dns.RcodeNotZone:
 		if signature != nil && signature.Error != dns.RcodeSuccess {
-			return &Refused{Why: fmt.Sprintf("%s does not accept the TSIG key %q: %s", w.Server, w.Key.Name, dns.RcodeToString[int(signature.Error)])}
+			return &record.Refused{Why: fmt.Sprintf("%s does not accept the TSIG key %q: %s", w.Server, w.Key.Name, dns.RcodeToString[int(signature.Error)])}
 		}
-		return &Refused{Why: fmt.Sprintf("%s answers %s to an update of zone %s with the key %q", w.Server, dns.RcodeToString[answer.Rcode], w.Zone, w.Key.Name)}
+		return &record.Refused{Why: fmt.Sprintf("%s answers %s to an update of zone %s with the key %q", w.Server, dns.RcodeToString[answer.Rcode], w.Zone, w.Key.Name)}
 	}
 	if err != nil || signature == nil {
 		return fmt.Errorf("%s: the answer to an update is not signed as it must be", w.Server)
@@ -191,7 +178,7 @@ func (w *Writer) send(ctx context.Context, message *dns.Msg) error {
 	case dns.RcodeSuccess:
 		return nil
 	case dns.RcodeYXDomain, dns.RcodeYXRrset, dns.RcodeNXRrset, dns.RcodeNameError:
-		return ErrChanged
+		return record.ErrChanged
 	}
 	return fmt.Errorf("%s answers %s to an update of zone %s", w.Server, dns.RcodeToString[answer.Rcode], w.Zone)
 }

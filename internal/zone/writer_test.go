@@ -40,8 +40,8 @@ func TestWriterLosesARace(t *testing.T) {
 		}
 		server.Change(testZone, []string{faster}, nil)
 		err = writer.Apply(timeout(t), read, record.Plan(read, want, "eu-1"), "tenant/acme")
-		if !errors.Is(err, ErrChanged) {
-			t.Errorf("after somebody made %q: error %v, want %v", faster, err, ErrChanged)
+		if !errors.Is(err, record.ErrChanged) {
+			t.Errorf("after somebody made %q: error %v, want %v", faster, err, record.ErrChanged)
 		}
 		server.Change(testZone, nil, []string{faster})
 	}
@@ -70,7 +70,7 @@ func TestWriterRefused(t *testing.T) {
 			c.change(&writer)
 			want := record.Addresses("acme."+writer.Zone, 60, []string{"192.0.2.7"})
 			err := writer.Apply(timeout(t), nil, record.Plan(nil, want, "eu-1"), "tenant/acme")
-			var refused *Refused
+			var refused *record.Refused
 			if !errors.As(err, &refused) || !strings.Contains(refused.Why, c.want) {
 				t.Errorf("error is %v, want a refusal with %q", err, c.want)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -15,7 +16,6 @@ import (
 	"sigs.k8s.io/external-dns/pkg/apis/externaldns"
 	"sigs.k8s.io/external-dns/plan"
 	"sigs.k8s.io/external-dns/provider"
-	"sigs.k8s.io/external-dns/provider/rfc2136"
 	"sigs.k8s.io/external-dns/registry"
 	"sigs.k8s.io/external-dns/registry/txt"
 )
@@ -45,18 +45,27 @@ func run() error {
 	file := flag.String("file", "", "file to read DNSEndpoints of, instead of a cluster")
 	interval := flag.Duration("interval", time.Minute, "time between two runs")
 	once := flag.Bool("once", false, "run once")
+	which := flag.String("provider", "rfc2136", "rfc2136 or pdns")
+	listen := flag.String("webhook-listen", "", "serve the provider by the webhook protocol at this address, and do nothing else")
+	domains := flag.String("domain-filter", "", "domain; empty means the zone")
+	flag.StringVar(&config.PDNSServer, "pdns-server", "", "PowerDNS's API; its key is read from the variable EXTERNAL_DNS_PDNS_API_KEY")
 	flag.Parse()
 	config.RFC2136Host, config.RFC2136Zone = []string{*host}, []string{*zone}
 	config.RFC2136TSIGSecret = os.Getenv("EXTERNAL_DNS_RFC2136_TSIG_SECRET")
 	config.ManagedDNSRecordTypes = strings.Split(*types, ",")
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	source, err := open(*file, *kubeconfig, *namespace)
+	config.PDNSAPIKey, config.PDNSServerID = os.Getenv("EXTERNAL_DNS_PDNS_API_KEY"), "localhost"
+	config.DomainFilter = []string{cmp.Or(*domains, *zone)}
+	filter := endpoint.NewDomainFilter(config.DomainFilter)
+	provider, err := openProvider(ctx, *which, config, filter)
 	if err != nil {
 		return err
 	}
-	filter := endpoint.NewDomainFilter(config.RFC2136Zone)
-	provider, err := rfc2136.New(ctx, config, filter)
+	if *listen != "" {
+		return serve(ctx, provider, filter, *listen)
+	}
+	source, err := open(*file, *kubeconfig, *namespace)
 	if err != nil {
 		return err
 	}

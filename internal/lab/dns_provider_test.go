@@ -1,0 +1,118 @@
+package lab_test
+
+import (
+	"fmt"
+	"net"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/controlplane"
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/controlplanetest"
+	"github.com/soctalk/soctalk-ingress/internal/named"
+	"github.com/soctalk/soctalk-ingress/internal/record"
+)
+
+// A tenant's name comes and goes through external-dns's own webhook server around
+// one of its providers: the provider not started yet, a person's record in the way,
+// the provider's own server away for a while.
+func TestNamesThroughAProvider(t *testing.T) {
+	l := installation(t)
+	binary := controlplanetest.Program(t, controlplane.ExternalDNS)
+	const zone, name = "glens.example.com", "fern.glens.example.com"
+	server := named.Start(t, named.Options{Zones: []named.Zone{{Name: zone, Records: []string{"fern 60 IN A 192.0.2.99"}}}})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close()
+	region(t, l, "glens", v1alpha1.RegionSpec{Domain: zone, DNS: v1alpha1.DNSSpec{
+		Mode: v1alpha1.DNSDirect, OwnerID: "eu-1", Server: server.Address(), TTL: 60,
+		Webhook: &v1alpha1.WebhookSpec{URL: "http://" + address},
+	}})
+	create(t, l, "fern", v1alpha1.TenantSpec{Region: "glens"})
+	leaves(t, l, "fern")
+	reports(t, l, "fern", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonDNSUnreachable, "http://"+address, "is the provider running?")
+	runExternalDNS(t, binary, server, zone, "--webhook-listen", address)
+	reports(t, l, "fern", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordOwnedByOther, "192.0.2.99", "nobody that left a mark")
+	server.Change(zone, nil, []string{name})
+	becomesReady(t, l, "fern")
+	status := get(t, l, "fern").Status
+	answers(t, server, name, "A", status.Address)
+	answers(t, server, "a-"+name, "TXT", record.Owner{ID: "eu-1", Resource: "tenant/fern"}.Text())
+	if want := "this operator, by changes to the provider at http://" + address; status.DNS.Writer != want {
+		t.Errorf("the writer is %q, want %q", status.DNS.Writer, want)
+	}
+	server.Down()
+	reports(t, l, "fern", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonDNSUnreachable, "answers 500 (Internal Server Error) to GET /records")
+	server.Up()
+	becomesReady(t, l, "fern")
+	if err := l.Client.Delete(t.Context(), get(t, l, "fern")); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, l, &v1alpha1.Tenant{}, types.NamespacedName{Name: "fern"})
+	answers(t, server, name, "A")
+	answers(t, server, "a-"+name, "TXT")
+}
+
+// A live Region changes its mind about names: another server, another domain and
+// zone, nobody, a person. What was written before goes, by the owner that wrote it;
+// what cannot go is named, until it is gone.
+func TestNamesAreTakenBack(t *testing.T) {
+	l := installation(t)
+	const moors, fens = "moors.example.com", "fens.example.com"
+	old := named.Start(t, named.Options{Zones: []named.Zone{{Name: moors}, {Name: fens}}})
+	other := named.Start(t, named.Options{Secret: old.Secret(), Zones: []named.Zone{{Name: moors}}})
+	tsigSecret(t, l, "moors-key", old.Secret())
+	region(t, l, "moors", direct(old, moors, "eu-1", "moors-key"))
+	says := func(edit func(*v1alpha1.RegionSpec)) {
+		t.Helper()
+		var now v1alpha1.Region
+		if err := l.Client.Get(t.Context(), types.NamespacedName{Name: "moors"}, &now); err != nil {
+			t.Fatal(err)
+		}
+		change(t, l, &now, func() { edit(&now.Spec) })
+	}
+	empty := func(server *named.Server, name string) {
+		t.Helper()
+		answers(t, server, name, "A")
+		answers(t, server, "a-"+name, "TXT")
+	}
+	create(t, l, "heath", v1alpha1.TenantSpec{Region: "moors"})
+	leaves(t, l, "heath")
+	becomesReady(t, l, "heath")
+	address := get(t, l, "heath").Status.Address
+	answers(t, old, "heath."+moors, "A", address)
+
+	says(func(spec *v1alpha1.RegionSpec) { spec.DNS = direct(other, moors, "eu-1", "moors-key").DNS })
+	answers(t, other, "heath."+moors, "A", address)
+	empty(old, "heath."+moors)
+
+	says(func(spec *v1alpha1.RegionSpec) {
+		spec.Domain, spec.DNS = fens, direct(old, fens, "eu-1", "moors-key").DNS
+	})
+	answers(t, old, "heath."+fens, "A", address)
+	empty(other, "heath."+moors)
+	gone(t, l, &v1alpha1.Claim{}, types.NamespacedName{Name: "host.heath." + moors})
+	becomesReady(t, l, "heath")
+	if written := get(t, l, "heath").Status.DNS.Written; len(written) != 1 || written[0].Hostname != "heath."+fens {
+		t.Errorf("status.dns.written is %+v", written)
+	}
+
+	old.Down()
+	says(func(spec *v1alpha1.RegionSpec) { spec.DNS = v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone} })
+	reports(t, l, "heath", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordLeftBehind, "heath."+fens, "a-heath."+fens, old.Address(), "connection refused")
+	old.Up()
+	empty(old, "heath."+fens)
+	reports(t, l, "heath", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonDNSNotManaged)
+
+	says(func(spec *v1alpha1.RegionSpec) {
+		spec.DNS = v1alpha1.DNSSpec{Mode: v1alpha1.DNSManual, Server: old.Address(), TTL: 60}
+	})
+	line := fmt.Sprintf("heath.%s. 60 A %s", fens, address)
+	reports(t, l, "heath", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordMissing, "create this record: "+line)
+	old.Change(fens, []string{line}, nil)
+	reports(t, l, "heath", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonOK, address)
+}
