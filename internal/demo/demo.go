@@ -64,6 +64,8 @@ func run(ctx context.Context, options Options) error {
 	if options.Prepare {
 		return prepare(ctx, tell)
 	}
+	tell.note("Customers of a security provider get a way in of their own. Each ✓ was just seen to happen.")
+	tell.note("Agents and managers are simulators, nodes and network are stood in for; the rest is real.")
 	cast, err := findCast(ctx, tell, options)
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (s *story) rotation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.tell.step("During the overlap the old and the new secret both let an agent in", func() (string, error) {
+	if err := s.tell.step("During the overlap the old and the new one let an agent in", func() (string, error) {
 		first, err := s.hears(ctx, "acme-late-01", old, "enrolled")
 		if err != nil {
 			return "", err
@@ -54,7 +54,7 @@ func (s *story) rotation(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := s.tell.step("After it the old one is refused, and only then the rotation is done", func() (string, error) {
+	if err := s.tell.step("After it the old one is refused, and the rotation proven", func() (string, error) {
 		message, err := s.becomes(ctx, "acme", v1alpha1.ConditionSecretRotated)
 		if err != nil {
 			return "", err

@@ -81,7 +81,7 @@ func (s *story) enrollment(ctx context.Context) error {
 		}
 		for _, host := range []string{"web-01", "db-01"} {
 			name := slug + "-" + host
-			if err := s.arrives(ctx, name, d, fmt.Sprintf("Agent %s enrolls at %s:%d and connects", name, d.host, d.enrollment)); err != nil {
+			if err := s.arrives(ctx, name, d, fmt.Sprintf("Agent %s enrolls and connects", name)); err != nil {
 				return err
 			}
 		}
@@ -101,7 +101,7 @@ func (s *story) arrives(ctx context.Context, name string, d door, told string) e
 			return "", err
 		}
 		_, err = a.reach(ctx, "connected")
-		return "id " + key.ID + " at its own manager", err
+		return fmt.Sprintf("id %s at its own manager, through %s: a key at port %d, events at %d", key.ID, d.host, d.enrollment, d.events), err
 	})
 }
 
@@ -153,7 +153,7 @@ func (s *story) refusals(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return s.tell.step("A Tenant that claims acme's hostname is told so, and changes nothing", func() (string, error) {
+	return s.tell.step("A Tenant that wants acme's hostname is told, and changes nothing", func() (string, error) {
 		return s.takenHostname(ctx)
 	})
 }
