@@ -5,12 +5,14 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/soctalk/soctalk-ingress/internal/chart"
 )
 
 // A DNS provider runs in the operator's pod with its own credentials, and without
 // the operator's.
 func TestTheDNSProvidersOfTheChart(t *testing.T) {
-	rendered, err := render(t, map[string]any{"metricsPort": 8082, "dnsProviders": []any{map[string]any{
+	rendered, err := chart.RenderOperator(map[string]any{"metricsPort": 8082, "dnsProviders": []any{map[string]any{
 		"name": "hetzner", "image": "registry.example.com/hetzner-webhook:v1",
 		"env": []any{map[string]any{"name": "KEY", "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "hetzner", "key": "api-key"}}}},
 	}}})
@@ -45,7 +47,7 @@ func TestTheDNSProvidersOfTheChart(t *testing.T) {
 		"without an image": map[string]any{"name": "hetzner"},
 		"without a tag":    map[string]any{"name": "hetzner", "image": "hetzner-webhook"},
 	} {
-		if _, err := render(t, map[string]any{"dnsProviders": []any{values}}); err == nil {
+		if _, err := chart.RenderOperator(map[string]any{"dnsProviders": []any{values}}); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/soctalk/soctalk-ingress/charts"
+	"github.com/soctalk/soctalk-ingress/internal/chart"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
@@ -24,7 +25,7 @@ func handover(values map[string]any) map[string]any {
 // The page that hands out secrets is there only where it is asked for, and never
 // without TLS in front of it.
 func TestTheHandoverPageOfTheChart(t *testing.T) {
-	rendered, err := render(t, nil)
+	rendered, err := chart.RenderOperator(nil)
 	if err != nil || strings.TrimSpace(rendered[handoverTemplate]) != "" {
 		t.Errorf("it is there unasked: %v, %s", err, rendered[handoverTemplate])
 	}
@@ -33,11 +34,11 @@ func TestTheHandoverPageOfTheChart(t *testing.T) {
 		"without TLS":            {"host": "onboard.example.com"},
 		"with TLS at two places": {"host": "onboard.example.com", "tlsSecret": "onboard-tls", "ingress": map[string]any{"enabled": true}},
 	} {
-		if _, err := render(t, handover(values)); err == nil {
+		if _, err := chart.RenderOperator(handover(values)); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	rendered, err = render(t, handover(map[string]any{"host": "onboard.example.com", "tlsSecret": "onboard-tls"}))
+	rendered, err = chart.RenderOperator(handover(map[string]any{"host": "onboard.example.com", "tlsSecret": "onboard-tls"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func TestTheHandoverPageOfTheChart(t *testing.T) {
 	if strings.Contains(rendered[handoverTemplate], "kind: Ingress") {
 		t.Error("an Ingress beside the page's own TLS")
 	}
-	rendered, err = render(t, handover(map[string]any{"host": "onboard.example.com", "ingress": map[string]any{"enabled": true, "className": "nginx"}}))
+	rendered, err = chart.RenderOperator(handover(map[string]any{"host": "onboard.example.com", "ingress": map[string]any{"enabled": true, "className": "nginx"}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,50 +6,19 @@ import (
 	"strings"
 	"testing"
 
-	"helm.sh/helm/v4/pkg/chart/common"
-	"helm.sh/helm/v4/pkg/chart/common/util"
-	"helm.sh/helm/v4/pkg/chart/loader/archive"
 	"helm.sh/helm/v4/pkg/chart/v2/lint/rules"
 	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
-	"helm.sh/helm/v4/pkg/chart/v2/loader"
-	"helm.sh/helm/v4/pkg/engine"
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/soctalk/soctalk-ingress/charts"
+	"github.com/soctalk/soctalk-ingress/internal/chart"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
-// render renders the operator's chart as `helm install` would.
-func render(t *testing.T, values map[string]any) (map[string]string, error) {
-	t.Helper()
-	var files []*archive.BufferedFile
-	err := fs.WalkDir(charts.Operator, "soctalk-ingress", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(charts.Operator, path)
-		files = append(files, &archive.BufferedFile{Name: strings.TrimPrefix(path, "soctalk-ingress/"), Data: data})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	chart, err := loader.LoadFiles(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	release := common.ReleaseOptions{Name: "soctalk-ingress", Namespace: "soctalk-system", Revision: 1, IsInstall: true}
-	all, err := util.ToRenderValues(chart, values, release, common.DefaultCapabilities)
-	if err != nil {
-		return nil, err
-	}
-	return engine.Render(chart, all)
-}
-
 func TestTheOperatorsChart(t *testing.T) {
-	rendered, err := render(t, nil)
+	rendered, err := chart.RenderOperator(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +51,7 @@ func TestTheOperatorsChart(t *testing.T) {
 // An edge runs on the node's network with the label the tenants' policies and
 // SocTalk's documents know, and may read Routes and nothing else.
 func TestTheEdgesOfTheChart(t *testing.T) {
-	rendered, err := render(t, map[string]any{"edges": []any{map[string]any{
+	rendered, err := chart.RenderOperator(map[string]any{"edges": []any{map[string]any{
 		"region": "eu", "addresses": []any{"198.51.100.10"}, "ports": "15140-25139",
 		"metricsAddress": ":8090", "haproxyImage": "haproxy:3.0-alpine",
 	}}})
@@ -157,7 +126,7 @@ func TestTheOperatorsValuesAreChecked(t *testing.T) {
 		"too many copies":        {"replicas": 50},
 		"a poll that is no time": {"poll": "often"},
 	} {
-		if _, err := render(t, values); err == nil {
+		if _, err := chart.RenderOperator(values); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
@@ -187,7 +156,7 @@ func TestTheGatewaysImage(t *testing.T) {
 			"gatewayImage": "registry.example.com/soctalk-ingress:0.1.0",
 		},
 	} {
-		rendered, err := render(t, values)
+		rendered, err := chart.RenderOperator(values)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +168,7 @@ func TestTheGatewaysImage(t *testing.T) {
 			t.Errorf("want %s among %q", want, args)
 		}
 	}
-	if _, err := render(t, map[string]any{"gatewayImage": "without a tag"}); err == nil {
+	if _, err := chart.RenderOperator(map[string]any{"gatewayImage": "without a tag"}); err == nil {
 		t.Error("an image that is none was taken")
 	}
 }
@@ -207,7 +176,7 @@ func TestTheGatewaysImage(t *testing.T) {
 // Without the right to raise events the election works, and each change of the
 // leader leaves an error in the log.
 func TestTheElectionsRights(t *testing.T) {
-	rendered, err := render(t, nil)
+	rendered, err := chart.RenderOperator(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,11 +48,11 @@ func load(files fs.FS, dir string) (*v2.Chart, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the tenant chart: %w", err)
+		return nil, fmt.Errorf("read the chart %s: %w", dir, err)
 	}
 	chart, err := loader.LoadFiles(buffered)
 	if err != nil {
-		return nil, fmt.Errorf("load the tenant chart: %w", err)
+		return nil, fmt.Errorf("load the chart %s: %w", dir, err)
 	}
 	return chart, nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -15,11 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"helm.sh/helm/v4/pkg/chart/common"
-	"helm.sh/helm/v4/pkg/chart/common/util"
-	"helm.sh/helm/v4/pkg/chart/loader/archive"
-	"helm.sh/helm/v4/pkg/chart/v2/loader"
-	"helm.sh/helm/v4/pkg/engine"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,7 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/charts"
+	"github.com/soctalk/soctalk-ingress/internal/chart"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
@@ -104,28 +98,7 @@ func (p *edgePod) start(t *testing.T, container string) {
 // edgeDaemonSet is what `helm install` makes of one entry of the chart's edges.
 func edgeDaemonSet(t *testing.T, edge map[string]any) *appsv1.DaemonSet {
 	t.Helper()
-	var files []*archive.BufferedFile
-	err := fs.WalkDir(charts.Operator, "soctalk-ingress", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(charts.Operator, path)
-		files = append(files, &archive.BufferedFile{Name: strings.TrimPrefix(path, "soctalk-ingress/"), Data: data})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	chart, err := loader.LoadFiles(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	release := common.ReleaseOptions{Name: naming.Product, Namespace: naming.DefaultSystemNamespace, Revision: 1, IsInstall: true}
-	values, err := util.ToRenderValues(chart, map[string]any{"edges": []any{edge}}, release, common.DefaultCapabilities)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rendered, err := engine.Render(chart, values)
+	rendered, err := chart.RenderOperator(map[string]any{"edges": []any{edge}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func takes(t *testing.T, l *lab.Lab, slug, name string, secret wazuh.Secret) boo
 func TestRotationWithOverlap(t *testing.T) {
 	t.Parallel()
 	l := installation(t)
-	const slug, request = "turning", "first overlap=20s"
+	const slug, request = "turning", "first overlap=45s" // time enough for what is tried meanwhile
 	create(t, l, slug, v1alpha1.TenantSpec{})
 	becomesReady(t, l, slug)
 	sessions := works(t, l, slug, 4)

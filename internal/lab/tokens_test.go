@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -109,8 +110,17 @@ func TestTokens(t *testing.T) {
 		t.Errorf("the token's group did not replace the agent's: %v", err)
 	}
 
-	expiring := make("expiring", "--expires", "8s")
+	// An hour is brought forward, so that the machine may be as slow as it likes.
+	expiring := make("expiring", "--expires", "1h")
 	wants("before its end", "expiring-1", expiring)
+	ends := &v1alpha1.EnrollmentToken{}
+	if err := l.Client.Get(t.Context(), types.NamespacedName{Namespace: naming.Namespace("tokens"), Name: "expiring"}, ends); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(ends.Spec.Expires.Time); left <= 0 || left > time.Hour {
+		t.Errorf("it ends in %s", left)
+	}
+	change(t, l, ends, func() { ends.Spec.Expires = &metav1.Time{Time: time.Now().Add(2 * time.Second)} })
 	tokenBecomes(t, l, "tokens", "expiring", v1alpha1.TokenExpired)
 	refuses("after its end", "expiring-2", expiring)
 
