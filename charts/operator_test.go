@@ -95,6 +95,34 @@ func TestTheEdgesOfTheChart(t *testing.T) {
 	}
 }
 
+// A private registry's Secret reaches every pod the chart makes.
+func TestPullSecretsOfTheOperatorsPods(t *testing.T) {
+	rendered, err := render(t, map[string]any{
+		"imagePullSecrets": []any{"registry"},
+		"edges":            []any{map[string]any{"region": "eu", "ports": "15140-25139", "metricsAddress": ":8090", "haproxyImage": "haproxy:3.0-alpine"}},
+		"handover":         map[string]any{"enabled": true, "host": "onboard.mssp.example.com", "behindProxy": true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods := 0
+	for _, file := range []string{"deployment", "edges", "handover"} {
+		for _, document := range strings.Split(rendered["soctalk-ingress/templates/"+file+".yaml"], "\n---\n") {
+			var workload appsv1.Deployment // a DaemonSet has its template in the same place
+			if err := yaml.Unmarshal([]byte(document), &workload); err != nil || len(workload.Spec.Template.Spec.Containers) == 0 {
+				continue
+			}
+			pods++
+			if got := workload.Spec.Template.Spec.ImagePullSecrets; len(got) != 1 || got[0].Name != "registry" {
+				t.Errorf("%s %s pulls with %v", workload.Kind, workload.Name, got)
+			}
+		}
+	}
+	if pods != 3 {
+		t.Errorf("%d kinds of pods, want operator, edge and hand-over", pods)
+	}
+}
+
 // The operator's rights are few, and none is a wildcard.
 func TestTheOperatorsRights(t *testing.T) {
 	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/role.yaml")
@@ -125,6 +153,8 @@ func TestTheOperatorsValuesAreChecked(t *testing.T) {
 		"a misspelt value":       {"replica": 2},
 		"too many copies":        {"replicas": 50},
 		"a poll that is no time": {"poll": "often"},
+		"fewer than no updates":  {"updates": map[string]any{"atATime": -1}},
+		"patience without end":   {"updates": map[string]any{"patience": "long"}},
 	} {
 		if _, err := chart.RenderOperator(values); err == nil {
 			t.Errorf("%s was accepted", name)
@@ -145,12 +175,15 @@ func TestTheOperatorsChartPassesHelmLint(t *testing.T) {
 }
 
 // The gateway is the operator's own program, unless it is pinned: an upgrade of the
-// operator need not restart every manager.
-func TestTheGatewaysImage(t *testing.T) {
+// operator need not restart every manager, and restarts one tenant after the other.
+func TestHowUpgradesReachTheTenants(t *testing.T) {
 	for want, values := range map[string]map[string]any{
 		"--gateway-image=registry.example.com/soctalk-ingress:0.2.0": {
 			"image": map[string]any{"repository": "registry.example.com/soctalk-ingress", "tag": "0.2.0"},
 		},
+		"--updates-at-a-time=1": {},
+		"--updates-at-a-time=0": {"updates": map[string]any{"atATime": 0}},
+		"--update-patience=30m": {"updates": map[string]any{"patience": "30m"}},
 		"--gateway-image=registry.example.com/soctalk-ingress:0.1.0": {
 			"image":        map[string]any{"repository": "registry.example.com/soctalk-ingress", "tag": "0.2.0"},
 			"gatewayImage": "registry.example.com/soctalk-ingress:0.1.0",

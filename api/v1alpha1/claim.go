@@ -21,7 +21,7 @@ type Claim struct {
 }
 
 // ClaimKind is what is claimed.
-// +kubebuilder:validation:Enum=Hostname;EdgePort;EdgeSlot;Address
+// +kubebuilder:validation:Enum=Hostname;EdgePort;EdgeSlot;Address;UpdateSeat
 type ClaimKind string
 
 const (
@@ -34,6 +34,9 @@ const (
 	// ClaimAddress is a claim on an address a load balancer gave. It is made when the
 	// address is given up, to keep others from it for a while.
 	ClaimAddress ClaimKind = "Address"
+	// ClaimUpdateSeat lets a tenant's pods be restarted for a new version: there are as
+	// many seats as tenants may be restarted at a time.
+	ClaimUpdateSeat ClaimKind = "UpdateSeat"
 )
 
 // ClaimSpec says who holds what.

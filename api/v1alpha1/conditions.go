@@ -23,6 +23,10 @@ const (
 	// ConditionSecretRotated is True when the last rotation was proven on the wire; it
 	// is absent before the first, and Ready does not depend on it.
 	ConditionSecretRotated = "SecretRotated"
+	// ConditionUpToDate is True when the tenant's pods run what the operator and the
+	// Region now want of them; it is absent before the first update, and Ready does
+	// not depend on it.
+	ConditionUpToDate = "UpToDate"
 	// ConditionReconciling is True while the operator waits or works.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when a person must change something first.
@@ -42,6 +46,10 @@ func HopConditions() []string {
 		ConditionDNSPublished,
 	}
 }
+
+// SideConditions are those of a Tenant that Ready does not depend on; each is there
+// only once it has something to say.
+func SideConditions() []string { return []string{ConditionSecretRotated, ConditionUpToDate} }
 
 // Reasons. Each is stable, has a golden case in internal/plan and a section in
 // docs/reference/reasons.md; a test holds the three together.
@@ -169,6 +177,14 @@ const (
 	// ReasonRotationNotOurs: the secret is somebody else's to replace.
 	ReasonRotationNotOurs = "RotationNotOurs"
 
+	// ReasonUpdateWaiting: the pods are restarted for a new version once others have been.
+	ReasonUpdateWaiting = "UpdateWaiting"
+	// ReasonUpdating: the pods are being restarted for a new version.
+	ReasonUpdating = "Updating"
+	// ReasonUpdateFailed: pods that were restarted for a new version do not get ready,
+	// and no other tenant's are restarted until they do.
+	ReasonUpdateFailed = "UpdateFailed"
+
 	// ReasonWaitingForReadiness: the record is published once the rest is ready.
 	ReasonWaitingForReadiness = "WaitingForReadiness"
 	// ReasonWaitingForRecord: the record was asked for and is not answered yet.
@@ -236,6 +252,7 @@ func Reasons() []string {
 		ReasonEnrollmentDirect, ReasonWazuh5Unguarded, ReasonGatewayUnreachable, ReasonGatewayBypassed, ReasonPolicyBehind,
 		ReasonManagerRefusesGateway,
 		ReasonRotating, ReasonRotationStuck, ReasonRotationNotOurs,
+		ReasonUpdateWaiting, ReasonUpdating, ReasonUpdateFailed,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
 		ReasonRecordShadowed, ReasonRecordOwnedByOther, ReasonServersDisagree, ReasonNameServerDown, ReasonDNSUpdateRefused,
 		ReasonRecordLeftBehind, ReasonDNSNotManaged, ReasonDNSUnreachable,

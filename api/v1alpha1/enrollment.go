@@ -1,6 +1,10 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // EnrollmentMode is who answers on a tenant's enrollment port.
 // +kubebuilder:validation:Enum=gateway;direct
@@ -103,8 +107,8 @@ type EnrollmentToken struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   EnrollmentTokenSpec   `json:"spec,omitempty"`
-	Status EnrollmentTokenStatus `json:"status,omitempty"`
+	Spec   EnrollmentTokenSpec   `json:"spec,omitzero"`
+	Status EnrollmentTokenStatus `json:"status,omitzero"`
 }
 
 // EnrollmentTokenSpec says for whom and for how long a token counts.
@@ -160,6 +164,20 @@ const (
 	// TokenRevoked: a person ended it.
 	TokenRevoked TokenState = "Revoked"
 )
+
+// Ended is the state of a token nobody is let in with any more, as far as its spec,
+// its counted uses and the clock say; empty for one that counts, or will.
+func (t *EnrollmentToken) Ended(now time.Time) TokenState {
+	switch {
+	case t.Spec.Revoked || t.DeletionTimestamp != nil:
+		return TokenRevoked
+	case t.Spec.Expires != nil && !now.Before(t.Spec.Expires.Time):
+		return TokenExpired
+	case t.Spec.MaxUses > 0 && t.Status.Uses >= t.Spec.MaxUses:
+		return TokenUsedUp
+	}
+	return ""
+}
 
 // EnrollmentTokenStatus is how a token is doing.
 type EnrollmentTokenStatus struct {

@@ -25,7 +25,7 @@ type Handover struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec   HandoverSpec   `json:"spec"`
-	Status HandoverStatus `json:"status,omitempty"`
+	Status HandoverStatus `json:"status,omitzero"`
 }
 
 // HandoverSpec says what the link opens, and until when. Only revoked changes.
@@ -49,7 +49,7 @@ type HandoverSpec struct {
 	CreatedBy string `json:"createdBy"`
 	// Kit adjusts what is handed over.
 	// +optional
-	Kit HandoverKit `json:"kit,omitempty"`
+	Kit HandoverKit `json:"kit,omitzero"`
 	// Revoked closes the link and keeps it for the record.
 	// +optional
 	Revoked bool `json:"revoked,omitempty"`

@@ -43,7 +43,7 @@ type OffboardingStatus struct {
 	Step OffboardingStep `json:"step"`
 	// StepSince is when it began.
 	// +optional
-	StepSince metav1.Time `json:"stepSince,omitempty"`
+	StepSince metav1.Time `json:"stepSince,omitzero"`
 	// StartedAt is when the removal began.
 	StartedAt metav1.Time `json:"startedAt"`
 	// By whom and why, as told with the request.
@@ -97,7 +97,7 @@ type OffboardingRecord struct {
 	Step OffboardingStep `json:"step"`
 	// StartedAt is when it began.
 	// +optional
-	StartedAt metav1.Time `json:"startedAt,omitempty"`
+	StartedAt metav1.Time `json:"startedAt,omitzero"`
 	// At is when it was seen to be finished.
 	At metav1.Time `json:"at"`
 	// Evidence in a sentence, such as "manager reports 0 registrations".

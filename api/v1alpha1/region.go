@@ -21,8 +21,8 @@ type Region struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   RegionSpec   `json:"spec,omitempty"`
-	Status RegionStatus `json:"status,omitempty"`
+	Spec   RegionSpec   `json:"spec,omitzero"`
+	Status RegionStatus `json:"status,omitzero"`
 }
 
 // RegionSpec describes one place where agents come in.
@@ -42,18 +42,18 @@ type RegionSpec struct {
 	DefaultMode IngressMode `json:"defaultMode,omitempty"`
 	// LoadBalancer settings of mode loadbalancer.
 	// +optional
-	LoadBalancer LoadBalancerSpec `json:"loadBalancer,omitempty"`
+	LoadBalancer LoadBalancerSpec `json:"loadBalancer,omitzero"`
 	// Edge of mode edge-haproxy.
 	// +optional
 	Edge *EdgeSpec `json:"edge,omitempty"`
 	// Certificates for the enrollment port.
 	// +kubebuilder:default={}
 	// +optional
-	Certificates CertificatesSpec `json:"certificates,omitempty"`
+	Certificates CertificatesSpec `json:"certificates,omitzero"`
 	// DNS says how the tenants' names come into being.
 	// +kubebuilder:default={}
 	// +optional
-	DNS DNSSpec `json:"dns,omitempty"`
+	DNS DNSSpec `json:"dns,omitzero"`
 	// Quarantine is how long a hostname or edge port rests after its tenant gave it
 	// up, before another tenant may have it; 0s switches it off.
 	// +kubebuilder:default="168h"
@@ -61,14 +61,24 @@ type RegionSpec struct {
 	Quarantine *metav1.Duration `json:"quarantine,omitempty"`
 	// Manager are defaults for managers the operator deploys.
 	// +optional
-	Manager ManagerDeploy `json:"manager,omitempty"`
+	Manager ManagerDeploy `json:"manager,omitzero"`
+	// ImagePullSecrets are Secrets in the operator's own namespace, of type
+	// kubernetes.io/dockerconfigjson, for a registry that wants to know who pulls. The
+	// operator keeps a copy of each, pull-<name>, in every tenant's namespace of the
+	// Region, where the pods of manager and gateway use it.
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=248
+	// +kubebuilder:validation:XValidation:rule="self.all(s, s.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="every entry of imagePullSecrets must be the name of a Secret in the operator's namespace, such as registry"
+	// +listType=set
+	// +optional
+	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
 	// Enrollment of tenants that say nothing; empty means gateway, and direct for
 	// managers the operator attaches to.
 	// +optional
 	Enrollment EnrollmentMode `json:"enrollment,omitempty"`
 	// Rotation of tenants that say nothing.
 	// +optional
-	Rotation RotationSpec `json:"rotation,omitempty"`
+	Rotation RotationSpec `json:"rotation,omitzero"`
 }
 
 // LoadBalancerSpec goes onto every tenant's Service in mode loadbalancer.
@@ -120,7 +130,7 @@ type EdgeSpec struct {
 	// Ports is the range pairs are taken from, lowest first.
 	// +kubebuilder:default={first:15140,last:25139}
 	// +optional
-	Ports PortRange `json:"ports,omitempty"`
+	Ports PortRange `json:"ports,omitzero"`
 }
 
 // PortRange is a range of ports, both ends included.

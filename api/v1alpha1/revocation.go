@@ -24,7 +24,7 @@ type Revocation struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec   RevocationSpec   `json:"spec"`
-	Status RevocationStatus `json:"status,omitempty"`
+	Status RevocationStatus `json:"status,omitzero"`
 }
 
 // RevocationSpec says which agent, and why. It does not change: lift it and make

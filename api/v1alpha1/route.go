@@ -29,7 +29,7 @@ type Route struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec   RouteSpec   `json:"spec"`
-	Status RouteStatus `json:"status,omitempty"`
+	Status RouteStatus `json:"status,omitzero"`
 }
 
 // RouteSpec is what edges carry for one tenant.

@@ -34,6 +34,8 @@ const (
 // +kubebuilder:printcolumn:name="Ports",type=string,JSONPath=`.status.portSummary`,priority=1
 // +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.status.region`,priority=1
 // +kubebuilder:printcolumn:name="Manager",type=string,JSONPath=`.status.manager.version`,priority=1
+// +kubebuilder:printcolumn:name="Gateway",type=string,JSONPath=`.status.manager.gateway`,priority=1,description="version of the enrollment gateway"
+// +kubebuilder:printcolumn:name="Update",type=string,JSONPath=`.status.conditions[?(@.type=="UpToDate")].reason`,priority=1,description="OK, or how far an update of the pods is"
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name is the tenant's slug and must be one DNS label: lower-case letters, digits and '-', starting and ending with a letter or digit (no dots); choose for example 'acme-gmbh'"
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 56",message="metadata.name is the tenant's slug and may have 56 characters at most, because its namespace is tenant-<slug> and a namespace has 63; choose a shorter one and put the full name into spec.displayName"
@@ -41,8 +43,8 @@ type Tenant struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   TenantSpec   `json:"spec,omitempty"`
-	Status TenantStatus `json:"status,omitempty"`
+	Spec   TenantSpec   `json:"spec,omitzero"`
+	Status TenantStatus `json:"status,omitzero"`
 }
 
 // TenantSpec is what the MSSP wants for one customer. Every field may be left
@@ -59,16 +61,16 @@ type TenantSpec struct {
 	Region string `json:"region,omitempty"`
 	// WazuhIngress says how the agents reach the manager.
 	// +optional
-	WazuhIngress WazuhIngress `json:"wazuhIngress,omitempty"`
+	WazuhIngress WazuhIngress `json:"wazuhIngress,omitzero"`
 	// Manager says which Wazuh manager serves the tenant.
 	// +optional
-	Manager ManagerSpec `json:"manager,omitempty"`
+	Manager ManagerSpec `json:"manager,omitzero"`
 	// Enrollment says who answers on the enrollment port; empty means the Region's choice.
 	// +optional
 	Enrollment EnrollmentMode `json:"enrollment,omitempty"`
 	// Rotation says when the enrollment secret is replaced; what is left out, the Region decides.
 	// +optional
-	Rotation RotationSpec `json:"rotation,omitempty"`
+	Rotation RotationSpec `json:"rotation,omitzero"`
 	// Suspended closes the tenant's way in and keeps everything else: address,
 	// name, certificate, keys. Agents resume without enrolling again.
 	// +optional
@@ -122,7 +124,7 @@ type WazuhIngress struct {
 	Wazuh5Agents Wazuh5Agents `json:"wazuh5Agents,omitempty"`
 	// TLS is the certificate served on the enrollment port.
 	// +optional
-	TLS TLSSpec `json:"tls,omitempty"`
+	TLS TLSSpec `json:"tls,omitzero"`
 }
 
 // EdgePorts are one tenant's ports on the Region's edge address.
@@ -372,6 +374,9 @@ type ManagerStatus struct {
 	// Version, such as v4.14.7.
 	// +optional
 	Version string `json:"version,omitempty"`
+	// Gateway is the version of the enrollment gateway in front of it, by its image's tag.
+	// +optional
+	Gateway string `json:"gateway,omitempty"`
 }
 
 // TenantList is a list of Tenants.

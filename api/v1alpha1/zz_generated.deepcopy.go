@@ -986,6 +986,11 @@ func (in *RegionSpec) DeepCopyInto(out *RegionSpec) {
 		**out = **in
 	}
 	out.Manager = in.Manager
+	if in.ImagePullSecrets != nil {
+		in, out := &in.ImagePullSecrets, &out.ImagePullSecrets
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	in.Rotation.DeepCopyInto(&out.Rotation)
 }
 

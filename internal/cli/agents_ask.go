@@ -35,11 +35,7 @@ type askedRoster struct {
 
 // openRoster opens the ways to those who know a tenant's agents.
 func (s *session) openRoster(ctx context.Context, slug string, flags agentFlags) (*askedRoster, error) {
-	c, err := s.connect()
-	if err != nil {
-		return nil, err
-	}
-	tenant, err := c.tenant(ctx, slug)
+	c, tenant, err := s.connectTo(ctx, slug)
 	if err != nil {
 		return nil, err
 	}

@@ -203,11 +203,8 @@ func newAgentsUnrevokeCommand(s *session) *cobra.Command {
 }
 
 func (s *session) unrevoke(ctx context.Context, slug string, called []string) error {
-	c, err := s.connect()
+	c, _, err := s.connectTo(ctx, slug)
 	if err != nil {
-		return err
-	}
-	if _, err := c.tenant(ctx, slug); err != nil {
 		return err
 	}
 	revocations, err := c.revocations(ctx, slug)
@@ -259,11 +256,8 @@ func (s *session) listOurs(ctx context.Context, out *output, slug, resource stri
 	if err := out.check(); err != nil {
 		return err
 	}
-	c, err := s.connect()
+	c, _, err := s.connectTo(ctx, slug)
 	if err != nil {
-		return err
-	}
-	if _, err := c.tenant(ctx, slug); err != nil {
 		return err
 	}
 	return s.printList(ctx, c, out, resource, naming.Namespace(slug), list, fmt.Sprintf(none, slug))

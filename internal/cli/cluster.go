@@ -41,6 +41,16 @@ func (s *session) connect() (*cluster, error) {
 	return &cluster{Client: client.WithFieldOwner(c, naming.Product+"-cli"), config: config, scheme: scheme}, nil
 }
 
+// connectTo is where every command about one tenant begins.
+func (s *session) connectTo(ctx context.Context, slug string) (*cluster, v1alpha1.Tenant, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, v1alpha1.Tenant{}, err
+	}
+	tenant, err := c.tenant(ctx, slug)
+	return c, tenant, err
+}
+
 // tenant reads one tenant; a slug nobody has is an error of its own.
 func (c *cluster) tenant(ctx context.Context, slug string) (v1alpha1.Tenant, error) {
 	var tenant v1alpha1.Tenant
@@ -69,19 +79,22 @@ func (c *cluster) regions(ctx context.Context) ([]v1alpha1.Region, error) {
 // completionPatience bounds what a press of the tab key may take.
 const completionPatience = 3 * time.Second
 
-// completeSlug offers the slugs of the cluster's tenants.
-func (s *session) completeSlug(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
+// listForCompletion lists what a press of the tab key may offer; false where the
+// cluster cannot be asked.
+func (s *session) listForCompletion(ctx context.Context, into client.ObjectList, options ...client.ListOption) bool {
 	c, err := s.connect()
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return false
 	}
-	ctx, cancel := context.WithTimeout(command.Context(), completionPatience)
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
 	defer cancel()
+	return c.List(ctx, into, options...) == nil
+}
+
+// completeSlug offers the slugs of the cluster's tenants.
+func (s *session) completeSlug(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var tenants v1alpha1.TenantList
-	if err := c.List(ctx, &tenants); err != nil {
+	if len(args) > 0 || !s.listForCompletion(command.Context(), &tenants) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var slugs []string
@@ -91,20 +104,30 @@ func (s *session) completeSlug(command *cobra.Command, args []string, _ string) 
 	return slugs, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeRegion offers the names of the cluster's Regions.
-func (s *session) completeRegion(command *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c, err := s.connect()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+// completeToken offers a slug, and then the names of that tenant's tokens.
+func (s *session) completeToken(command *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return s.completeSlug(command, args, toComplete)
 	}
-	ctx, cancel := context.WithTimeout(command.Context(), completionPatience)
-	defer cancel()
-	regions, err := c.regions(ctx)
-	if err != nil {
+	var tokens v1alpha1.EnrollmentTokenList
+	if len(args) > 1 || !s.listForCompletion(command.Context(), &tokens, client.InNamespace(naming.Namespace(args[0]))) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
-	for _, region := range regions {
+	for _, token := range tokens.Items {
+		names = append(names, cobra.CompletionWithDesc(token.Name, string(token.Status.State)))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRegion offers the names of the cluster's Regions.
+func (s *session) completeRegion(command *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var regions v1alpha1.RegionList
+	if !s.listForCompletion(command.Context(), &regions) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, region := range regions.Items {
 		names = append(names, cobra.CompletionWithDesc(region.Name, region.Spec.Domain))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

@@ -166,11 +166,7 @@ func newHandoverRevokeCommand(s *session) *cobra.Command {
 }
 
 func (s *session) handoverRevoke(ctx context.Context, slug, name, why string) error {
-	c, err := s.connect()
-	if err != nil {
-		return err
-	}
-	tenant, err := c.tenant(ctx, slug)
+	c, tenant, err := s.connectTo(ctx, slug)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type operatorFlags struct {
 	poll           time.Duration
 	logLevel       string
 	gatewayImage   string
+	updates        plan.Updates
 }
 
 // newOperatorCommand runs the operator, usually in its Deployment.
@@ -43,6 +44,9 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 			if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
 				return fmt.Errorf("--log-level: %q: use debug, info, warn or error", flags.logLevel)
 			}
+			if flags.updates.AtATime < 0 {
+				return usageError("--updates-at-a-time: %d: use 1 or more, or 0 to restart all at once", flags.updates.AtATime)
+			}
 			cluster, err := config.ToRESTConfig()
 			if err != nil {
 				return err
@@ -52,6 +56,7 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 				Controller: controller.Options{
 					Operator: plan.Operator{Namespace: flags.namespace, PodLabels: naming.OperatorPodLabels(), GatewayImage: flags.gatewayImage},
 					Poll:     flags.poll,
+					Updates:  flags.updates,
 				},
 				LeaderElect:    flags.leaderElect,
 				HealthAddress:  flags.healthAddress,
@@ -72,6 +77,8 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 	set.StringVar(&flags.metricsAddress, "metrics-address", ":8080", "where /metrics is served; 0 for nowhere")
 	set.DurationVar(&flags.poll, "poll", 30*time.Second, "how often a ready tenant's manager is asked for its agents")
 	set.StringVar(&flags.gatewayImage, "gateway-image", "", "image of the gateway beside each manager, such as the operator's own; empty: the one of the tenant chart's version")
+	set.IntVar(&flags.updates.AtATime, "updates-at-a-time", 1, "how many tenants' pods are restarted at a time when a new version of the operator or of a Region's manager asks for it; 0 restarts all at once")
+	set.DurationVar(&flags.updates.Patience, "update-patience", 15*time.Minute, "how long restarted pods have to serve again before the update counts as failed and the others wait")
 	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
 	return command
 }

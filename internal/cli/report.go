@@ -67,14 +67,15 @@ func (s *session) listReports(ctx context.Context, out *output) error {
 
 func newReportShowCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
-		Use:   "show NAME",
+		Use:   "show SLUG|NAME",
 		Short: "show a report of the cluster, after checking its signature",
-		Long: "Show a report of the cluster, after checking its signature with the published key.\n" +
-			"-o envelope gives the report as it is signed, to be kept in a file.",
-		Example: "  soctalk-ingress report show acme-6f0f0d6e\n\n" +
-			"  # to keep\n" +
+		Long: "Show a report of the cluster, after checking its signature with the published key. The\n" +
+			"slug of a tenant that was removed means the last of its reports; a report's own name\n" +
+			"means that one. -o envelope gives the report as it is signed, to be kept in a file.",
+		Example: "  soctalk-ingress report show acme\n\n" +
+			"  # one of several, to keep\n" +
 			"  soctalk-ingress report show acme-6f0f0d6e -o envelope > acme.json",
-		Args: oneName, ValidArgsFunction: cobra.NoFileCompletions,
+		Args: oneName, ValidArgsFunction: s.completeReport,
 	}
 	out := addOutput(command, formatText, formatJSON, formatEnvelope)
 	command.RunE = func(command *cobra.Command, args []string) error {
@@ -83,10 +84,10 @@ func newReportShowCommand(s *session) *cobra.Command {
 	return command
 }
 
-// oneName wants the name of a report and nothing else.
+// oneName wants the name of a report, or of its tenant, and nothing else.
 func oneName(command *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("%s takes one name, got %d", command.CommandPath(), len(args))
+		return fmt.Errorf("%s takes one slug or one report's name, got %d", command.CommandPath(), len(args))
 	}
 	return nil
 }
@@ -99,13 +100,9 @@ func (s *session) showReport(ctx context.Context, out *output, name string) erro
 	if err != nil {
 		return err
 	}
-	var held v1alpha1.OffboardingReport
-	err = c.Get(ctx, client.ObjectKey{Name: name}, &held)
-	if apierrors.IsNotFound(err) {
-		return hinted(exitNotFound, fmt.Errorf("no report %q", name), "soctalk-ingress report list shows all of them")
-	}
+	held, err := s.findReport(ctx, c, name)
 	if err != nil {
-		return fmt.Errorf("get report %q: %w", name, err)
+		return err
 	}
 	key, err := c.reportKey(ctx)
 	if err != nil {
@@ -113,7 +110,7 @@ func (s *session) showReport(ctx context.Context, out *output, name string) erro
 	}
 	payload, err := report.Verify(key, held.Spec.Envelope)
 	if err != nil {
-		return notVerified(name, err)
+		return notVerified(held.Name, err)
 	}
 	if out.format == formatEnvelope {
 		text, err := json.MarshalIndent(held.Spec.Envelope, "", "  ")

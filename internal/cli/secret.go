@@ -99,11 +99,8 @@ type secretView struct {
 }
 
 func (s *session) secretStatus(ctx context.Context, out *output, ref reveal.Reference) error {
-	c, err := s.connect()
+	c, _, err := s.connectTo(ctx, ref.Tenant)
 	if err != nil {
-		return err
-	}
-	if _, err := c.tenant(ctx, ref.Tenant); err != nil {
 		return err
 	}
 	status, err := reveal.Look(ctx, c, ref)
@@ -144,11 +141,8 @@ func inWords(state reveal.State) string {
 }
 
 func (s *session) secretRearm(ctx context.Context, ref reveal.Reference, why string) error {
-	c, err := s.connect()
+	c, _, err := s.connectTo(ctx, ref.Tenant)
 	if err != nil {
-		return err
-	}
-	if _, err := c.tenant(ctx, ref.Tenant); err != nil {
 		return err
 	}
 	by, err := reveal.EntryFor(ctx, c, why, time.Now())
@@ -209,7 +203,10 @@ func unwritten(ref reveal.Reference, err error) error {
 // secretError gives an error of internal/reveal its exit code and a hint.
 func secretError(ref reveal.Reference, err error) error {
 	var spent *reveal.Spent
+	var ended *reveal.Ended
 	switch {
+	case errors.As(err, &ended):
+		return hinted(exitRefused, err, "make another with soctalk-ingress token create %s NAME", ref.Tenant)
 	case errors.As(err, &spent):
 		return hinted(exitRefused, err, "%s", spentHint(ref))
 	case errors.Is(err, reveal.ErrMissing):

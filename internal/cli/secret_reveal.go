@@ -68,11 +68,8 @@ func (f *revealFlags) check(terminal bool) error {
 
 func (s *session) secretReveal(ctx context.Context, flags revealFlags, slug string) error {
 	ref := flags.reference(slug)
-	c, err := s.connect()
+	c, _, err := s.connectTo(ctx, slug)
 	if err != nil {
-		return err
-	}
-	if _, err := c.tenant(ctx, slug); err != nil {
 		return err
 	}
 	by, err := reveal.EntryFor(ctx, c, flags.why, time.Now())

@@ -67,11 +67,7 @@ func (s *session) secretRotate(ctx context.Context, flags rotateFlags, slug stri
 	if err != nil {
 		return err
 	}
-	c, err := s.connect()
-	if err != nil {
-		return err
-	}
-	tenant, err := c.tenant(ctx, slug)
+	c, tenant, err := s.connectTo(ctx, slug)
 	if err != nil {
 		return err
 	}

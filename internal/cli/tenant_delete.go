@@ -53,11 +53,7 @@ func newTenantDeleteCommand(s *session) *cobra.Command {
 }
 
 func (s *session) deleteTenant(ctx context.Context, flags deleteFlags, slug string) error {
-	c, err := s.connect()
-	if err != nil {
-		return err
-	}
-	tenant, err := c.tenant(ctx, slug)
+	c, tenant, err := s.connectTo(ctx, slug)
 	if err != nil {
 		return err
 	}

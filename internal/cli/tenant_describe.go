@@ -30,11 +30,7 @@ func newTenantDescribeCommand(s *session) *cobra.Command {
 }
 
 func (s *session) describeTenant(ctx context.Context, slug string) error {
-	c, err := s.connect()
-	if err != nil {
-		return err
-	}
-	tenant, err := c.tenant(ctx, slug)
+	c, tenant, err := s.connectTo(ctx, slug)
 	if err != nil {
 		return err
 	}

@@ -106,11 +106,7 @@ func (s *session) createToken(ctx context.Context, out *output, flags tokenFlags
 	if err != nil {
 		return err
 	}
-	c, err := s.connect()
-	if err != nil {
-		return err
-	}
-	tenant, err := c.tenant(ctx, slug)
+	c, tenant, err := s.connectTo(ctx, slug)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func newTokenRevokeCommand(s *session) *cobra.Command {
 			"  # and the agents that came in with it\n" +
 			"  soctalk-ingress agents revoke acme --selector token=berlin --why 'token leaked' --wait",
 		Args:              slugAndName,
-		ValidArgsFunction: s.completeSlug,
+		ValidArgsFunction: s.completeToken,
 	}
 	flags.add(command)
 	command.RunE = func(command *cobra.Command, args []string) error {
@@ -74,7 +74,7 @@ func newTokenDeleteCommand(s *session) *cobra.Command {
 			"refuses it. Agents that enrolled with it stay; the gateway's log keeps its name.",
 		Example:           "  soctalk-ingress token delete acme berlin",
 		Args:              slugAndName,
-		ValidArgsFunction: s.completeSlug,
+		ValidArgsFunction: s.completeToken,
 	}
 	flags.add(command)
 	command.RunE = func(command *cobra.Command, args []string) error {
@@ -110,11 +110,8 @@ func (s *session) deleteToken(ctx context.Context, flags endFlags, slug, name st
 
 func (s *session) findToken(ctx context.Context, slug, name string) (*cluster, v1alpha1.EnrollmentToken, error) {
 	var token v1alpha1.EnrollmentToken
-	c, err := s.connect()
+	c, _, err := s.connectTo(ctx, slug)
 	if err != nil {
-		return nil, token, err
-	}
-	if _, err := c.tenant(ctx, slug); err != nil {
 		return nil, token, err
 	}
 	err = c.Get(ctx, client.ObjectKey{Namespace: naming.Namespace(slug), Name: name}, &token)

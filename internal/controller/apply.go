@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,12 +31,24 @@ import (
 // removes what is no longer rendered and gives up claims no longer needed. An
 // object the API server refuses keeps none of the others from being applied: a
 // change of storage that cannot be made must not stop a certificate's renewal.
-func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired) error {
-	objects, err := r.renderings.of(desired.Placement.Slug, desired.Values)
+func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired) (*plan.Turn, error) {
+	objects, err := r.renderings.of(desired.Placement.Slug, plan.OwnSpec(in.Tenant, desired.Placement), desired.Values)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	turn, err := r.takeTurn(ctx, in, desired, objects)
+	if err != nil {
+		return nil, err
+	}
+	return &turn, r.applyObjects(ctx, in, desired, objects, turn.Write)
+}
+
+// applyObjects leaves the pods, and what they mount, as they are unless it is their turn.
+func (r *Reconciler) applyObjects(ctx context.Context, in *plan.Input, desired plan.Desired, objects []*unstructured.Unstructured, pods bool) error {
 	namespaces, rest := split(objects)
+	if !pods {
+		rest = slices.DeleteFunc(rest, func(object *unstructured.Unstructured) bool { return ofPods(object.GroupVersionKind()) })
+	}
 	if err := r.makeNamespace(ctx, in, desired.Placement); err != nil {
 		return err
 	}
@@ -52,8 +65,13 @@ func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Des
 	if refused != nil && !isProblem(refused) {
 		return refused
 	}
-	if err := r.prune(ctx, desired.Placement, objects); err != nil {
+	if err := r.prune(ctx, desired.Placement, objects, pods); err != nil {
 		return err
+	}
+	if pods {
+		if err := r.dropPullSecrets(ctx, desired.Placement); err != nil {
+			return err
+		}
 	}
 	if err := r.applyRoute(ctx, in, desired); err != nil {
 		return err
@@ -62,7 +80,7 @@ func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Des
 	if named != nil && !isProblem(named) {
 		return named
 	}
-	if _, err = r.release(ctx, r.cached, desired.Placement.Slug, append(plan.KeptClaims(*in, desired.Placement), desired.Claims...)); err != nil {
+	if _, err := r.release(ctx, r.cached, desired.Placement.Slug, append(plan.KeptClaims(*in, desired.Placement), desired.Claims...)); err != nil {
 		return err
 	}
 	if refused == nil {
@@ -165,13 +183,13 @@ func (r *Reconciler) watches(object *unstructured.Unstructured) bool {
 
 // prune deletes what an earlier rendering made and this one does not. Secrets,
 // volume claims and the namespace are never pruned: they end with the tenant only.
-func (r *Reconciler) prune(ctx context.Context, place plan.Placement, objects []*unstructured.Unstructured) error {
+func (r *Reconciler) prune(ctx context.Context, place plan.Placement, objects []*unstructured.Unstructured, pods bool) error {
 	wanted := map[string]bool{}
 	for _, object := range objects {
 		wanted[identity(object)] = true
 	}
 	for _, gvk := range r.kinds {
-		if gvk.Kind == "Secret" || gvk.Kind == "Namespace" || gvk.Kind == "PersistentVolumeClaim" {
+		if gvk.Kind == "Secret" || gvk.Kind == "Namespace" || gvk.Kind == "PersistentVolumeClaim" || !pods && ofPods(gvk) {
 			continue
 		}
 		if err := r.pruneKind(ctx, place, gvk, wanted); err != nil {

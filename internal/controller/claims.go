@@ -117,6 +117,9 @@ func (r *Reconciler) release(ctx context.Context, reader client.Reader, slug str
 		return nil, fmt.Errorf("list claims of tenant %q: %w", slug, err)
 	}
 	for i, claim := range list.Items {
+		if keep != nil && claim.Spec.Kind == v1alpha1.ClaimUpdateSeat {
+			continue // given up when the pods serve again
+		}
 		if wanted[claim.Name] || claim.Spec.Tenant != slug || claim.Spec.QuarantinedUntil != nil {
 			continue
 		}

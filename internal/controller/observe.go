@@ -44,6 +44,9 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	if seen.Service, err = r.observeService(ctx, place); err != nil {
 		return seen, err
 	}
+	if seen.PullSecrets, err = r.observePullSecrets(ctx, place); err != nil {
+		return seen, err
+	}
 	if seen.Manager, err = r.observeManager(ctx, tenant, place.Namespace); err != nil {
 		return seen, err
 	}

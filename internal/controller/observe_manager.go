@@ -41,6 +41,7 @@ func (r *Reconciler) observeManager(ctx context.Context, tenant v1alpha1.Tenant,
 		}
 		state.Unready = cmp.Or(state.Unready, unready(pod))
 	}
+	state.Gateway = gatewayVersion(pods.Items)
 	if state.Ready == 0 {
 		return state, nil
 	}

@@ -106,10 +106,14 @@ func latest(raised []corev1.Event) string {
 			last, message = at, event.Message
 		}
 	}
-	if len(message) > maxComplaint {
-		message = strings.ToValidUTF8(message[:maxComplaint], "") + "…"
+	return shortened(message, maxComplaint)
+}
+
+func shortened(text string, most int) string {
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
 	}
-	return message
+	return text
 }
 
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list

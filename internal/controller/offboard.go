@@ -33,6 +33,9 @@ func (r *Reconciler) offboard(ctx context.Context, request ctrl.Request) (ctrl.R
 	if !controllerutil.ContainsFinalizer(tenant, naming.Finalizer) {
 		return ctrl.Result{}, nil
 	}
+	if err := r.leaveAnyway(ctx, tenant.Name, false); err != nil {
+		return ctrl.Result{}, err
+	}
 	now := metav1.NewTime(r.options.Now())
 	progress := progressOf(tenant, now)
 	step, more := nextStep(progress)

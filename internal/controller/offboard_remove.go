@@ -63,7 +63,7 @@ func (r *Reconciler) removeObjects(ctx context.Context, slug string, namespace *
 	case pods > 0:
 		return waiting("%d of its pods are ending", pods)
 	}
-	if err := r.prune(ctx, place, nil); err != nil {
+	if err := r.prune(ctx, place, nil, true); err != nil {
 		return sight{}, err
 	}
 	left, err := r.removeData(ctx, slug, namespace.Name)

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -40,7 +40,9 @@ func (r *Reconciler) retireSecret(ctx context.Context, tenant *v1alpha1.Tenant, 
 		return finished(fmt.Sprintf("Secret %s was made by somebody else and is left as it is; the next step closes the way in", held.Name))
 	}
 	if held.Annotations[naming.AnnotationRetiredFor] != string(tenant.UID) {
-		return sight{}, r.replaceSecret(ctx, place, held, string(tenant.UID))
+		return sight{}, r.replaceSecret(ctx, place, held, string(tenant.UID), func(held *corev1.Secret) {
+			metav1.SetMetaDataAnnotation(&held.ObjectMeta, naming.AnnotationRetiredFor, string(tenant.UID))
+		})
 	}
 	pod, err := r.readyManager(ctx, tenant)
 	if err != nil {
@@ -67,25 +69,6 @@ func (r *Reconciler) retireSecret(ctx context.Context, tenant *v1alpha1.Tenant, 
 		return seen, err
 	}
 	return seen, r.forgetOldSecret(ctx, place.Namespace)
-}
-
-// replaceSecret puts the old secret aside, so that its refusal can be tried, and
-// then replaces it. A crash in between finds the old one aside and begins anew.
-func (r *Reconciler) replaceSecret(ctx context.Context, place plan.Placement, held *corev1.Secret, uid string) error {
-	old := map[string][]byte{naming.KeyEnrollment: held.Data[naming.KeyEnrollment]}
-	if err := r.keepAside(ctx, place, uid, old); err != nil {
-		return err
-	}
-	fresh, err := secret.NewEnrollment(rand.Reader)
-	if err != nil {
-		return err
-	}
-	if held.Annotations == nil {
-		held.Annotations = map[string]string{}
-	}
-	held.Annotations[naming.AnnotationRetiredFor] = uid
-	held.Data = map[string][]byte{naming.KeyEnrollment: fresh}
-	return r.updateSecret(ctx, held)
 }
 
 func (r *Reconciler) forgetOldSecret(ctx context.Context, namespace string) error {

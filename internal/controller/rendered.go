@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/soctalk/soctalk-ingress/internal/chart"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
@@ -25,8 +26,10 @@ type rendering struct {
 
 func newRenderings() *renderings { return &renderings{last: map[string]rendering{}} }
 
-func (r *renderings) of(slug string, values map[string]any) ([]*unstructured.Unstructured, error) {
-	now := digest(values)
+// of renders a tenant's objects. Those that have pods carry a digest of what the
+// tenant's own spec asks of them.
+func (r *renderings) of(slug, ownSpec string, values map[string]any) ([]*unstructured.Unstructured, error) {
+	now := digest([]any{ownSpec, values})
 	r.mu.Lock()
 	held, ok := r.last[slug]
 	r.mu.Unlock()
@@ -37,6 +40,16 @@ func (r *renderings) of(slug string, values map[string]any) ([]*unstructured.Uns
 	if err != nil {
 		// The values come from the spec, so what the chart refuses a person must change.
 		return nil, plan.Rejected("the tenant chart's values", err.Error())
+	}
+	for _, object := range objects {
+		if hasPods(object) {
+			notes := object.GetAnnotations()
+			if notes == nil {
+				notes = map[string]string{}
+			}
+			notes[naming.AnnotationOwnSpec] = ownSpec
+			object.SetAnnotations(notes)
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/soctalk/soctalk-ingress/internal/naming"
@@ -29,15 +30,25 @@ func (r *Reconciler) rotate(ctx context.Context, place plan.Placement, duty plan
 	return nil
 }
 
-// swapSecret keeps the old secret aside and then replaces it. In this order: an
-// operator that dies in between has lost nothing, and finds the old secret where
-// it was.
+// swapSecret replaces the secret, unless this rotation has done so already.
 func (r *Reconciler) swapSecret(ctx context.Context, place plan.Placement, duty plan.RotationDuty) error {
 	held, err := r.readSecret(ctx, place.Namespace, naming.SecretEnrollment)
 	if err != nil || held == nil || held.Annotations[naming.AnnotationRotation] == duty.ID {
 		return err
 	}
-	if err := r.keepAside(ctx, place, duty.ID, held.Data); err != nil {
+	return r.replaceSecret(ctx, place, held, duty.ID, func(held *corev1.Secret) {
+		held.Annotations = reveal.Arm(held.Annotations, r.options.Now())
+		held.Annotations[naming.AnnotationRotation] = duty.ID
+		held.Annotations[naming.AnnotationRotate] = duty.Taken
+	})
+}
+
+// replaceSecret keeps the old secret aside, under the id of who replaces it, so that
+// its refusal can be tried; then it writes a new one. A crash in between finds the
+// old one aside and begins anew.
+func (r *Reconciler) replaceSecret(ctx context.Context, place plan.Placement, held *corev1.Secret, id string, mark func(*corev1.Secret)) error {
+	old := map[string][]byte{naming.KeyEnrollment: held.Data[naming.KeyEnrollment]}
+	if err := r.keepAside(ctx, place, id, old); err != nil {
 		return err
 	}
 	file, err := secret.NewEnrollment(rand.Reader)
@@ -45,9 +56,7 @@ func (r *Reconciler) swapSecret(ctx context.Context, place plan.Placement, duty 
 		return err
 	}
 	held.Data = map[string][]byte{naming.KeyEnrollment: file}
-	held.Annotations = reveal.Arm(held.Annotations, r.options.Now())
-	held.Annotations[naming.AnnotationRotation] = duty.ID
-	held.Annotations[naming.AnnotationRotate] = duty.Taken
+	mark(held)
 	return r.updateSecret(ctx, held)
 }
 

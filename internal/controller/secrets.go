@@ -32,6 +32,9 @@ func (r *Reconciler) ensureSecrets(ctx context.Context, in *plan.Input, desired 
 	if err := r.ensureEnrollment(ctx, in, place); err != nil {
 		return err
 	}
+	if err := r.copyPullSecrets(ctx, place); err != nil {
+		return err
+	}
 	if err := r.rotate(ctx, place, desired.Rotation); err != nil {
 		return err
 	}

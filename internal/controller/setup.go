@@ -12,6 +12,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +57,8 @@ type Options struct {
 	Now func() time.Time
 	// Poll is how often a ready tenant's manager is asked; 0 means 30 s.
 	Poll time.Duration
+	// Updates say how many tenants may be restarted for a new version at a time.
+	Updates plan.Updates
 	// Drain is how long agents have to notice that their key is gone, or that they
 	// were asked to leave, before what is left is told or cut; 0 means 90 s.
 	Drain time.Duration
@@ -219,8 +223,8 @@ func tenantOf(_ context.Context, object client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: slug}}}
 }
 
-// tenantsOfSecret also wakes everybody who has a copy of a Region's wildcard
-// certificate: a renewal must reach them at once.
+// tenantsOfSecret also wakes everybody who has a copy: of a Region's wildcard
+// certificate, whose renewal must reach them at once, or of a pull secret.
 func (r *Reconciler) tenantsOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	if secret.GetNamespace() != r.options.Operator.Namespace {
 		return tenantOf(ctx, secret)
@@ -232,7 +236,8 @@ func (r *Reconciler) tenantsOfSecret(ctx context.Context, secret client.Object) 
 	}
 	served := map[string]bool{}
 	for _, region := range regions.Items {
-		served[region.Name] = region.Spec.Certificates.Strategy == v1alpha1.CertificateWildcard && plan.WildcardSecret(region) == secret.GetName()
+		served[region.Name] = region.Spec.Certificates.Strategy == v1alpha1.CertificateWildcard && plan.WildcardSecret(region) == secret.GetName() ||
+			slices.Contains(region.Spec.ImagePullSecrets, secret.GetName())
 	}
 	return r.tenantsWhere(ctx, func(tenant v1alpha1.Tenant) bool { return served[tenant.Status.Region] })
 }
@@ -244,9 +249,20 @@ func (r *Reconciler) allTenants(ctx context.Context, _ client.Object) []reconcil
 // tenantsWaitingForClaim wakes, when a claim is gone, the tenants that lost a race
 // for one, and the tenant that held it: somebody may have deleted it by hand.
 func (r *Reconciler) tenantsWaitingForClaim(ctx context.Context, claim client.Object) []reconcile.Request {
+	if gone, ok := claim.(*v1alpha1.Claim); ok && gone.Spec.Kind == v1alpha1.ClaimUpdateSeat {
+		return r.nextForUpdate(ctx)
+	}
 	return r.tenantsWhere(ctx, func(tenant v1alpha1.Tenant) bool {
 		return tenant.Name == claim.GetLabels()[naming.LabelTenant] || !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionClaimsHeld)
 	})
+}
+
+// nextForUpdate wakes the first of those who wait for a seat, and not all of them: the
+// others would only find it taken. Whoever is missed looks again within the poll.
+func (r *Reconciler) nextForUpdate(ctx context.Context) []reconcile.Request {
+	waiting := r.tenantsWhere(ctx, plan.UpdateWaits)
+	slices.SortFunc(waiting, func(a, b reconcile.Request) int { return strings.Compare(a.Name, b.Name) })
+	return waiting[:min(len(waiting), r.options.Updates.AtATime+3)]
 }
 
 func (r *Reconciler) tenantsWhere(ctx context.Context, want func(v1alpha1.Tenant) bool) []reconcile.Request {

@@ -63,41 +63,40 @@ func (r *Reconciler) turn(ctx context.Context, request ctrl.Request, tenant v1al
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	desired, err := r.reach(ctx, &in)
-	if errors.Is(err, errConflict) {
-		return ctrl.Result{}, err
+	outcome := r.reach(ctx, &in)
+	if errors.Is(outcome.Err, errConflict) {
+		return ctrl.Result{}, outcome.Err
 	}
-	return r.report(ctx, in, plan.Outcome{Desired: desired, Err: err})
+	return r.report(ctx, in, outcome)
 }
 
 // reach decides and applies. What it decided is returned even when applying
 // failed, so that the report can describe it.
-func (r *Reconciler) reach(ctx context.Context, in *plan.Input) (plan.Desired, error) {
+func (r *Reconciler) reach(ctx context.Context, in *plan.Input) plan.Outcome {
 	desired, err := r.decide(ctx, in)
 	if isProblem(err) {
 		// What runs under the last good spec goes on running, its certificate too.
-		return plan.Desired{}, errors.Join(err, r.renewHeld(ctx, in.Tenant.Name, tlsSecret(in.Tenant)))
+		return plan.Outcome{Err: errors.Join(err, r.renewHeld(ctx, in.Tenant.Name, tlsSecret(in.Tenant)), r.leaveAnyway(ctx, in.Tenant.Name, true))}
 	}
 	if err != nil {
-		return plan.Desired{}, err
+		return plan.Outcome{Err: err}
 	}
 	wrote := r.writes.Load()
-	refused := r.apply(ctx, in, desired)
+	turn, refused := r.apply(ctx, in, desired)
 	if refused == nil {
 		refused = r.cut(ctx, in.Tenant, &desired)
 	}
-	if refused != nil && !isProblem(refused) {
-		return desired, refused
-	}
-	if r.writes.Load() == wrote {
-		return desired, refused // nothing was written, so what was seen still holds
+	outcome := plan.Outcome{Desired: desired, Turn: turn, Err: refused}
+	if refused != nil && !isProblem(refused) || r.writes.Load() == wrote {
+		return outcome // nothing more was written, so what was seen still holds
 	}
 	// Look again: the report speaks of what is there now, and of a zone that would
 	// not be written.
 	before := in.Observed.DNS
 	in.Observed, err = r.observe(ctx, in.Tenant, desired.Placement, in.Observed.Claims)
 	keepComplaints(before, &in.Observed.DNS)
-	return desired, errors.Join(refused, err)
+	outcome.Err = errors.Join(refused, err)
+	return outcome
 }
 
 func tlsSecret(tenant v1alpha1.Tenant) string {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -9,7 +10,7 @@ import (
 )
 
 // countingWriter counts the writes it passes on. Statuses are not counted: they
-// are written after the last look.
+// are written after the last look. Neither is what only asks what a write would do.
 type countingWriter struct {
 	client.Client
 	sent atomic.Int64
@@ -17,7 +18,9 @@ type countingWriter struct {
 
 // Apply passes on.
 func (w *countingWriter) Apply(ctx context.Context, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
-	w.sent.Add(1)
+	if !slices.Contains(options, client.ApplyOption(client.DryRunAll)) {
+		w.sent.Add(1)
+	}
 	return w.Client.Apply(ctx, object, options...)
 }
 

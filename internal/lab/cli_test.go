@@ -3,6 +3,7 @@ package lab_test
 import (
 	"bytes"
 	"encoding/json"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -56,6 +57,7 @@ func TestTheCommandLine(t *testing.T) {
 	if tenant.Spec.DisplayName != "Typed Ltd" {
 		t.Errorf("display name %q", tenant.Spec.DisplayName)
 	}
+	readsWell(t, l, "typed")
 	described := succeed(t, l, "tenant", "describe", "typed")
 	for _, condition := range v1alpha1.HopConditions() {
 		if !strings.Contains(described, condition) {
@@ -84,5 +86,40 @@ func TestTheCommandLine(t *testing.T) {
 	succeed(t, l, "tenant", "delete", "typed", "--yes", "--wait", "--timeout", "90s")
 	if code, _, _ := run(t, l, "tenant", "get", "typed"); code != 3 {
 		t.Errorf("the deleted tenant is still there: exit %d", code)
+	}
+}
+
+// readsWell wants what kubectl shows of a tenant to hold nothing that is empty: an
+// operator reads it at night.
+func readsWell(t *testing.T, l *lab.Lab, slug string) {
+	t.Helper()
+	kubectl := func(arguments ...string) string {
+		out, err := exec.CommandContext(t.Context(), l.Plane.Binary(), append([]string{"kubectl", "--kubeconfig", l.Plane.Kubeconfig()}, arguments...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("kubectl %v: %v\n%s", arguments, err, out)
+		}
+		return string(out)
+	}
+	described := kubectl("describe", "tenant", slug)
+	lines := strings.Split(described, "\n")
+	for i, line := range lines[:len(lines)-1] {
+		depth := len(line) - len(strings.TrimLeft(line, " "))
+		next := len(lines[i+1]) - len(strings.TrimLeft(lines[i+1], " "))
+		// The fields of an entry of a list begin two columns further left than its name says.
+		if strings.HasSuffix(line, ":") && next <= depth {
+			t.Errorf("kubectl describe shows %q with nothing in it:\n%s", strings.TrimSpace(line), described)
+		}
+	}
+	if whole := kubectl("get", "tenant", slug, "-o", "yaml"); strings.Contains(whole, "{}") || strings.Contains(whole, "null") {
+		t.Errorf("kubectl get -o yaml shows what is empty:\n%s", whole)
+	}
+	wide := kubectl("get", "tenants", slug, "-o", "wide")
+	if ours := succeed(t, l, "tenant", "get", slug, "-o", "wide"); strings.Fields(ours)[0] != "NAME" || strings.Fields(wide)[0] != "NAME" {
+		t.Errorf("kubectl and the command line:\n%s\n%s", wide, ours)
+	}
+	for _, want := range []string{"1514/1515", "main", "Message", "agents come in at " + slug + "." + domain} {
+		if !strings.Contains(strings.ToLower(wide), strings.ToLower(want)) {
+			t.Errorf("-o wide does not show %q:\n%s", want, wide)
+		}
 	}
 }

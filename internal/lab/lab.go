@@ -32,6 +32,9 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/standin/node"
 )
 
+// updatePatience is how long restarted pods have to serve again.
+const updatePatience = 5 * time.Minute
+
 // OperatorUserAgent is how the operator's requests are told apart in the audit log.
 const OperatorUserAgent = naming.Product + "-operator"
 
@@ -80,6 +83,9 @@ type Lab struct {
 	Config *rest.Config
 	// Standin plays nodes and network.
 	Standin *standin.StandIn
+
+	// Adjust, if set, changes how the next operator works: another version, for example.
+	Adjust func(*controller.Options)
 
 	options  Options
 	ownDir   bool
@@ -216,17 +222,22 @@ func (l *Lab) StartOperator(ctx context.Context) error {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return &executioner{next: next, mu: &l.fatalMutex, judge: &l.fatal, dead: started.dead}
 	})
+	how := controller.Options{
+		Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()},
+		Dial:     l.Standin.DialContext,
+		Poll:     l.options.Poll,
+		Drain:    l.options.Drain,
+		// As with a real manager, twice the time between two counts.
+		CountAge: 2 * l.options.KeyReload,
+		Updates:  plan.Updates{AtATime: 1, Patience: updatePatience},
+	}
+	if l.Adjust != nil {
+		l.Adjust(&how)
+	}
 	go func() {
 		started.done <- operator.Run(work, operator.Options{
-			Config: config,
-			Controller: controller.Options{
-				Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()},
-				Dial:     l.Standin.DialContext,
-				Poll:     l.options.Poll,
-				Drain:    l.options.Drain,
-				// As with a real manager, twice the time between two counts.
-				CountAge: 2 * l.options.KeyReload,
-			},
+			Config:        config,
+			Controller:    how,
 			HealthAddress: "0", MetricsAddress: "0",
 			Log:          slog.New(slog.NewJSONHandler(l.logs["operator"], nil)),
 			AlreadyNamed: true,

@@ -46,6 +46,13 @@ func TestOffboardingLeavesAReport(t *testing.T) {
 			t.Errorf("step %d: %+v, want %q", i, step, want)
 		}
 	}
+	if code, _, talk := run(t, l, "report", "show", "main"); code != 3 || !strings.Contains(talk, "no report") {
+		t.Errorf("a report of nobody: exit %d, %s", code, talk)
+	}
+	whole := succeed(t, l, "report", "show", name)
+	if byOwner := succeed(t, l, "report", "show", slug); byOwner != whole || !strings.Contains(whole, "ticket 4711") {
+		t.Errorf("by the tenant's slug it is another report:\n%s\n%s", byOwner, whole)
+	}
 	var published corev1.ConfigMap
 	var held v1alpha1.OffboardingReport
 	if err := l.Client.Get(t.Context(), types.NamespacedName{Name: name}, &held); err != nil {

@@ -81,18 +81,17 @@ func TestTokens(t *testing.T) {
 	}
 
 	once := make("once", "--max-uses", "1")
-	wants("the first use", "once-1", once)
-	refuses("the second use", "once-2", once)
-	if token := tokenBecomes(t, l, "tokens", "once", v1alpha1.TokenUsedUp); token.Status.Uses != 1 {
-		t.Errorf("%d uses counted", token.Status.Uses)
-	}
-
 	// It is shown once, as the tenant's own secret is.
 	if shown := succeed(t, l, "secret", "reveal", "tokens", "--secret", naming.TokenSecret("once"), "--why", "test"); strings.TrimSpace(shown) != once.Reveal() {
 		t.Error("what was revealed is not the token's secret")
 	}
 	if code, shown, _ := run(t, l, "secret", "reveal", "tokens", "--secret", naming.TokenSecret("once"), "--why", "again"); code != 4 || shown != "" {
 		t.Errorf("revealed twice: exit code %d", code)
+	}
+	wants("the first use", "once-1", once)
+	refuses("the second use", "once-2", once)
+	if token := tokenBecomes(t, l, "tokens", "once", v1alpha1.TokenUsedUp); token.Status.Uses != 1 {
+		t.Errorf("%d uses counted", token.Status.Uses)
 	}
 
 	named := make("named", "--names", "berlin-??")
@@ -123,6 +122,12 @@ func TestTokens(t *testing.T) {
 	change(t, l, ends, func() { ends.Spec.Expires = &metav1.Time{Time: time.Now().Add(2 * time.Second)} })
 	tokenBecomes(t, l, "tokens", "expiring", v1alpha1.TokenExpired)
 	refuses("after its end", "expiring-2", expiring)
+	for _, verb := range []string{"reveal", "rearm"} {
+		code, shown, talk := run(t, l, "secret", verb, "tokens", "--secret", naming.TokenSecret("expiring"), "--why", "late")
+		if code != 4 || shown != "" || !strings.Contains(talk, `token "expiring" of tenant "tokens" has expired`) || !strings.Contains(talk, "token create tokens") {
+			t.Errorf("%s of a token that ended: exit %d, %q, %s", verb, code, shown, talk)
+		}
+	}
 
 	revoked := make("revoked")
 	wants("before it is revoked", "revoked-1", revoked)

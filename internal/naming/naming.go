@@ -87,6 +87,13 @@ const SecretCA = "soctalk-ingress-ca"
 // wildcard certificate, unless the Region names another.
 func WildcardSecret(region string) string { return "wildcard-" + region }
 
+// PullSecret is the copy, in a tenant's namespace, of one of its Region's
+// imagePullSecrets. LabelPullSecret marks it, so that one no longer wanted is found.
+func PullSecret(name string) string { return "pull-" + name }
+
+// LabelPullSecret marks copies of pull secrets.
+const LabelPullSecret = "ingress.soctalk.io/pull-secret"
+
 // ReportKey names, in the operator's own namespace, the Secret with the key that
 // signs offboarding reports, and the ConfigMap with the public half under
 // KeyReportPublic.
@@ -205,6 +212,11 @@ const (
 	AnnotationAbandonRegistrations = "ingress.soctalk.io/abandon-registrations"
 )
 
+// AnnotationOwnSpec on a StatefulSet or Deployment is a digest of what the tenant's
+// own spec asks of its pods. A restart it does not explain is the operator's or the
+// Region's doing, and waits for its turn.
+const AnnotationOwnSpec = "ingress.soctalk.io/own-spec"
+
 // AnnotationRotate on a Tenant asks for a new enrollment secret, once for each new
 // value; a time stamp serves.
 const AnnotationRotate = "ingress.soctalk.io/rotate"
@@ -272,6 +284,10 @@ func PortClaim(region string, port int32) string { return fmt.Sprintf("port.%s.%
 
 // SlotClaim is the name of the claim on a tenant's number at a Region's edges.
 func SlotClaim(region string, slot int32) string { return fmt.Sprintf("slot.%s.%d", region, slot) }
+
+// UpdateSeat is the name of the claim by which a tenant's pods may be restarted for a
+// new version; seats are counted from one.
+func UpdateSeat(number int) string { return fmt.Sprintf("update.%d", number) }
 
 // AddressClaim is the name of the claim on an address a load balancer gave.
 func AddressClaim(address netip.Addr) string {

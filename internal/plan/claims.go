@@ -59,9 +59,9 @@ func wantedClaims(place Placement) []Claim {
 }
 
 // Quarantine is how long a claim of this kind rests after its tenant gave it up.
-// A slot is known to nobody outside, so it needs no rest.
+// A slot or a seat is known to nobody outside, so it needs no rest.
 func Quarantine(region v1alpha1.RegionSpec, kind v1alpha1.ClaimKind) time.Duration {
-	if kind == v1alpha1.ClaimEdgeSlot || region.Quarantine == nil {
+	if kind == v1alpha1.ClaimEdgeSlot || kind == v1alpha1.ClaimUpdateSeat || region.Quarantine == nil {
 		return 0
 	}
 	return region.Quarantine.Duration

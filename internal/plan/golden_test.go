@@ -26,6 +26,14 @@ type scenario struct {
 	// EnrollmentToken and Revocation are the input where one of them is judged.
 	EnrollmentToken *TokenInput      `json:"enrollmentToken,omitempty"`
 	Revocation      *RevocationInput `json:"revocation,omitempty"`
+	// Update is the input where a tenant's turn for a new version is decided.
+	Update *UpdateInput `json:"update,omitempty"`
+}
+
+// updateVerdict is the want.yaml of such a decision.
+type updateVerdict struct {
+	Turn   Turn                  `json:"turn"`
+	Status v1alpha1.TenantStatus `json:"status"`
 }
 
 // verdict is the content of a want.yaml.
@@ -75,6 +83,10 @@ func decide(t *testing.T, folder string) (any, []metav1.Condition) {
 	case given.Revocation != nil:
 		move := Revoke(*given.Revocation)
 		got, conditions = move, move.Status.Conditions
+	case given.Update != nil:
+		verdict := updateVerdict{Turn: NextTurn(*given.Update), Status: *given.Tenant.Status.DeepCopy()}
+		reportUpdate(&verdict.Status, given.Input, &verdict.Turn)
+		got, conditions = verdict, verdict.Status.Conditions
 	default:
 		verdict := decideTenant(given)
 		got, conditions = verdict, verdict.Status.Conditions

@@ -90,7 +90,7 @@ func managerHop(in Input, place Placement) hop {
 			fmt.Sprintf("no pod in namespace %s has the labels %s; correct spec.manager.attach.selector, or start the manager", place.Namespace, selectorText(attached.Selector)))
 	case manager.Ready == 0:
 		return no(condition, v1alpha1.ReasonWaitingForManager,
-			fmt.Sprintf("%d of %d manager pods are ready%s; look with kubectl -n %s get pods", manager.Ready, manager.Pods, because(manager.Unready), place.Namespace))
+			fmt.Sprintf("%d of %d manager pods are ready%s; look with kubectl -n %s get pods", manager.Ready, manager.Pods, because(manager.Unready, in.Observed.PullSecrets), place.Namespace))
 	case manager.Refused:
 		return no(condition, v1alpha1.ReasonManagerRefusesCredentials,
 			fmt.Sprintf("the manager's API rejects the user in Secret %s; put the API user's name and password there", apiCredentials(in.Tenant.Spec.Manager)))
@@ -104,11 +104,15 @@ func managerHop(in Input, place Placement) hop {
 	return ok(condition, "the manager's API answers, "+cmp.Or(manager.Version, "version unknown"))
 }
 
-func because(why string) string {
-	if why == "" {
+// because says what keeps pods from running, as far as that is known.
+func because(trouble string, more []string) string {
+	if trouble != "" {
+		more = append([]string{trouble}, more...)
+	}
+	if len(more) == 0 {
 		return ""
 	}
-	return ": " + why
+	return ": " + strings.Join(more, "; ")
 }
 
 func selectorText(selector map[string]string) string {

@@ -71,6 +71,8 @@ type Observed struct {
 	Route *v1alpha1.Route `json:"route,omitempty"`
 	// Manager and its API.
 	Manager ManagerState `json:"manager"`
+	// PullSecrets says what is wrong with the Region's imagePullSecrets.
+	PullSecrets []string `json:"pullSecrets,omitempty"`
 	// DNS is what became of the hostname.
 	DNS DNSState `json:"dns"`
 	// Enrollment is what the gateway's policy is made from.
@@ -137,6 +139,8 @@ type ManagerState struct {
 	Ready int `json:"ready,omitempty"`
 	// Unready says which container keeps a pod from being ready, and how.
 	Unready string `json:"unready,omitempty"`
+	// Gateway is the version of the gateway beside the manager, by its image.
+	Gateway string `json:"gateway,omitempty"`
 	// Asked is true when the API was called.
 	Asked bool `json:"asked,omitempty"`
 	// Refused is true when the API rejected the operator's credentials.

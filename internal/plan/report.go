@@ -16,6 +16,8 @@ import (
 type Outcome struct {
 	// Desired as decided; its zero value when Err is a *Problem.
 	Desired Desired
+	// Turn is what the tenant's pods may do now; nil when it did not come to that.
+	Turn *Turn
 	// Err is nil, a *[Problem] (a person must act), or anything else (retried).
 	Err error
 }
@@ -38,6 +40,7 @@ func Report(in Input, out Outcome) v1alpha1.TenantStatus {
 			set(&status, in, hop)
 		}
 		reportRotation(&status, in, out.Desired.Placement)
+		reportUpdate(&status, in, out.Turn)
 	}
 	status.Suspension = suspension(in, out)
 	reportSummary(&status, in, out)
@@ -59,8 +62,18 @@ func reportFacts(status *v1alpha1.TenantStatus, in Input, desired Desired) {
 	status.Enrollment = enrollmentFacts(in, place)
 	// Yesterday's number beside a manager that does not answer would be a lie.
 	status.Agents = in.Observed.Manager.Agents
-	if in.Observed.Manager.Version != "" {
-		status.Manager = &v1alpha1.ManagerStatus{Version: in.Observed.Manager.Version}
+	reportVersions(status, in.Observed.Manager)
+}
+
+// reportVersions keeps the version a manager told last while it does not answer: that
+// is still the one its pod runs, or is about to be told anew.
+func reportVersions(status *v1alpha1.TenantStatus, seen ManagerState) {
+	told := v1alpha1.ManagerStatus{Version: seen.Version, Gateway: seen.Gateway}
+	if told.Version == "" && status.Manager != nil {
+		told.Version = status.Manager.Version
+	}
+	if told != (v1alpha1.ManagerStatus{}) {
+		status.Manager = &told
 	}
 }
 

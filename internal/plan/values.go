@@ -138,6 +138,7 @@ func managerValues(spec v1alpha1.ManagerSpec, place Placement) map[string]any {
 	if spec.Attach != nil {
 		out := map[string]any{"deploy": false, "selector": labels(spec.Attach.Selector)}
 		if place.Alone {
+			out["imagePullSecrets"] = pullSecrets(place)
 			out["authd"] = map[string]any{
 				"passwordSecret": spec.Attach.EnrollmentPasswordSecret,
 				"caSecret":       spec.Attach.EnrollmentCASecret,
@@ -158,7 +159,21 @@ func managerValues(spec v1alpha1.ManagerSpec, place Placement) map[string]any {
 			"size":      cmp.Or(deploy.StorageSize, defaults.StorageSize),
 			"className": cmp.Or(deploy.StorageClass, defaults.StorageClass),
 		},
+		"imagePullSecrets": pullSecrets(place),
 	}
+}
+
+// pullSecrets are the copies that the operator keeps beside the tenant's pods; nil
+// where the registry asks nobody.
+func pullSecrets(place Placement) any {
+	if len(place.RegionSpec.ImagePullSecrets) == 0 {
+		return nil
+	}
+	var out []any
+	for _, name := range place.RegionSpec.ImagePullSecrets {
+		out = append(out, map[string]any{"name": naming.PullSecret(name)})
+	}
+	return out
 }
 
 func apiCredentials(manager v1alpha1.ManagerSpec) string {

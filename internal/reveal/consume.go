@@ -77,6 +77,9 @@ func Consume(ctx context.Context, c client.Client, ref Reference, by Entry) ([]b
 		if status := StatusOf(held); status.State != Armed {
 			return nil, &Spent{Reference: ref, Status: status}
 		}
+		if err := stillCounts(ctx, c, ref, held, by.At); err != nil {
+			return nil, err
+		}
 		shown := held.Data[ref.Key]
 		held.Annotations = revealed(held.Annotations, by)
 		err = c.Update(ctx, held)
@@ -107,6 +110,9 @@ func Rearm(ctx context.Context, c client.Client, ref Reference, by Entry) (chang
 	for {
 		held, err := read(ctx, c, ref)
 		if err != nil {
+			return false, err
+		}
+		if err := stillCounts(ctx, c, ref, held, by.At); err != nil {
 			return false, err
 		}
 		switch status := StatusOf(held); {
@@ -149,6 +155,28 @@ func read(ctx context.Context, c client.Client, ref Reference) (*corev1.Secret, 
 		return nil, fmt.Errorf("%w: %s has nothing under %q", ErrMissing, ref.Namespaced(), ref.Key)
 	}
 	return held, nil
+}
+
+// stillCounts refuses the secret of an enrollment token that has ended: whoever got
+// it would carry to a customer what opens nothing.
+func stillCounts(ctx context.Context, c client.Client, ref Reference, held *corev1.Secret, now time.Time) error {
+	for _, owner := range held.OwnerReferences {
+		if owner.Kind != "EnrollmentToken" {
+			continue
+		}
+		token := &v1alpha1.EnrollmentToken{}
+		err := c.Get(ctx, client.ObjectKey{Namespace: held.Namespace, Name: owner.Name}, token)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("get the enrollment token of secret %s: %w", ref.Namespaced(), err)
+		}
+		if err != nil || token.UID != owner.UID {
+			return &Ended{Reference: ref, Token: owner.Name, State: v1alpha1.TokenRevoked}
+		}
+		if state := token.Ended(now); state != "" {
+			return &Ended{Reference: ref, Token: token.Name, State: state}
+		}
+	}
+	return nil
 }
 
 func tenantOf(ctx context.Context, c client.Client, slug string) (*v1alpha1.Tenant, error) {

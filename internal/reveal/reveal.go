@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
@@ -175,4 +176,19 @@ func (s *Spent) Error() string {
 	default:
 		return fmt.Sprintf("%s was revealed to %s at %s (%s)", what, last.By, stamp(last.At), last.Why)
 	}
+}
+
+// Ended says that a secret is an enrollment token's that lets nobody in any more.
+type Ended struct {
+	Reference Reference
+	Token     string
+	State     v1alpha1.TokenState
+}
+
+// Error names the token and how it ended.
+func (e *Ended) Error() string {
+	how := map[v1alpha1.TokenState]string{
+		v1alpha1.TokenRevoked: "was revoked or deleted", v1alpha1.TokenExpired: "has expired", v1alpha1.TokenUsedUp: "is used up",
+	}[e.State]
+	return fmt.Sprintf("enrollment token %q of tenant %q %s; its secret lets nobody in, and stays unrevealed", e.Token, e.Reference.Tenant, how)
 }

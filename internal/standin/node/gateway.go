@@ -133,8 +133,16 @@ func (g *gateway) refresh() {
 	}
 }
 
+// tagNotThere is the tag of an image that no registry has.
+const tagNotThere = ":not-there"
+
 func (g *gateway) run(ctx context.Context) {
 	defer close(g.done)
+	if strings.HasSuffix(g.container.Image, tagNotThere) {
+		g.set(func(c *containerState) { c.waiting, c.message = "ImagePullBackOff", "Back-off pulling image" })
+		<-ctx.Done()
+		return
+	}
 	defer g.set(func(c *containerState) { c.running, c.ready, c.waiting, c.pid = false, false, "ContainerCreating", 0 })
 	backoff := firstBackoff
 	for ctx.Err() == nil {

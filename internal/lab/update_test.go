@@ -1,0 +1,214 @@
+package lab_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/controller"
+	"github.com/soctalk/soctalk-ingress/internal/lab"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// newVersion restarts the operator as one whose gateway is another image.
+func newVersion(t *testing.T, l *lab.Lab, image string) {
+	t.Helper()
+	if err := l.StopOperator(); err != nil {
+		t.Fatal(err)
+	}
+	l.Adjust = func(o *controller.Options) { o.Operator.GatewayImage = image }
+	if err := l.StartOperator(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func managerSet(ctx context.Context, l *lab.Lab, slug string) (*appsv1.StatefulSet, error) {
+	set := &appsv1.StatefulSet{}
+	return set, l.Client.Get(ctx, types.NamespacedName{Namespace: naming.Namespace(slug), Name: naming.Manager}, set)
+}
+
+// containers are the images a StatefulSet's pods are to have, in one word.
+func containers(set *appsv1.StatefulSet) string {
+	var images []string
+	for _, container := range set.Spec.Template.Spec.Containers {
+		images = append(images, container.Image)
+	}
+	return strings.Join(images, " ")
+}
+
+// inTurn waits until all tenants run an image, and wants that at no moment more than
+// one of them was without its pod.
+func inTurn(t *testing.T, l *lab.Lab, image string, slugs []string, meanwhile func(done int)) {
+	t.Helper()
+	eventually(t, "every tenant runs "+image, func(ctx context.Context) (bool, error) {
+		var without, done, behind []string
+		for _, slug := range slugs {
+			set, err := managerSet(ctx, l, slug)
+			if err != nil {
+				return false, err
+			}
+			switch {
+			case !strings.Contains(containers(set), image):
+				behind = append(behind, slug)
+			case set.Status.ObservedGeneration < set.Generation || set.Status.ReadyReplicas < 1 || set.Status.CurrentRevision != set.Status.UpdateRevision:
+				without = append(without, slug)
+			default:
+				done = append(done, slug)
+			}
+		}
+		if len(without) > 1 {
+			t.Fatalf("%v are without their pods at the same time", without)
+		}
+		meanwhile(len(done))
+		if len(done) < len(slugs) {
+			return false, fmt.Errorf("%v have it, %v are at it, %v wait", done, without, behind)
+		}
+		return true, nil
+	})
+	for _, slug := range slugs {
+		becomes(t, l, slug, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonOK)
+	}
+	var claims v1alpha1.ClaimList
+	if err := l.Client.List(t.Context(), &claims); err != nil {
+		t.Fatal(err)
+	}
+	if seat := slices.IndexFunc(claims.Items, func(c v1alpha1.Claim) bool { return c.Spec.Kind == v1alpha1.ClaimUpdateSeat }); seat >= 0 {
+		t.Errorf("claim %s of tenant %s is left behind", claims.Items[seat].Name, claims.Items[seat].Spec.Tenant)
+	}
+}
+
+// A new version of the operator changes every manager's pod. One tenant after the
+// other is restarted, also when the operator is restarted in between; one that does
+// not get ready again stops the rest; taking the version back heals it.
+func TestAnUpdateTakesTurns(t *testing.T) {
+	l := installation(t)
+	slugs := []string{"turn-a", "turn-b", "turn-c"}
+	for _, slug := range slugs {
+		create(t, l, slug, v1alpha1.TenantSpec{Suspended: slug == "turn-b"})
+	}
+	for _, slug := range slugs {
+		if slug == "turn-b" {
+			becomes(t, l, slug, v1alpha1.ConditionEnrollmentGuarded, metav1.ConditionTrue, v1alpha1.ReasonOK)
+			continue
+		}
+		becomesReady(t, l, slug)
+	}
+	for _, slug := range slugs {
+		if told := meta.FindStatusCondition(get(t, l, slug).Status.Conditions, v1alpha1.ConditionUpToDate); told != nil {
+			t.Errorf("tenant %s was never updated and says %s", slug, told.Message)
+		}
+	}
+	t.Cleanup(func() {
+		l.Adjust = nil
+		if err := l.StopOperator(); err != nil {
+			t.Error(err)
+		}
+		if err := l.StartOperator(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+
+	const second = "registry.example.com/soctalk-ingress:2.0.0"
+	newVersion(t, l, second)
+	restarted := false
+	inTurn(t, l, second, slugs, func(done int) {
+		if done > 0 && !restarted {
+			restarted = true
+			newVersion(t, l, second) // the operator itself goes away in between
+		}
+	})
+	if wide := succeed(t, l, "tenant", "list", "-o", "wide"); strings.Count(wide, "2.0.0") < len(slugs) || !strings.Contains(wide, "UPDATE") {
+		t.Errorf("the list does not show what each runs:\n%s", wide)
+	}
+
+	newVersion(t, l, "registry.example.com/soctalk-ingress:not-there")
+	failed := stands(t, l, slugs)
+	free := slugs[(slices.Index(slugs, failed)+1)%len(slugs)]
+	if free == "turn-b" {
+		free = slugs[(slices.Index(slugs, failed)+2)%len(slugs)]
+	}
+	changesItsManager(t, l, free)
+
+	newVersion(t, l, second)
+	inTurn(t, l, second, slugs, func(int) {})
+	for _, slug := range slugs {
+		if slug != "turn-b" {
+			becomesReady(t, l, slug)
+		}
+	}
+}
+
+// stands waits until one update failed, and wants the other tenants to be told and
+// left alone. It returns who failed.
+func stands(t *testing.T, l *lab.Lab, slugs []string) string {
+	t.Helper()
+	failed := ""
+	eventually(t, "one update fails and the others wait", func(ctx context.Context) (bool, error) {
+		said := map[string]int{}
+		for _, slug := range slugs {
+			var tenant v1alpha1.Tenant
+			if err := l.Client.Get(ctx, types.NamespacedName{Name: slug}, &tenant); err != nil {
+				return false, err
+			}
+			told := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionUpToDate)
+			said[told.Reason]++
+			if told.Reason == v1alpha1.ReasonUpdateFailed {
+				failed = slug
+				if !strings.Contains(told.Message, "container gateway of pod wazuh-manager-0: ImagePullBackOff") {
+					t.Fatalf("the failed update says %s", told.Message)
+				}
+			}
+		}
+		if said[v1alpha1.ReasonUpdateFailed] != 1 || said[v1alpha1.ReasonUpdateWaiting] != len(slugs)-1 {
+			return false, fmt.Errorf("they say %v", said)
+		}
+		return true, nil
+	})
+	for _, slug := range slugs {
+		set, err := managerSet(t.Context(), l, slug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slug == failed {
+			continue
+		}
+		told := becomes(t, l, slug, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonUpdateWaiting)
+		if !strings.Contains(told.Message, "tenant "+failed) {
+			t.Errorf("tenant %s waits for %s and says %s", slug, failed, told.Message)
+		}
+		if strings.Contains(containers(set), "not-there") || set.Status.ReadyReplicas != 1 {
+			t.Errorf("tenant %s was restarted after the update of %s had failed", slug, failed)
+		}
+	}
+	return failed
+}
+
+// changesItsManager wants a tenant's own change to wait for nobody.
+func changesItsManager(t *testing.T, l *lab.Lab, slug string) {
+	t.Helper()
+	tenant := get(t, l, slug)
+	before := tenant.DeepCopy()
+	tenant.Spec.Manager.Deploy = &v1alpha1.ManagerDeploy{Version: "4.13.1"}
+	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the manager of tenant "+slug+" is to have another version", func(ctx context.Context) (bool, error) {
+		set, err := managerSet(ctx, l, slug)
+		if err != nil {
+			return false, err
+		}
+		if !strings.Contains(containers(set), "wazuh-manager:4.13.1") {
+			return false, fmt.Errorf("it has %s", containers(set))
+		}
+		return true, nil
+	})
+}
