@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,8 @@ type gateways struct {
 
 	mu      sync.Mutex
 	clients map[string]gatewayClient
+	// refused is what a gateway last said of a policy it would not take.
+	refused map[string]string
 }
 
 type gatewayClient struct {
@@ -34,7 +37,7 @@ type gatewayClient struct {
 }
 
 func newGateways(dial func(ctx context.Context, network, address string) (net.Conn, error)) *gateways {
-	return &gateways{dial: dial, clients: map[string]gatewayClient{}}
+	return &gateways{dial: dial, clients: map[string]gatewayClient{}, refused: map[string]string{}}
 }
 
 // gateway returns the client of a tenant's gateway.
@@ -61,9 +64,27 @@ func (r *Reconciler) gateway(ctx context.Context, slug string) (*admin.Client, e
 	return client, nil
 }
 
+// remember keeps what became of a push, for the next look at the gateway.
+func (g *gateways) remember(slug string, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.refused, slug)
+	var refused *admin.Refused
+	if errors.As(err, &refused) {
+		g.refused[slug] = refused.Why
+	}
+}
+
+func (g *gateways) refusal(slug string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.refused[slug]
+}
+
 func (g *gateways) forget(slug string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	delete(g.refused, slug)
 	if have, ok := g.clients[slug]; ok {
 		have.hangUp()
 		delete(g.clients, slug)
@@ -84,6 +105,7 @@ func (r *Reconciler) observeGateway(ctx context.Context, slug string) plan.Gatew
 		return seen
 	}
 	seen.Generation, seen.Policy = state.Policy.Generation, state.Policy.Fingerprint
+	seen.PolicyProblem = cmp.Or(state.Policy.Problem, r.gateways.refusal(slug))
 	seen.ManagerUp, seen.ManagerProblem = state.Manager.Up, state.Manager.Problem
 	seen.Serial, seen.CertificateProblem = state.Certificate.Serial, state.Certificate.Problem
 	return seen
@@ -121,7 +143,9 @@ func (r *Reconciler) pushPolicy(ctx context.Context, slug string, want *policy.P
 	if err != nil {
 		return err
 	}
-	if _, err := client.PutPolicy(ctx, want); err != nil {
+	_, err = client.PutPolicy(ctx, want)
+	r.gateways.remember(slug, err)
+	if err != nil {
 		return err
 	}
 	r.writes.Add(1) // what was seen before no longer holds

@@ -9,6 +9,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/internal/gateway/admin"
 	"github.com/soctalk/soctalk-ingress/internal/gateway/mount"
+	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
 	"github.com/soctalk/soctalk-ingress/internal/gateway/upstream"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
@@ -85,8 +86,12 @@ func (g *Gateway) readFiles() error {
 		if err == nil {
 			err = m.load(files)
 		}
+		var tooNew *policy.TooNew
+		if errors.As(err, &tooNew) {
+			g.policies.shut(tooNew)
+		}
 		if err != nil && m.names[0] == filePolicy && g.policies.get() != nil {
-			g.log.Error("read the mounted policy; the one kept on disk stays", "error", err)
+			g.log.Error("read the mounted policy; what is in force stays", "error", err)
 			continue
 		}
 		errs = append(errs, err)

@@ -31,13 +31,15 @@ type policies struct {
 	change func(*policy.Policy)
 
 	mu      sync.Mutex // held while one is offered
-	text    []byte     // of the one in force, in our own spelling
 	current atomic.Pointer[inForce]
 }
 
 type inForce struct {
 	policy *policy.Policy
+	text   []byte // in our own spelling, or as it came if it is of a later version
 	from   string
+	// problem says why nobody is let in by a policy that is there.
+	problem string
 }
 
 func newPolicies(stateDir string, change func(*policy.Policy)) (*policies, error) {
@@ -49,10 +51,30 @@ func newPolicies(stateDir string, change func(*policy.Policy)) (*policies, error
 	if err != nil {
 		return nil, fmt.Errorf("read the policy kept on disk: %w", err)
 	}
-	if _, err := p.offer(text, fromDisk); err != nil {
+	var tooNew *policy.TooNew
+	if _, err := p.offer(text, fromDisk); errors.As(err, &tooNew) {
+		p.shut(tooNew)
+	} else if err != nil {
 		return nil, fmt.Errorf("read the policy kept on disk in %q: %w", p.path, err)
 	}
 	return p, nil
+}
+
+// shut lets nobody in where there is a policy, and this gateway is too old for it. It
+// goes on running: the pod it is in carries the agents' events as well. A later policy
+// that it can read opens it again.
+func (p *policies) shut(why *policy.TooNew) {
+	closed := &policy.Policy{Generation: max(why.Generation, 1), Suspended: true}
+	text, err := json.Marshal(closed)
+	if err != nil {
+		return // numbers and flags always encode
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current.Load() == nil {
+		p.current.Store(&inForce{policy: closed, text: text, from: fromDisk, problem: why.Error()})
+		p.change(closed)
+	}
 }
 
 // get returns the policy in force; nil before the first.
@@ -71,25 +93,37 @@ func (p *policies) offer(text []byte, from string) (offered, error) {
 	if err != nil {
 		return offered{}, err
 	}
-	spelled, err := json.Marshal(next)
+	spelled, err := spell(next, text)
 	if err != nil {
 		return offered{}, err
 	}
 	result := offered{generation: next.Generation}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch now := p.get(); {
-	case now != nil && bytes.Equal(spelled, p.text):
-	case now != nil && next.Generation <= now.Generation:
-		return offered{}, &admin.Outdated{Generation: now.Generation}
+	switch now := p.current.Load(); {
+	case now != nil && bytes.Equal(spelled, now.text):
+	case now != nil && next.Generation <= now.policy.Generation:
+		return offered{}, &admin.Outdated{Generation: now.policy.Generation}
 	default:
 		result.changed = true
-		p.text = spelled
-		p.current.Store(&inForce{policy: next, from: from})
+		p.current.Store(&inForce{policy: next, text: spelled, from: from})
 		p.change(next)
 	}
 	result.persisted = from == fromDisk || p.keep(spelled)
 	return result, nil
+}
+
+// spell is how a policy is kept and told apart: in our own spelling, or, if it is of a
+// later version, with all that was in it, for the gateway that follows this one.
+func spell(p *policy.Policy, text []byte) ([]byte, error) {
+	if p.Version <= policy.Version {
+		return json.Marshal(p)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	return compact.Bytes(), nil
 }
 
 // offered is what became of a policy.
@@ -108,7 +142,7 @@ func (p *policies) keep(spelled []byte) bool {
 func (p *policies) state(uses map[string]int) admin.PolicyState {
 	f := p.current.Load()
 	state := admin.PolicyState{
-		Generation: f.policy.Generation, Fingerprint: f.policy.Fingerprint(), From: f.from, Suspended: f.policy.Suspended,
+		Generation: f.policy.Generation, Fingerprint: policy.FingerprintOf(f.text), From: f.from, Problem: f.problem, Suspended: f.policy.Suspended,
 		Denied: len(f.policy.Deny), Tokens: []admin.TokenState{},
 	}
 	if f.policy.Previous != nil {

@@ -24,6 +24,9 @@ type GatewayState struct {
 	// Generation of the policy it obeys, and the policy's fingerprint.
 	Generation int64  `json:"generation,omitempty"`
 	Policy     string `json:"policy,omitempty"`
+	// PolicyProblem says why it lets nobody in by the policy it has, or does not take
+	// the one it was shown.
+	PolicyProblem string `json:"policyProblem,omitempty"`
 	// ManagerUp is true when authd took the internal password last time.
 	ManagerUp bool `json:"managerUp,omitempty"`
 	// ManagerProblem says why not.
@@ -173,10 +176,14 @@ func policyBehind(in Input, place Placement) string {
 	if want == nil {
 		return "there is no enrollment secret to tell the gateway of"
 	}
-	if in.Observed.Gateway.Policy != want.Fingerprint() {
-		return fmt.Sprintf("the gateway obeys policy %d, policy %d is on its way", in.Observed.Gateway.Generation, want.Generation)
+	seen := in.Observed.Gateway
+	switch {
+	case seen.Policy == want.Fingerprint():
+		return ""
+	case seen.PolicyProblem != "":
+		return fmt.Sprintf("the gateway does not take policy %d over: %s", want.Generation, seen.PolicyProblem)
 	}
-	return ""
+	return fmt.Sprintf("the gateway obeys policy %d, policy %d is on its way", seen.Generation, want.Generation)
 }
 
 // enrollmentFacts are what status.enrollment tells.

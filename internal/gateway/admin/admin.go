@@ -55,7 +55,10 @@ type PolicyState struct {
 	// Fingerprint tells whether it is a certain policy; see policy.Fingerprint.
 	Fingerprint string `json:"fingerprint"`
 	// From is where it came from: file, push or disk.
-	From      string `json:"from"`
+	From string `json:"from"`
+	// Problem says why nobody is let in although there is a policy: it is of a version
+	// this gateway is too old for.
+	Problem   string `json:"problem,omitempty"`
 	Suspended bool   `json:"suspended"`
 	// PreviousUntil is set while the secret before the last rotation counts.
 	PreviousUntil time.Time    `json:"previousUntil,omitzero"`

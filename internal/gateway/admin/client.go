@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -79,5 +78,10 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 	if response.StatusCode == http.StatusConflict {
 		return &Outdated{Generation: p.Generation}
 	}
-	return errors.New("the gateway refused: " + p.Error)
+	return &Refused{Why: p.Error}
 }
+
+// Refused is the error for a request that the gateway would not carry out.
+type Refused struct{ Why string }
+
+func (r *Refused) Error() string { return "the gateway refused: " + r.Why }

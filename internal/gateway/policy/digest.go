@@ -20,6 +20,11 @@ func (p *Policy) Fingerprint() string {
 	if err != nil {
 		return "" // no policy that can be parsed
 	}
+	return FingerprintOf(text)
+}
+
+// FingerprintOf is the fingerprint of a policy as it was written.
+func FingerprintOf(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }

@@ -20,11 +20,34 @@ const (
 	maxMinutes = 10
 )
 
-// Parse reads and validates a policy. An unknown field is an error: a misspelt
-// restriction must not be taken for none.
+// TooNew is the error for a policy that this program must not take half of.
+type TooNew struct {
+	// Generation of the policy; Version it has, and Needs.
+	Generation     int64
+	Version, Needs int
+}
+
+// Error says which gateway can read it.
+func (e *TooNew) Error() string {
+	return fmt.Sprintf("policy: version %d needs a gateway that knows version %d, and this one knows %d; update the gateway's image, or take the operator back to the version before", e.Version, e.Needs, Version)
+}
+
+// Parse reads and validates a policy. An unknown field is an error, for a misspelt
+// restriction must not be taken for none; in a policy of a later version it is a field
+// of that version, and left out if the policy says that this is safe.
 func Parse(text []byte) (*Policy, error) {
+	var head struct {
+		Version, Needs int
+		Generation     int64
+	}
+	later := json.Unmarshal(text, &head) == nil && head.Version > Version
+	if later && head.Needs > Version {
+		return nil, &TooNew{Generation: head.Generation, Version: head.Version, Needs: head.Needs}
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
+	if !later {
+		decoder.DisallowUnknownFields()
+	}
 	p := &Policy{}
 	if err := decoder.Decode(p); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
@@ -43,6 +66,9 @@ func (p *Policy) Validate() error {
 	f := &faults{}
 	if p.Generation < 1 {
 		f.add("generation", "%d: want 1 or more, growing with every change", p.Generation)
+	}
+	if p.Version < 0 || p.Needs < 0 || p.Needs > max(p.Version, 1) {
+		f.add("needs", "%d: want at most the policy's own version, %d", p.Needs, max(p.Version, 1))
 	}
 	if p.Secret == DigestOf(nil) {
 		f.add("secret", "is the digest of nothing; an empty secret would let everybody in")

@@ -42,11 +42,15 @@ func TestRoundTrip(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	a, b := digestText("a"), digestText("b")
 	for text, want := range map[string]string{
-		``:                                   "policy: EOF",
-		`{"generation": 1} {}`:               "more after the closing brace",
-		`{"generation": 1, "tokenz": []}`:    `unknown field "tokenz"`,
-		`{}`:                                 "generation: 0: want 1 or more",
-		`{"generation": 1, "secret": "abc"}`: "64 hexadecimal",
+		``:                                "policy: EOF",
+		`{"generation": 1} {}`:            "more after the closing brace",
+		`{"generation": 1, "tokenz": []}`: `unknown field "tokenz"`,
+		`{}`:                              "generation: 0: want 1 or more",
+		`{"generation": 1, "needs": 2}`:   "needs: 2: want at most the policy's own version, 1",
+		`{"generation": 1, "version": 1, "tokenz": []}`:                                                                                               `unknown field "tokenz"`,
+		`{"generation": 1, "version": 2, "needs": 2, "tokenz": []}`:                                                                                   "needs a gateway that knows version 2, and this one knows 1",
+		`{"generation": 0, "version": 2, "needs": 1, "tokenz": []}`:                                                                                   "generation: 0: want 1 or more",
+		`{"generation": 1, "secret": "abc"}`:                                                                                                          "64 hexadecimal",
 		`{"generation": 1, "secret": "` + strings.Repeat("z", 64) + `"}`:                                                                              "not hexadecimal",
 		`{"generation": 1, "secret": "` + digestText("") + `"}`:                                                                                       "secret: is the digest of nothing",
 		`{"generation": 1, "previous": {"secret": "` + a + `"}}`:                                                                                      "previous.until: is missing",

@@ -13,8 +13,20 @@ import (
 	"time"
 )
 
+// Version is the version of policies this program writes and knows whole. It grows
+// with every field that is added. The first has no number in it.
+const Version = 1
+
 // Policy is everything the gateway needs to know to say yes or no.
 type Policy struct {
+	// Version of the policy, if it is above 1. A gateway may be older than the operator
+	// that writes for it: in the middle of an upgrade, after one was taken back, or
+	// because its image is pinned.
+	Version int `json:"version,omitempty"`
+	// Needs is the lowest version a gateway must know to obey this policy. One that
+	// knows at least that leaves out what it does not know, for that makes nothing
+	// laxer; any other must refuse it.
+	Needs int `json:"needs,omitempty"`
 	// Generation grows with every change. A policy with a lower one is ignored.
 	Generation int64 `json:"generation"`
 	// Suspended refuses everybody; keys and running sessions are not touched.
