@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
@@ -35,9 +37,14 @@ func ofPods(kind schema.GroupVersionKind) bool {
 // API server stores once.
 func (r *Reconciler) takeTurn(ctx context.Context, in *plan.Input, desired plan.Desired, objects []*unstructured.Unstructured) (plan.Turn, error) {
 	place := desired.Placement
-	ask, err := r.updateInput(ctx, in, place, objects)
+	ask, held, err := r.updateInput(ctx, in, place, objects)
 	if err != nil {
 		return plan.Turn{}, err
+	}
+	if !ask.Differs {
+		if err := r.replaceHeld(ctx, held); err != nil {
+			return plan.Turn{}, err
+		}
 	}
 	turn := plan.NextTurn(ask)
 	if turn.Take != "" {
@@ -52,20 +59,21 @@ func (r *Reconciler) takeTurn(ctx context.Context, in *plan.Input, desired plan.
 	return turn, r.leaveSeats(ctx, turn.Leave)
 }
 
-func (r *Reconciler) updateInput(ctx context.Context, in *plan.Input, place plan.Placement, objects []*unstructured.Unstructured) (plan.UpdateInput, error) {
-	ask := plan.UpdateInput{
+func (r *Reconciler) updateInput(ctx context.Context, in *plan.Input, place plan.Placement, objects []*unstructured.Unstructured) (ask plan.UpdateInput, held []corev1.Pod, err error) {
+	ask = plan.UpdateInput{
 		Slug: place.Slug, Namespace: place.Namespace, Rules: r.options.Updates, Settled: true, Now: in.Now,
 		Told: meta.FindStatusCondition(in.Tenant.Status.Conditions, v1alpha1.ConditionUpToDate) != nil,
 	}
-	var err error
 	if ask.Seats, err = r.seats(ctx); err != nil {
-		return ask, err
+		return ask, nil, err
 	}
 	for _, object := range objects {
 		if hasPods(object) {
-			if err := r.compare(ctx, object, &ask); err != nil {
-				return ask, err
+			more, err := r.compare(ctx, object, &ask)
+			if err != nil {
+				return ask, nil, err
 			}
+			held = append(held, more...)
 		}
 	}
 	for _, seat := range ask.Seats {
@@ -73,57 +81,62 @@ func (r *Reconciler) updateInput(ctx context.Context, in *plan.Input, place plan
 			ask.Unwell = plan.Unwell(*in, place, seat.Since)
 		}
 	}
-	return ask, nil
+	return ask, held, nil
 }
 
 // compare has the API server say whether a write would restart pods: it alone knows
-// its defaults, and who else owns what.
-func (r *Reconciler) compare(ctx context.Context, want *unstructured.Unstructured, ask *plan.UpdateInput) error {
+// its defaults, and who else owns what. It returns the pods that hold a StatefulSet up.
+func (r *Reconciler) compare(ctx context.Context, want *unstructured.Unstructured, ask *plan.UpdateInput) (held []corev1.Pod, err error) {
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(want.GroupVersionKind())
-	err := r.cached.Get(ctx, client.ObjectKeyFromObject(want), live)
+	err = r.cached.Get(ctx, client.ObjectKeyFromObject(want), live)
 	if apierrors.IsNotFound(err) {
-		return nil // the first time restarts nobody
+		return nil, nil // the first time restarts nobody
 	}
 	if err != nil {
-		return fmt.Errorf("read %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
+		return nil, fmt.Errorf("read %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
 	}
-	pods, err := podsOf(live)
+	state, err := podsOf(live)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ask.Serving = ask.Serving || pods.serving
-	if !pods.settled {
-		ask.Settled = false
-		if ask.Trouble, err = r.troubleOf(ctx, live); err != nil {
-			return err
+	ask.Serving = ask.Serving || state.serving
+	if !state.settled {
+		pods, err := r.podsBehind(ctx, live)
+		if err != nil {
+			return nil, err
 		}
+		ask.Settled, ask.Trouble, held = false, podTrouble(pods), former(pods, state.revision)
 	}
 	if r.applied.unchanged(want, live) {
-		return nil
+		return held, nil
 	}
 	would := want.DeepCopy()
 	err = r.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(would), client.FieldOwner(naming.Product), client.ForceOwnership, client.DryRunAll)
 	if apierrors.IsInvalid(err) {
-		return nil // the write itself will tell
+		return nil, nil // the write itself will tell
 	}
 	if err != nil {
-		return fmt.Errorf("try to apply %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
+		return nil, fmt.Errorf("try to apply %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
 	}
 	before, _, _ := unstructured.NestedMap(live.Object, "spec", "template")
 	after, _, _ := unstructured.NestedMap(would.Object, "spec", "template")
 	if equality.Semantic.DeepEqual(before, after) {
-		return nil
+		return held, nil
 	}
 	ask.Differs = true
 	asked := live.GetAnnotations()[naming.AnnotationOwnSpec]
 	ask.Own = ask.Own || asked != "" && asked != want.GetAnnotations()[naming.AnnotationOwnSpec]
-	return nil
+	return held, nil
 }
 
 // podsState is how the pods of one object are doing: settled when every one is of the
-// last change and ready, serving while any is ready.
-type podsState struct{ settled, serving bool }
+// last change and ready, serving while any is ready. The revision is the one that a
+// StatefulSet's pods are to have, once its controller has seen the last change.
+type podsState struct {
+	settled, serving bool
+	revision         string
+}
 
 func podsOf(live *unstructured.Unstructured) (podsState, error) {
 	if live.GetKind() == "Deployment" {
@@ -133,25 +146,50 @@ func podsOf(live *unstructured.Unstructured) (podsState, error) {
 		}
 		s := d.Status
 		all := s.ObservedGeneration >= d.Generation && s.UpdatedReplicas == s.Replicas && s.ReadyReplicas == s.Replicas
-		return podsState{all && s.Replicas > 0, s.ReadyReplicas > 0}, nil
+		return podsState{settled: all && s.Replicas > 0, serving: s.ReadyReplicas > 0}, nil
 	}
 	var set appsv1.StatefulSet
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &set); err != nil {
 		return podsState{}, fmt.Errorf("read stateful set %s/%s: %w", live.GetNamespace(), live.GetName(), err)
 	}
 	s := set.Status
-	all := s.ObservedGeneration >= set.Generation && s.CurrentRevision == s.UpdateRevision && s.ReadyReplicas == s.Replicas
-	return podsState{all && s.Replicas > 0, s.ReadyReplicas > 0}, nil
+	state := podsState{serving: s.ReadyReplicas > 0}
+	if s.ObservedGeneration >= set.Generation {
+		state.revision = s.UpdateRevision
+		state.settled = s.CurrentRevision == s.UpdateRevision && s.ReadyReplicas == s.Replicas && s.Replicas > 0
+	}
+	return state, nil
 }
 
-// troubleOf says what keeps the containers of an object's pods from running.
-func (r *Reconciler) troubleOf(ctx context.Context, live *unstructured.Unstructured) (string, error) {
+func (r *Reconciler) podsBehind(ctx context.Context, live *unstructured.Unstructured) ([]corev1.Pod, error) {
 	wanted, _, _ := unstructured.NestedStringMap(live.Object, "spec", "selector", "matchLabels")
 	var pods corev1.PodList
 	if err := r.direct.List(ctx, &pods, client.InNamespace(live.GetNamespace()), client.MatchingLabels(wanted)); err != nil {
-		return "", fmt.Errorf("list pods of %s %s/%s: %w", live.GetKind(), live.GetNamespace(), live.GetName(), err)
+		return nil, fmt.Errorf("list pods of %s %s/%s: %w", live.GetKind(), live.GetNamespace(), live.GetName(), err)
 	}
-	return podTrouble(pods.Items), nil
+	return pods.Items, nil
+}
+
+// former are the pods that are not of the revision wanted, and not ready.
+func former(pods []corev1.Pod, revision string) []corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool {
+		of := pod.Labels[appsv1.ControllerRevisionHashLabelKey]
+		return revision == "" || of == "" || of == revision || pod.DeletionTimestamp != nil || managerapi.PodReady(pod)
+	})
+}
+
+// +kubebuilder:rbac:groups="",resources=pods,verbs=delete
+
+// replaceHeld takes away pods that were to be replaced and never got ready. A
+// StatefulSet waits for them before it goes on, also to the version that would heal
+// them, and so for ever.
+func (r *Reconciler) replaceHeld(ctx context.Context, held []corev1.Pod) error {
+	for i := range held {
+		if err := r.deleteOurs(ctx, &held[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // seats are all that are taken, with how their tenants are doing.
@@ -228,7 +266,7 @@ func (r *Reconciler) podsSettled(ctx context.Context, slug string) (bool, error)
 		if err != nil {
 			return false, fmt.Errorf("read %s %s: %w", kind, name, err)
 		}
-		if pods, err := podsOf(live); err != nil || !pods.settled {
+		if state, err := podsOf(live); err != nil || !state.settled {
 			return false, err
 		}
 	}
