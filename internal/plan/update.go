@@ -172,7 +172,7 @@ func whoRides(seats []Seat) string {
 // them: Services and Secrets change with those at once, so the pods must not be late.
 func OwnSpec(tenant v1alpha1.Tenant, place Placement) string {
 	text, err := json.Marshal(map[string]any{
-		"region": place.Region, "manager": tenant.Spec.Manager, "gateway": place.Gateway, "major": place.Major, "tls": place.TLSSecret,
+		"region": place.Region, "manager": tenant.Spec.Manager, "gateway": place.Gateway, "major": place.Major, "agents": place.Agents, "tls": place.TLSSecret,
 	})
 	if err != nil {
 		return "" // strings, numbers and maps always encode
@@ -188,7 +188,7 @@ func Unwell(in Input, place Placement, since time.Time) string {
 	for _, now := range []hop{managerHop(in, place), gatewayHop(in, place)} {
 		before := meta.FindStatusCondition(in.Tenant.Status.Conditions, now.condition)
 		old := before != nil && before.Status != isTrue && before.LastTransitionTime.Time.Before(since.Truncate(time.Second))
-		if now.status != isTrue && !old {
+		if now.status != isTrue && class(now.reason) != classFine && !old {
 			return now.message
 		}
 	}
