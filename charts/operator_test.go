@@ -97,7 +97,7 @@ func TestTheEdgesOfTheChart(t *testing.T) {
 
 // A private registry's Secret reaches every pod the chart makes.
 func TestPullSecretsOfTheOperatorsPods(t *testing.T) {
-	rendered, err := render(t, map[string]any{
+	rendered, err := chart.RenderOperator(map[string]any{
 		"imagePullSecrets": []any{"registry"},
 		"edges":            []any{map[string]any{"region": "eu", "ports": "15140-25139", "metricsAddress": ":8090", "haproxyImage": "haproxy:3.0-alpine"}},
 		"handover":         map[string]any{"enabled": true, "host": "onboard.mssp.example.com", "behindProxy": true},
