@@ -27,8 +27,9 @@ func managerCommand() *cobra.Command {
 		Short: "Run a simulated manager from a folder laid out like the container's /",
 		Long: `Run a simulated manager from a folder laid out like the container's /.
 
-It reads DIR/var/ossec/etc/ossec.conf, authd.pass and the certificate as the real daemons do, and
-prints one JSON line with its addresses when it is ready. API_USERNAME and API_PASSWORD set the API
+It reads DIR/var/ossec/etc/ossec.conf (of Wazuh 5 DIR/var/wazuh-manager/etc/wazuh-manager.conf),
+authd.pass and the certificate as the real daemons do, and prints one JSON line with its addresses
+when it is ready. API_USERNAME and API_PASSWORD (of Wazuh 5 WAZUH_MANAGER_API_PASSWORD) set the API
 user, as in the image. SIGHUP restarts authd, which reads its certificate and password again.
 
 The control port answers HTTP: GET /state, /agents, /alerts?q=TEXT and /faults; POST or DELETE
@@ -37,6 +38,9 @@ The control port answers HTTP: GET /state, /agents, /alerts?q=TEXT and /faults; 
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Now = scaledClock(time.Now(), scale)
 			o.APIUser, o.APIPassword = os.Getenv("API_USERNAME"), wazuh.NewSecret(os.Getenv("API_PASSWORD"))
+			if password := os.Getenv("WAZUH_MANAGER_API_PASSWORD"); o.APIUser == "" && password != "" {
+				o.APIUser, o.APIPassword = "wazuh", wazuh.NewSecret(password) // the image of Wazuh 5
+			}
 			level := slog.LevelInfo
 			if verbose {
 				level = slog.LevelDebug

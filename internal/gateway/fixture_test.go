@@ -143,16 +143,18 @@ func newSiteOf(t testing.TB, version string, p *policy.Policy, change ...func(*s
 func (s *site) startManager() {
 	s.Helper()
 	root := s.path("manager")
-	files := map[string]string{
-		"var/ossec/etc/ossec.conf": `<ossec_config><auth><purge>yes</purge><use_password>yes</use_password></auth></ossec_config>`,
-		"var/ossec/etc/authd.pass": internalSecret + "\n",
+	home, conf, err := manager.Unpack(root, s.version)
+	must(s, err)
+	files := map[string]string{home + "/etc/authd.pass": internalSecret + "\n"}
+	if conf == "etc/ossec.conf" {
+		files[home+"/"+conf] = `<ossec_config><auth><purge>yes</purge><use_password>yes</use_password></auth></ossec_config>`
 	}
 	for name, content := range files {
 		must(s, os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755))
 		must(s, os.WriteFile(filepath.Join(root, name), []byte(content), 0o600))
 	}
 	for _, group := range []string{"berlin", "web"} {
-		must(s, os.MkdirAll(filepath.Join(root, "var/ossec/etc/shared", group), 0o755))
+		must(s, os.MkdirAll(filepath.Join(root, home, "etc/shared", group), 0o755))
 	}
 	m, err := manager.Start(manager.Options{Root: root, Version: s.version})
 	must(s, err)

@@ -56,13 +56,19 @@ func (h *host) last(step string) agent.Step {
 // startHost runs an agent until the test ends.
 func startHost(t *testing.T, l *lab.Lab, slug, name string) *host {
 	t.Helper()
+	return startHostOf(t, l, slug, name, "")
+}
+
+// startHostOf is startHost for an agent of some version.
+func startHostOf(t *testing.T, l *lab.Lab, slug, name, version string) *host {
+	t.Helper()
 	h := &host{}
 	tenant := get(t, l, slug)
 	at := func(port string) string {
 		return fmt.Sprintf("%s:%d", tenant.Status.Address, naming.PortNumber(port))
 	}
 	a, err := agent.New(agent.Options{
-		Name: name, Password: enrollmentSecret(t, l, slug), TimeScale: 20,
+		Name: name, Version: version, Password: enrollmentSecret(t, l, slug), TimeScale: 20,
 		EnrollAddress: at(naming.PortEnrollment), EventsAddress: at(naming.PortEvents),
 		Report: func(s agent.Step) { h.mu.Lock(); defer h.mu.Unlock(); h.steps = append(h.steps, s) },
 	})

@@ -45,14 +45,16 @@ func newSiteOf(t *testing.T, version, usePassword string, faults ...string) site
 	if s.pair, err = s.authority.Issue([]string{host}, time.Hour, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{
-		"ossec.conf":       "<ossec_config><auth><use_password>" + usePassword + "</use_password></auth></ossec_config>",
-		"authd.pass":       right + "\n",
-		"sslmanager.cert":  string(s.pair.CertPEM),
-		"sslmanager.key":   string(s.pair.KeyPEM),
-		"shared/.unneeded": "",
-	} {
-		path := filepath.Join(s.root, "var/ossec/etc", name)
+	home, conf, err := manager.Unpack(s.root, version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"etc/authd.pass": right + "\n", "etc/sslmanager.cert": string(s.pair.CertPEM), "etc/sslmanager.key": string(s.pair.KeyPEM)}
+	if conf == "etc/ossec.conf" {
+		files[conf] = "<ossec_config><auth><use_password>" + usePassword + "</use_password></auth></ossec_config>"
+	}
+	for name, content := range files {
+		path := filepath.Join(s.root, home, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

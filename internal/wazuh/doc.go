@@ -11,7 +11,7 @@
 //	-> [OSSEC PASS: <password> ]OSSEC A:'<name>'[ V:'<version>'][ G:'<groups>'][ IP:'<ip>'][ K:'<sha1>']\n
 //	<- OSSEC K:'<id> <name> <ip> <key>'            no newline, one TLS record, then close_notify
 //	<- ERROR: <reason>. Unable to add agent        no newline
-//	<- ERROR: <reason>, ERROR: Unable to add agent from 4.3 to 4.9, in two records
+//	<- ERROR: <reason>, ERROR: Unable to add agent before 4.13, in two records
 //
 // The fields are only understood in this order. A field out of place is not an error: authd stops
 // looking, and ignores the rest of the line. See [ParseEnrollRequest].

@@ -38,7 +38,7 @@ func TestEnrollVectors(t *testing.T) {
 	}
 }
 
-// Managers before 4.10 refuse in two texts, which may be read as one.
+// Managers before 4.13 refuse in two texts, which may be read as one.
 func TestOlderRefusals(t *testing.T) {
 	for text, want := range map[string]struct {
 		reason string

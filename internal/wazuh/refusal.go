@@ -58,7 +58,7 @@ const (
 	refusedPrefix = "ERROR: "
 	refusedSuffix = ". Unable to add agent"
 
-	// olderRefusal is the second text of a refusal by a manager of 4.3 to 4.9: the reason comes in a
+	// olderRefusal is the second text of a refusal by a manager before 4.13: the reason comes in a
 	// record of its own, and then this one.
 	olderRefusal = "ERROR: Unable to add agent"
 )

@@ -102,7 +102,7 @@ func TestASplitAnswerIsJoined(t *testing.T) {
 	}
 }
 
-// A refusal in two texts, as 4.3 to 4.9 send it, is one to us, and to the agent.
+// A refusal in two texts, as managers before 4.13 send it, is one to us, and to the agent.
 func TestAnOlderRefusal(t *testing.T) {
 	_, c := startVersion(t, "v4.3.11")
 	if err := c.Check(t.Context(), Wait{Patience: time.Minute}); err != nil {

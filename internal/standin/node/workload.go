@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -225,7 +226,7 @@ func (w *workload) runOnce(loopback netip.Addr) (err error) {
 	if err := w.prepare(start, mounted, beside); err != nil {
 		return err
 	}
-	simulator, control, err := w.startSimulator(pod.Name, env, loopback)
+	simulator, control, err := w.startSimulator(pod.Name, container.Image, env, loopback)
 	if err != nil {
 		return err
 	}
@@ -257,13 +258,17 @@ func (w *workload) prepare(start wazuhimage.Start, mounted *volumes.Container, b
 }
 
 // startSimulator returns when the simulator has printed its addresses.
-func (w *workload) startSimulator(hostname string, env map[string]string, loopback netip.Addr) (*process.Process, string, error) {
+func (w *workload) startSimulator(hostname, image string, env map[string]string, loopback netip.Addr) (*process.Process, string, error) {
 	environment := []string{"PATH=" + os.Getenv("PATH"), "HOSTNAME=" + hostname}
 	for name, value := range env {
 		environment = append(environment, name+"="+value)
 	}
 	announced := &firstJSON{found: make(chan []byte, 1)}
-	arguments := append([]string{"manager", "--test-only", "--root", w.root, "--listen", loopback.String()}, w.node.SimArgs...)
+	arguments := []string{"manager", "--test-only", "--root", w.root, "--listen", loopback.String()}
+	if version := versionOf(image); version != "" {
+		arguments = append(arguments, "--version-of", version)
+	}
+	arguments = append(arguments, w.node.SimArgs...)
 	simulator, err := process.Start(process.Spec{Name: "wazuhsim", Path: w.node.SimBinary, Args: arguments,
 		Env: environment, Dir: w.root, LogFile: w.logFile, Stdout: announced})
 	if err != nil {
@@ -285,6 +290,17 @@ func (w *workload) startSimulator(hostname string, env map[string]string, loopba
 		}
 		return simulator, "http://" + addresses.Control, nil
 	}
+}
+
+var versionTag = regexp.MustCompile(`:v?(\d+\.\d+\.\d+)[^:/]*$`)
+
+// versionOf reads an image's tag, if that begins with a version.
+func versionOf(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	if found := versionTag.FindStringSubmatch(image); found != nil {
+		return "v" + found[1]
+	}
+	return ""
 }
 
 // firstJSON catches the first line printed.

@@ -1,7 +1,7 @@
 // Package wazuhimage does what the start of the Wazuh manager's container image
 // does before the manager runs, in a root folder instead of a container: make the
-// persistent folders, copy /wazuh-config-mount over /var/ossec, run the hooks in
-// /entrypoint-scripts.
+// persistent folders, copy /wazuh-config-mount over /var/ossec (in Wazuh 5
+// /var/wazuh-manager), run the hooks in /entrypoint-scripts.
 //
 // The order is that of cont-init.d/0-wazuh-init and 2-manager in the image of
 // Wazuh 4.14. A configuration and a certificate, which the image provides where
@@ -41,7 +41,13 @@ type Start struct {
 	LogFile string
 }
 
-const home = "var/ossec"
+// home is the manager's folder: the image of Wazuh 5 has moved it.
+func (s *Start) home() string {
+	if s.Env["SOCTALK_WAZUH_MAJOR"] == "5" {
+		return "var/wazuh-manager"
+	}
+	return "var/ossec"
+}
 
 // persistent lists the folders of permanent_data.env that the simulator uses.
 var persistent = []string{"api/configuration", "etc", "logs", "queue"}
@@ -53,11 +59,11 @@ var volatile = []string{"bin", "var/run", "tmp"}
 // likes: one that finds its Secret unusable waits for a better one.
 func Prepare(ctx context.Context, start Start) error {
 	for _, folder := range slices.Concat(persistent, volatile) {
-		if err := os.MkdirAll(filepath.Join(start.Root, home, filepath.FromSlash(folder)), 0o750); err != nil {
+		if err := os.MkdirAll(filepath.Join(start.Root, start.home(), filepath.FromSlash(folder)), 0o750); err != nil {
 			return err
 		}
 	}
-	if err := start.copyConfig("/wazuh-config-mount", "/"+home); err != nil {
+	if err := start.copyConfig("/wazuh-config-mount", "/"+start.home()); err != nil {
 		return fmt.Errorf("copy /wazuh-config-mount: %w", err)
 	}
 	return RunHooks(ctx, start)

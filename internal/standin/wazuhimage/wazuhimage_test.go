@@ -99,6 +99,18 @@ func TestLinksAreCopiedAsLinks(t *testing.T) {
 	}
 }
 
+// The image of Wazuh 5 has its manager in a folder of another name.
+func TestHomeOfWazuh5(t *testing.T) {
+	start := container(t, "exit 0")
+	start.Env = map[string]string{"SOCTALK_WAZUH_MAJOR": "5"}
+	if err := wazuhimage.Prepare(t.Context(), start); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, start, "var/wazuh-manager/etc/authd.pass"); got != "pass" {
+		t.Errorf("authd.pass has %q", got)
+	}
+}
+
 func TestHooksAreRunAsTheImageRunsThem(t *testing.T) {
 	start := container(t, "exit 4") // ignored
 	write(t, filepath.Join(start.Root, "entrypoint-scripts/15-next.sh"), `touch "$ROOT/next"`)

@@ -41,7 +41,7 @@ type api struct {
 }
 
 func (m *Manager) startAPI(address string) (*api, error) {
-	cert, err := m.keyPair(apiCertFile, apiKeyFile)
+	cert, err := m.keyPair(m.place.apiCert, m.place.apiKey, m.before(5, 0))
 	if err != nil {
 		return nil, fmt.Errorf("API: %w", err)
 	}

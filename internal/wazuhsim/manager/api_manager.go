@@ -24,7 +24,7 @@ func (a *api) localInfo(w http.ResponseWriter, _ *http.Request) {
 
 func (a *api) managerInfo(w http.ResponseWriter, _ *http.Request) {
 	a.oneItem(w, map[string]any{
-		"path": home, "version": a.m.o.Version, "type": "server", "max_agents": "unlimited",
+		"path": a.m.root.home, "version": a.m.o.Version, "type": "server", "max_agents": "unlimited",
 		"openssl_support": "yes", "tz_offset": "+0000", "tz_name": "UTC",
 	}, "Basic information was successfully read in specified node")
 }

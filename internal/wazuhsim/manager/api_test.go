@@ -286,7 +286,7 @@ func TestAPICountsConnections(t *testing.T) {
 // Wazuh 5 has removed everything under /manager: what a manager says of itself is under its name in
 // its cluster of one, and it counts no connections.
 func TestAPIOfWazuh5(t *testing.T) {
-	s := newSite(t, func(s *site) { s.opts.Version = "v5.0.0" })
+	s := newSite(t, version("v5.0.0"))
 	api := s.api()
 	if info, err := api.ManagerInfo(t.Context()); err != nil || info.Version != "v5.0.0" {
 		t.Errorf("info %v, %v", info, err)

@@ -41,11 +41,11 @@ type authd struct {
 // startAuthd takes over from old what the faults say a restart doesn't renew. It returns nil when
 // authd is disabled in ossec.conf.
 func (m *Manager) startAuthd(address string, old *authd) (*authd, error) {
-	text, err := m.root.read(confFile)
+	text, err := m.root.read(m.place.conf)
 	if err != nil {
 		return nil, err
 	}
-	conf, err := parseConfig(text)
+	conf, err := m.parse(text)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func pidFile(daemon string) string {
 
 // loadCertificate makes the TLS settings. Record sizes are fixed so that an answer is one record.
 func (a *authd) loadCertificate() error {
-	cert, err := a.m.keyPair(a.conf.Cert, a.conf.Key)
+	cert, err := a.m.keyPair(a.conf.Cert, a.conf.Key, true)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (a *authd) serve(raw net.Conn) {
 }
 
 func (a *authd) send(conn net.Conn, answer []byte) {
-	if reason, refusal := bytes.CutSuffix(answer, []byte(". "+wazuh.ReasonUnable)); refusal && a.m.before(4, 10) {
+	if reason, refusal := bytes.CutSuffix(answer, []byte(". "+wazuh.ReasonUnable)); refusal && a.m.before(4, 13) {
 		_, _ = conn.Write(reason)
 		answer = []byte("ERROR: " + wazuh.ReasonUnable)
 	}

@@ -16,12 +16,12 @@ import (
 // selfSignedYears is how long the image makes its own certificate last.
 const selfSignedYears = 10
 
-// keyPair reads a certificate and its key. If neither is there, it makes them, as the image's start
-// script and wazuh-apid do: self-signed, and without any name a client could verify.
-func (m *Manager) keyPair(certFile, keyFile string) (tls.Certificate, error) {
+// keyPair reads a certificate and its key. If neither is there, it may make them, as the image's
+// start script and wazuh-apid of Wazuh 4 do: self-signed, and without any name a client could verify.
+func (m *Manager) keyPair(certFile, keyFile string, make bool) (tls.Certificate, error) {
 	cert, errCert := m.root.read(certFile)
 	key, errKey := m.root.read(keyFile)
-	if missing(errCert) && missing(errKey) {
+	if make && missing(errCert) && missing(errKey) {
 		if err := m.selfSign(certFile, keyFile); err != nil {
 			return tls.Certificate{}, err
 		}

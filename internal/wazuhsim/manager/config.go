@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ type authConfig struct {
 	Disabled, UseSourceIP, Purge, UsePassword, AllowHigher bool
 
 	Port      int
-	Cert, Key string // absolute, inside the root
+	Cert, Key string // in the home, if not absolute
 	AgentCA   string // empty: no client certificates
 	Force     force
 }
@@ -51,7 +50,7 @@ type globalConfig struct {
 func defaultConfig() config {
 	return config{
 		Auth: authConfig{
-			Port: 1515, Cert: home + "/etc/sslmanager.cert", Key: home + "/etc/sslmanager.key",
+			Port: 1515, Cert: "etc/sslmanager.cert", Key: "etc/sslmanager.key",
 			Force: force{Enabled: true, KeyMismatch: true, AfterRegistration: time.Hour, CheckDisconnected: true, Disconnected: time.Hour},
 		},
 		Remote: remoteConfig{Port: 1514, Overtake: time.Minute},
@@ -191,13 +190,8 @@ func parseDuration(text string) (time.Duration, bool) {
 	return time.Duration(n) * unit, err == nil && n >= 0 && n < tooMany
 }
 
-// file resolves a name as authd does: relative to the home directory.
 func (p *fields) file(text string, into *string) {
-	if text = strings.TrimSpace(text); text == "" {
-		return
+	if text = strings.TrimSpace(text); text != "" {
+		*into = text
 	}
-	if !path.IsAbs(text) {
-		text = path.Join(home, text)
-	}
-	*into = text
 }

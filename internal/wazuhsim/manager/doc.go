@@ -11,9 +11,10 @@
 // was given, so a test moves the clock and asks again. Start with [Start].
 //
 // Its version decides what differs: before 4.4 its API knows no login by POST and counts agents in
-// another form, before 4.6 it doesn't know an agent's version on 1515, and
-// before 4.10 it refuses in two texts; from 5.0 on it wants TLS 1.3 there, starts with no malformed
-// password, leaves the connection of an unknown id open, and has another API.
+// another form, before 4.6 it doesn't know an agent's version on 1515, and before 4.13 it refuses in
+// two texts; from 5.0 on it has another home and another API, wants TLS 1.3 on 1515, leaves the
+// connection of an unknown id open, and doesn't start with a malformed password, without an authority
+// and a pair for its API, or with a configuration its schema forbids.
 //
 // What it doesn't do: Blowfish, UDP, clusters, RBAC, the JSON keep-alives of 5.x, rules other than
 // the sshd canary's. States of agents (not their keys) are forgotten when the process ends.

@@ -160,7 +160,7 @@ func TestAuthdRestart(t *testing.T) {
 	if err := session.KeepAlive(t.Context()); err != nil {
 		t.Errorf("the restart cost a session: %v", err)
 	}
-	if pids, _ := filepath.Glob(filepath.Join(s.dir, runDir, "wazuh-authd-*.pid")); len(pids) != 1 {
+	if pids, _ := filepath.Glob(filepath.Join(s.path(runDir), "wazuh-authd-*.pid")); len(pids) != 1 {
 		t.Errorf("pid files %v", pids)
 	}
 }
@@ -230,13 +230,13 @@ func TestRace(t *testing.T) {
 
 func TestMutualTLS(t *testing.T) {
 	s := newSite(t, func(s *site) {
-		s.write(confFile, strings.Replace(withAuth, "<auth>", "<auth><ssl_agent_ca>etc/sslmanager.cert</ssl_agent_ca>", 1))
+		s.write("etc/ossec.conf", strings.Replace(withAuth, "<auth>", "<auth><ssl_agent_ca>etc/sslmanager.cert</ssl_agent_ca>", 1))
 	})
 	_, err := wazuh.Enroll(t.Context(), wazuh.EnrollOptions{Address: s.m.Addresses().Enroll, Request: wazuh.EnrollRequest{Name: "web-01"}})
 	if err == nil || !strings.Contains(err.Error(), "certificate required") {
 		t.Errorf("without a certificate: %v", err)
 	}
-	own, err := s.m.keyPair(s.m.conf.Auth.Cert, s.m.conf.Auth.Key) // self-signed: its own CA
+	own, err := s.m.keyPair(s.m.conf.Auth.Cert, s.m.conf.Auth.Key, true) // self-signed: its own CA
 	if err != nil {
 		t.Fatal(err)
 	}

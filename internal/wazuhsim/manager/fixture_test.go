@@ -56,8 +56,7 @@ func newSite(t *testing.T, change ...func(*site)) *site {
 	t.Helper()
 	s := &site{T: t, dir: t.TempDir(), clock: &clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}}
 	s.opts = Options{Root: s.dir, Now: s.clock.Now}
-	s.write(confFile, withAuth)
-	s.write(passFile, password+"\n")
+	s.unpack()
 	for _, c := range change {
 		c(s)
 	}
@@ -75,9 +74,31 @@ func (s *site) start() {
 	s.Cleanup(func() { _ = m.Close() })
 }
 
+// unpack lays out what the manager of the site's version starts with.
+func (s *site) unpack() {
+	s.Helper()
+	_, conf, err := Unpack(s.dir, s.opts.Version)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if conf == "etc/ossec.conf" {
+		s.write(conf, withAuth)
+	}
+	s.write(passFile, password+"\n")
+}
+
+// path finds what isn't absolute in the manager's home.
+func (s *site) path(inside string) string {
+	m := &Manager{o: s.opts.withDefaults()}
+	if !filepath.IsAbs(inside) {
+		inside = filepath.Join(placeOf(m.before(5, 0)).home, inside)
+	}
+	return filepath.Join(s.dir, inside)
+}
+
 func (s *site) write(inside, content string) {
 	s.Helper()
-	path := filepath.Join(s.dir, inside)
+	path := s.path(inside)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		s.Fatal(err)
 	}

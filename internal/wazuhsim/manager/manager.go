@@ -61,6 +61,7 @@ func (o Options) withDefaults() Options {
 type Manager struct {
 	o       Options
 	root    root
+	place   place
 	log     *slog.Logger
 	conf    config // of everything but authd, which reads its own at each start
 	faults  faultSet
@@ -97,7 +98,9 @@ func Start(o Options) (*Manager, error) {
 	if err := checkAPIUser(o.APIUser, o.APIPassword); err != nil {
 		return nil, err
 	}
-	m := &Manager{o: o, root: root(o.Root), log: o.Log}
+	m := &Manager{o: o, log: o.Log}
+	m.place = placeOf(m.before(5, 0))
+	m.root = root{o.Root, m.place.home}
 	m.alerts = &analysis{m: m}
 	for _, f := range o.Faults {
 		if err := m.faults.set(f, true); err != nil {
@@ -114,29 +117,23 @@ func Start(o Options) (*Manager, error) {
 	return m, nil
 }
 
-// templateConf is what an empty volume gets from the image, as far as we read it.
-const templateConf = `<ossec_config>
-  <global><agents_disconnection_time>15m</agents_disconnection_time></global>
-  <alerts><log_alert_level>3</log_alert_level></alerts>
-  <remote><connection>secure</connection><port>1514</port><protocol>tcp</protocol></remote>
-  <auth><port>1515</port><purge>yes</purge><use_password>no</use_password></auth>
-</ossec_config>
-`
-
 // prepare does what the image does before it starts the daemons.
 func (m *Manager) prepare() error {
 	if err := m.copyConfigMount(); err != nil {
 		return err
 	}
-	text, err := m.root.read(confFile)
+	text, err := m.root.read(m.place.conf)
 	if missing(err) {
-		text = []byte(templateConf)
-		err = m.root.replace(confFile, text)
+		text = []byte(m.place.template)
+		err = m.root.replace(m.place.conf, text)
 	}
 	if err != nil {
 		return err
 	}
-	if m.conf, err = parseConfig(text); err != nil {
+	if m.conf, err = m.parse(text); err != nil {
+		return err
+	}
+	if err := m.lookAtAuthority(); err != nil {
 		return err
 	}
 	reload := max(m.o.KeyReload, 0)
@@ -254,7 +251,7 @@ func (m *Manager) Close() error {
 // copyConfigMount does what the image does with /wazuh-config-mount at each start: it copies what
 // is in there over the installation. Names with two dots are a Secret volume's own furniture.
 func (m *Manager) copyConfigMount() error {
-	return m.copyTree("/wazuh-config-mount", home)
+	return m.copyTree("/wazuh-config-mount", m.root.home)
 }
 
 func (m *Manager) copyTree(from, to string) error {

@@ -35,7 +35,7 @@ func TestParseConfig(t *testing.T) {
 	want.Global.DisconnectionTime = 10 * time.Minute
 	want.Remote = remoteConfig{Port: 21514, Overtake: 30 * time.Second}
 	want.Auth.UsePassword, want.Auth.AllowHigher, want.Auth.Port = true, true, 21515
-	want.Auth.Cert, want.Auth.Key = "/certs/tls.crt", "/var/ossec/etc/own.key"
+	want.Auth.Cert, want.Auth.Key = "/certs/tls.crt", "etc/own.key"
 	want.Auth.Force = force{Enabled: true, KeyMismatch: true, Disconnected: 5 * time.Minute}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -50,13 +50,17 @@ func TestParseConfig(t *testing.T) {
 func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(withAuth))
 	f.Add([]byte(templateConf))
-	f.Fuzz(func(t *testing.T, text []byte) { _, _ = parseConfig(text) })
+	f.Add([]byte(template5))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, _ = parseConfig(text)
+		_, _ = parseConfig5(text)
+	})
 }
 
 // Links lead to places inside the root, as for a process in the container.
 func TestRootResolvesInside(t *testing.T) {
 	dir := t.TempDir()
-	r := root(dir)
+	r := root{dir: dir}
 	for link, target := range map[string]string{
 		"absolute": "/secrets/..data/pw", "relative": "secrets/pw", "secrets/pw": "..data/pw",
 		"secrets/..data": "..2026", "escape": "../../../etc/passwd", "loop": "loop",
@@ -86,9 +90,9 @@ func TestMountsLikeTheImage(t *testing.T) {
 	s := newSite(t, func(s *site) {
 		s.write("/wazuh-config-mount/etc/ossec.conf", strings.Replace(withAuth, "<auth>", "<auth><ssl_manager_cert>/certs/tls.crt</ssl_manager_cert><ssl_manager_key>/certs/tls.key</ssl_manager_key>", 1))
 		s.write("/secrets/..2026/authd.pass", "Mounted-Secret\n")
-		_ = os.Remove(filepath.Join(s.dir, passFile))
+		_ = os.Remove(s.path(passFile))
 		for link, target := range map[string]string{"/secrets/..data": "..2026", "/secrets/authd.pass": "..data/authd.pass", passFile: "/secrets/authd.pass"} {
-			if err := os.Symlink(target, filepath.Join(s.dir, link)); err != nil {
+			if err := os.Symlink(target, s.path(link)); err != nil {
 				s.Fatal(err)
 			}
 		}
@@ -122,7 +126,7 @@ func TestRestartKeepsKeys(t *testing.T) {
 }
 
 func TestRemovedLinesKeepIDs(t *testing.T) {
-	s := newSite(t, func(s *site) { s.write(confFile, strings.Replace(withAuth, "<purge>yes", "<purge>no", 1)) })
+	s := newSite(t, func(s *site) { s.write("etc/ossec.conf", strings.Replace(withAuth, "<purge>yes", "<purge>no", 1)) })
 	key := s.agent("web-01")
 	s.m.store.mu.Lock()
 	err := s.m.store.remove(key.ID, false)

@@ -10,28 +10,28 @@ import (
 	"strings"
 )
 
-// Where the image keeps things, below the root.
+// Where the manager keeps things, in its home.
 const (
-	home        = "/var/ossec"
-	confFile    = home + "/etc/ossec.conf"
-	passFile    = home + "/etc/authd.pass"
-	keysFile    = home + "/etc/client.keys"
-	timesFile   = home + "/queue/agents-timestamp"
-	sharedDir   = home + "/etc/shared"
-	runDir      = home + "/var/run"
-	alertsFile  = home + "/logs/alerts/alerts.json"
-	apiCertFile = home + "/api/configuration/ssl/server.crt"
-	apiKeyFile  = home + "/api/configuration/ssl/server.key"
+	passFile   = "etc/authd.pass"
+	keysFile   = "etc/client.keys"
+	timesFile  = "queue/agents-timestamp"
+	sharedDir  = "etc/shared"
+	runDir     = "var/run"
+	alertsFile = "logs/alerts/alerts.json"
 )
 
 const maxLinks = 40 // as in the Linux kernel
 
 // root is a folder that stands for a container's "/". Symbolic links in it, absolute ones too, lead
-// to places in it, as they would for a process inside: a Secret volume is made of such links.
-type root string
+// to places in it, as they would for a process inside: a Secret volume is made of such links. A
+// path that isn't absolute is one in the manager's home.
+type root struct{ dir, home string }
 
 // resolve follows links and returns the path on this machine. The last element need not exist.
 func (r root) resolve(inside string) (string, error) {
+	if !path.IsAbs(inside) {
+		inside = path.Join(r.home, inside)
+	}
 	todo := strings.Split(path.Clean("/"+inside), "/")
 	done, links := "/", 0
 	for len(todo) > 0 {
@@ -45,7 +45,7 @@ func (r root) resolve(inside string) (string, error) {
 			continue
 		}
 		here := path.Join(done, next)
-		target, err := os.Readlink(filepath.Join(string(r), here))
+		target, err := os.Readlink(filepath.Join(r.dir, here))
 		if err != nil {
 			done = here // not a link, or not there
 			continue
@@ -58,7 +58,7 @@ func (r root) resolve(inside string) (string, error) {
 		}
 		todo = append(strings.Split(target, "/"), todo...)
 	}
-	return filepath.Join(string(r), done), nil
+	return filepath.Join(r.dir, done), nil
 }
 
 func (r root) read(inside string) ([]byte, error) {

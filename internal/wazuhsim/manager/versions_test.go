@@ -3,6 +3,7 @@ package manager
 import (
 	"crypto/tls"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,12 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
-func version(v string) func(*site) { return func(s *site) { s.opts.Version = v } }
+func version(v string) func(*site) {
+	return func(s *site) {
+		s.opts.Version = v
+		s.unpack()
+	}
+}
 
 // A manager of 4.3 refuses in two texts, and stops reading at an agent's version: the group behind
 // it is lost.
@@ -66,25 +72,61 @@ func TestEnrollmentOfWazuh5(t *testing.T) {
 	}
 }
 
+// newSite5 is a folder for a manager of Wazuh 5 that doesn't run yet.
+func newSite5(t *testing.T) *site {
+	s := &site{T: t, dir: t.TempDir()}
+	s.opts = Options{Root: s.dir, Version: "v5.0.0"}
+	s.unpack()
+	return s
+}
+
+// The manager of Wazuh 5 starts nothing at all with a configuration its schema forbids, without the
+// authority of its certificate, or without a pair for its API.
+func TestWazuh5DoesNotStart(t *testing.T) {
+	for name, spoil := range map[string]func(*site){
+		"the file of Wazuh 4": func(s *site) { s.write("etc/wazuh-manager.conf", withAuth) },
+		"no indexer":          func(s *site) { s.write("etc/wazuh-manager.conf", strings.ReplaceAll(template5, "host>", "node>")) },
+		"a short cluster key": func(s *site) { s.write("etc/wazuh-manager.conf", strings.Replace(template5, "<key>0", "<key>", 1)) },
+		"no authority":        func(s *site) { _ = os.Remove(s.path(authority5)) },
+		"no key of the API":   func(s *site) { _ = os.Remove(s.path("etc/certs/apid-key.pem")) },
+		"no pair of the API": func(s *site) {
+			_ = os.Remove(s.path("etc/certs/apid-key.pem"))
+			_ = os.Remove(s.path("etc/certs/apid.pem"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite5(t)
+			spoil(s)
+			if m, err := Start(s.opts); err == nil {
+				_ = m.Close()
+				t.Error("it starts")
+			}
+		})
+	}
+	s := newSite5(t)
+	s.start()
+}
+
 // What opens enrollment of Wazuh 4 keeps authd of Wazuh 5 from starting.
 func TestPasswordOfWazuh5(t *testing.T) {
 	for _, content := range []string{"\nsecret\n", "a\n", "ab"} {
-		s := &site{T: t, dir: t.TempDir()}
-		s.write(confFile, withAuth)
+		s := newSite5(t)
 		s.write(passFile, content)
-		if m, err := Start(Options{Root: s.dir, Version: "v5.0.0"}); err == nil {
+		if m, err := Start(s.opts); err == nil {
 			_ = m.Close()
 			t.Errorf("%q: authd starts", content)
 		}
 	}
-	s := &site{T: t, dir: t.TempDir()}
-	s.write(confFile, withAuth)
-	m, err := Start(Options{Root: s.dir, Version: "v5.0.0"})
+	s := newSite5(t)
+	if err := os.Remove(s.path(passFile)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Start(s.opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	made, err := root(s.dir).read(passFile)
+	made, err := m.root.read(passFile)
 	if err != nil || len(made) != 33 || !strings.HasSuffix(string(made), "\n") || !m.authd.password.Equal(wazuh.NewSecret(string(made[:32]))) {
 		t.Errorf("it wrote %d bytes, which are not its password (%v)", len(made), err)
 	}
