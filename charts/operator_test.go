@@ -73,6 +73,11 @@ func TestTheEdgesOfTheChart(t *testing.T) {
 	if got := strings.Join(pod.Spec.Containers[0].Args, " "); !strings.Contains(got, "edge run --external --region=eu") || !strings.Contains(got, "--address=198.51.100.10") {
 		t.Errorf("the edge is started with %s", got)
 	}
+	// By it, a rolling update waits for one edge before it goes on to the next.
+	probe := pod.Spec.Containers[0].ReadinessProbe
+	if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Host != "127.0.0.1" || probe.HTTPGet.Port.StrVal != naming.EdgeAdminPort {
+		t.Errorf("the edge is taken for ready by %v", probe)
+	}
 	for _, container := range pod.Spec.Containers {
 		if security := container.SecurityContext; security == nil || len(security.Capabilities.Drop) == 0 || !*security.ReadOnlyRootFilesystem {
 			t.Errorf("container %s may do more than it needs", container.Name)

@@ -154,13 +154,21 @@ func (p *process) await(ctx context.Context, description, not string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for haproxy to serve as %q: %s; see %s", description, last, filepath.Join(p.config.Dir, fileLog))
+			return fmt.Errorf("wait for haproxy to serve as %q: %s; see %s", description, last, p.says())
 		case <-p.exited:
 			text, _ := os.ReadFile(filepath.Join(p.config.Dir, fileLog))
 			return fmt.Errorf("haproxy ended at its start: %s", strings.TrimSpace(string(text)))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// says is where to read what HAProxy says: who starts it keeps that.
+func (p *process) says() string {
+	if p.external {
+		return "what haproxy itself says: the journal of its unit, or in the cluster kubectl logs of its pod, container haproxy"
+	}
+	return filepath.Join(p.config.Dir, fileLog)
 }
 
 // alive looks for the master without disturbing it.

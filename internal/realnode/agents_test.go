@@ -136,7 +136,14 @@ func (m machine) enroll(t *testing.T, at, name string, with wazuh.Secret) (wazuh
 // connect opens the agent's session; a fresh key works once the manager has read it.
 func (m machine) connect(t *testing.T, at string, key wazuh.Key) *wazuh.Session {
 	t.Helper()
+	return m.connectThrough(t, tenant(t, m.c, at).Status.Address, at, key)
+}
+
+// connectThrough is connect at an address that is not the first of the door's.
+func (m machine) connectThrough(t *testing.T, address, at string, key wazuh.Key) *wazuh.Session {
+	t.Helper()
 	d := doorOf(tenant(t, m.c, at))
+	d.address = address
 	var session *wazuh.Session
 	eventually(t, "agent "+key.Name+" connects at "+at, func(ctx context.Context) (bool, error) {
 		var err error
@@ -147,6 +154,7 @@ func (m machine) connect(t *testing.T, at string, key wazuh.Key) *wazuh.Session 
 	if err := session.KeepAlive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	go func() { _ = session.Run(t.Context()) }() // as an agent does, until the test ends
 	return session
 }
 
@@ -160,4 +168,8 @@ func canary(mark string) wazuh.Event {
 func alerts(ctx context.Context, c *realnode.Cluster, slug string) (string, error) {
 	return c.Kubectl(ctx, "--namespace", naming.Namespace(slug), "exec", naming.Manager+"-0", "--container", "wazuh-manager", "--",
 		"cat", "/var/ossec/logs/alerts/alerts.json")
+}
+
+func objectMeta(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name}
 }

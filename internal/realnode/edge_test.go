@@ -15,10 +15,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/realnode"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // The edge runs on the second node, at that node's own address.
@@ -67,6 +67,7 @@ func twoTenantsAtOneEdge(t *testing.T, c *realnode.Cluster) {
 	if _, err := c.Kubectl(t.Context(), "label", "node", "node-2", "soctalk.io/edge=shore"); err != nil {
 		t.Fatal(err)
 	}
+	admit(t, c, "privileged")
 	upgrade(t, c, edgeValues)
 	if err := c.Apply(t.Context(), regionShore); err != nil {
 		t.Fatal(err)
@@ -121,18 +122,17 @@ func seenFrom(t *testing.T, c *realnode.Cluster, slug string, address netip.Addr
 	})
 }
 
-// edgePod is the one pod of the edge, which serves.
+// edgePod is the pod of the edge on node-2, which serves.
 func edgePod(ctx context.Context, c *realnode.Cluster) (corev1.Pod, error) {
-	var pods corev1.PodList
-	if err := c.Client.List(ctx, &pods, client.InNamespace(naming.DefaultSystemNamespace), client.MatchingLabels{naming.LabelName: naming.EdgePodName}); err != nil {
+	pods, err := edgePods(ctx, c)
+	if err != nil {
 		return corev1.Pod{}, err
 	}
-	for _, pod := range pods.Items {
-		if pod.DeletionTimestamp == nil {
-			return pod, nil
-		}
+	pod, found := pods["node-2"]
+	if !found {
+		return corev1.Pod{}, fmt.Errorf("no edge on node-2 among %d pods", len(pods))
 	}
-	return corev1.Pod{}, fmt.Errorf("no edge among %d pods", len(pods.Items))
+	return pod, nil
 }
 
 // edgeStatus asks on the edge's machine, as the guide says.
@@ -175,7 +175,10 @@ func theEdgesPodGoes(t *testing.T, c *realnode.Cluster) {
 		t.Fatal(err)
 	}
 	held := gamma.connect(t, "gamma", key)
-	elsewhere := sendsEventAs(t, machine{c, netip.MustParseAddr("203.0.113.13")}, "acme", "acme-db-01")
+	elsewhere := map[string]*wazuh.Session{
+		"an address of its own": sendsEventAs(t, machine{c, netip.MustParseAddr("203.0.113.13")}, "acme", "acme-db-01"),
+		"the other edge":        deltaAtTheOtherEdge(t, c, "delta-db-02"),
+	}
 	before, err := edgePod(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -196,8 +199,10 @@ func theEdgesPodGoes(t *testing.T, c *realnode.Cluster) {
 	if err != nil || after.UID == before.UID {
 		t.Errorf("the pod is %s as before (%v)", after.Name, err)
 	}
-	if err := elsewhere.KeepAlive(t.Context()); err != nil {
-		t.Errorf("an agent at an address of its own noticed: %v", err)
+	for where, session := range elsewhere {
+		if err := session.KeepAlive(t.Context()); err != nil {
+			t.Errorf("an agent at %s noticed: %v", where, err)
+		}
 	}
 }
 
@@ -216,6 +221,39 @@ func theEdgesProgramDies(t *testing.T, c *realnode.Cluster) {
 		t.Errorf("an agent noticed that the edge's program died: %v", err)
 	}
 	edgeStatus(t, c, "gamma", "delta")
+}
+
+// haproxyDies: its agents reconnect, to a HAProxy started from the files.
+func haproxyDies(t *testing.T, c *realnode.Cluster) {
+	gamma := machine{c, gammaAgent}
+	key, err := gamma.enroll(t, "gamma", "gamma-ha-01", enrollmentSecret(t, c, "gamma"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := gamma.connect(t, "gamma", key)
+	if err := killContainer(t, c, "haproxy"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-held.Done():
+	case <-time.After(patience):
+		t.Fatal("a session outlives HAProxy")
+	}
+	gamma.connect(t, "gamma", key)
+	eventually(t, "the edge is in step", func(ctx context.Context) (bool, error) {
+		pod, err := edgePod(ctx, c)
+		return podReady(pod), err
+	})
+	edgeStatus(t, c, "gamma", "delta")
+}
+
+func podReady(pod corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }
 
 // killContainer kills a container's first process, and waits until the kubelet has
