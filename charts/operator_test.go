@@ -186,9 +186,10 @@ func TestHowUpgradesReachTheTenants(t *testing.T) {
 		"--gateway-image=registry.example.com/soctalk-ingress:0.2.0": {
 			"image": map[string]any{"repository": "registry.example.com/soctalk-ingress", "tag": "0.2.0"},
 		},
-		"--updates-at-a-time=1": {},
-		"--updates-at-a-time=0": {"updates": map[string]any{"atATime": 0}},
-		"--update-patience=30m": {"updates": map[string]any{"patience": "30m"}},
+		"--updates-at-a-time=1":    {},
+		"--updates-at-a-time=0":    {"updates": map[string]any{"atATime": 0}},
+		"--keep-ended-tokens=720h": {},
+		"--update-patience=30m":    {"updates": map[string]any{"patience": "30m"}},
 		"--gateway-image=registry.example.com/soctalk-ingress:0.1.0": {
 			"image":        map[string]any{"repository": "registry.example.com/soctalk-ingress", "tag": "0.2.0"},
 			"gatewayImage": "registry.example.com/soctalk-ingress:0.1.0",

@@ -216,6 +216,11 @@ const (
 	ReasonWaitingForGateway = "WaitingForGateway"
 	// ReasonNotGuarded: enrollment is direct, and what was asked for needs the gateway.
 	ReasonNotGuarded = "NotGuarded"
+	// ReasonTokensNearLimit: the gateway knows a limited number of tokens, and there are
+	// almost as many, or more.
+	ReasonTokensNearLimit = "TokensNearLimit"
+	// ReasonTokenBeyondLimit: the gateway knows as many tokens as it can, without this one.
+	ReasonTokenBeyondLimit = "TokenBeyondLimit"
 	// ReasonTokenEarly: the token's time has not begun.
 	ReasonTokenEarly = "TokenEarly"
 	// ReasonTokenExpired: the token's time is over.
@@ -257,6 +262,7 @@ func Reasons() []string {
 		ReasonRecordShadowed, ReasonRecordOwnedByOther, ReasonServersDisagree, ReasonNameServerDown, ReasonDNSUpdateRefused,
 		ReasonRecordLeftBehind, ReasonDNSNotManaged, ReasonDNSUnreachable,
 		ReasonTenantNotFound, ReasonWaitingForGateway, ReasonNotGuarded,
+		ReasonTokensNearLimit, ReasonTokenBeyondLimit,
 		ReasonTokenEarly, ReasonTokenExpired, ReasonTokenUsedUp, ReasonTokenRevoked,
 		ReasonRevoking, ReasonRevoked, ReasonAgentUnknown, ReasonNameStillRegistered,
 	}

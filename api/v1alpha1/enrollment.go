@@ -102,6 +102,8 @@ type EnrollmentStatus struct {
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expires`
 // +kubebuilder:printcolumn:name="Group",type=string,JSONPath=`.spec.group`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Last Used",type=date,JSONPath=`.status.lastUsedAt`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name of an EnrollmentToken must be one DNS label of 63 characters at most, such as berlin-office"
 type EnrollmentToken struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -193,6 +195,14 @@ type EnrollmentTokenStatus struct {
 	// Uses the gateway counted.
 	// +optional
 	Uses int32 `json:"uses"`
+	// LastUsedAt is when the operator last saw that it had been used: it asks twice a
+	// minute.
+	// +optional
+	LastUsedAt *metav1.Time `json:"lastUsedAt,omitempty"`
+	// EndedAt is when the token was seen to have ended. The operator deletes the token
+	// some time after that, 30 days unless it is told otherwise.
+	// +optional
+	EndedAt *metav1.Time `json:"endedAt,omitempty"`
 	// Conditions: Ready, with the reason when it does not count.
 	// +listType=map
 	// +listMapKey=type

@@ -15,4 +15,6 @@ const (
 	EventHandoverOpenedAgain = "HandoverOpenedAgain"
 	// EventHandoverRevoked: somebody took back a one-time link.
 	EventHandoverRevoked = "HandoverRevoked"
+	// EventTokenRemoved: an enrollment token that had ended long ago was deleted.
+	EventTokenRemoved = "TokenRemoved"
 )

@@ -25,6 +25,7 @@ type operatorFlags struct {
 	logLevel       string
 	gatewayImage   string
 	updates        plan.Updates
+	keepTokens     time.Duration
 }
 
 // newOperatorCommand runs the operator, usually in its Deployment.
@@ -57,6 +58,8 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 					Operator: plan.Operator{Namespace: flags.namespace, PodLabels: naming.OperatorPodLabels(), GatewayImage: flags.gatewayImage},
 					Poll:     flags.poll,
 					Updates:  flags.updates,
+
+					KeepEndedTokens: flags.keepTokens,
 				},
 				LeaderElect:    flags.leaderElect,
 				HealthAddress:  flags.healthAddress,
@@ -79,6 +82,7 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 	set.StringVar(&flags.gatewayImage, "gateway-image", "", "image of the gateway beside each manager, such as the operator's own; empty: the one of the tenant chart's version")
 	set.IntVar(&flags.updates.AtATime, "updates-at-a-time", 1, "how many tenants' pods are restarted at a time when a new version of the operator or of a Region's manager asks for it; 0 restarts all at once")
 	set.DurationVar(&flags.updates.Patience, "update-patience", 15*time.Minute, "how long restarted pods have to serve again before the update counts as failed and the others wait")
+	set.DurationVar(&flags.keepTokens, "keep-ended-tokens", 30*24*time.Hour, "how long enrollment tokens are kept after they expired, were used up or revoked; 0 keeps them for ever")
 	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
 	return command
 }

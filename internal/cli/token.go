@@ -14,6 +14,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 func newTokenCommand(s *session) *cobra.Command {
@@ -113,6 +114,9 @@ func (s *session) createToken(ctx context.Context, out *output, flags tokenFlags
 	if enrollment := tenant.Status.Enrollment; enrollment != nil && enrollment.Mode == v1alpha1.EnrollmentDirect {
 		return hinted(exitRefused, fmt.Errorf("enrollment of tenant %q is direct: authd knows one secret and no tokens", slug), "set spec.enrollment to gateway")
 	}
+	if err := c.roomForToken(ctx, slug, time.Now()); err != nil {
+		return err
+	}
 	token := v1alpha1.EnrollmentToken{
 		ObjectMeta: metav1.ObjectMeta{Namespace: naming.Namespace(slug), Name: name, Labels: map[string]string{naming.LabelTenant: slug}},
 		Spec:       spec,
@@ -134,6 +138,19 @@ func (s *session) createToken(ctx context.Context, out *output, flags tokenFlags
 	}
 	fmt.Fprintf(s.streams.Out, "token %q of tenant %q created; its secret is in Secret %s/%s\n", name, slug, token.Namespace, naming.TokenSecret(name))
 	s.talk("next: soctalk-ingress secret reveal %s --secret %s --why TEXT", slug, naming.TokenSecret(name))
+	return nil
+}
+
+// roomForToken refuses a token that the gateway would not know.
+func (c *cluster) roomForToken(ctx context.Context, slug string, now time.Time) error {
+	var tokens v1alpha1.EnrollmentTokenList
+	if err := c.List(ctx, &tokens, client.InNamespace(naming.Namespace(slug))); err != nil {
+		return fmt.Errorf("list the tokens of tenant %q: %w", slug, err)
+	}
+	if live := plan.LiveTokens(tokens.Items, now); live >= plan.MaxTokens {
+		return hinted(exitRefused, fmt.Errorf("tenant %q has %d tokens that count, and its gateway knows no more than %d", slug, live, plan.MaxTokens),
+			"end some that are not needed: soctalk-ingress token list %s", slug)
+	}
 	return nil
 }
 

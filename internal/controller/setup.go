@@ -59,6 +59,9 @@ type Options struct {
 	Poll time.Duration
 	// Updates say how many tenants may be restarted for a new version at a time.
 	Updates plan.Updates
+	// KeepEndedTokens is how long enrollment tokens are kept after they ended; 0 is
+	// for ever.
+	KeepEndedTokens time.Duration
 	// Drain is how long agents have to notice that their key is gone, or that they
 	// were asked to leave, before what is left is told or cut; 0 means 90 s.
 	Drain time.Duration

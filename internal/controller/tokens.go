@@ -58,7 +58,7 @@ func (r *TokenReconciler) turn(ctx context.Context, token v1alpha1.EnrollmentTok
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	in := plan.TokenInput{Token: token, Now: r.options.Now()}
+	in := plan.TokenInput{Token: token, Now: r.options.Now(), KeepEnded: r.options.KeepEndedTokens}
 	if tenant != nil {
 		in.Tenant = tenant.Name
 		if token.DeletionTimestamp == nil {
@@ -79,6 +79,9 @@ func (r *TokenReconciler) turn(ctx context.Context, token v1alpha1.EnrollmentTok
 	report := plan.ReportToken(in)
 	if err := r.patchToken(ctx, in.Token, report); err != nil {
 		return ctrl.Result{}, err
+	}
+	if report.Remove {
+		return ctrl.Result{}, r.removeToken(ctx, tenant, &in.Token, report)
 	}
 	return ctrl.Result{RequeueAfter: r.again(report, in.Now)}, nil
 }
@@ -189,6 +192,20 @@ func (r *TokenReconciler) patchToken(ctx context.Context, token v1alpha1.Enrollm
 	before := token.DeepCopy()
 	controllerutil.RemoveFinalizer(&token, naming.FinalizerToken)
 	return r.patchOurs(ctx, &token, before)
+}
+
+// +kubebuilder:rbac:groups=ingress.soctalk.io,resources=enrollmenttokens,verbs=delete
+
+// removeToken deletes a token that ended long ago, and leaves a word at its tenant.
+func (r *TokenReconciler) removeToken(ctx context.Context, tenant *v1alpha1.Tenant, token *v1alpha1.EnrollmentToken, report plan.TokenReport) error {
+	if err := r.deleteOurs(ctx, token); err != nil {
+		return err
+	}
+	if tenant != nil {
+		r.events.Eventf(tenant, nil, corev1.EventTypeNormal, v1alpha1.EventTokenRemoved, "Reconcile",
+			"token %s (%s since %s, %d uses) was kept long enough and is deleted", token.Name, report.Status.State, report.Status.EndedAt.UTC().Format(time.RFC3339), report.Status.Uses)
+	}
+	return nil
 }
 
 // tell raises an event when the one condition of a token or revocation changed its

@@ -159,7 +159,11 @@ func enrollmentPortHop(in Input, place Placement) hop {
 	if !seen.ManagerUp {
 		return no(condition, v1alpha1.ReasonManagerRefusesGateway, "authd does not serve the gateway: "+cmp.Or(seen.ManagerProblem, "not asked yet"))
 	}
-	return ok(condition, fmt.Sprintf("the gateway answers on the enrollment port and obeys policy %d", seen.Generation))
+	message := fmt.Sprintf("the gateway answers on the enrollment port and obeys policy %d", seen.Generation)
+	if full := crowded(in); full != "" {
+		return hop{condition, isTrue, v1alpha1.ReasonTokensNearLimit, message + "; " + full}
+	}
+	return ok(condition, message)
 }
 
 // gatewayPod is what kubectl logs is to be asked for.
@@ -197,8 +201,8 @@ func enrollmentFacts(in Input, place Placement) *v1alpha1.EnrollmentStatus {
 	}
 	facts.Mode = v1alpha1.EnrollmentGateway
 	facts.PolicyGeneration = in.Observed.Gateway.Generation
-	for _, token := range policyTokens(in.Observed.Enrollment.Tokens) {
-		if !token.Revoked && (token.Expires.IsZero() || in.Now.Before(token.Expires)) {
+	for _, t := range in.Observed.Enrollment.Tokens {
+		if !t.Digest.IsZero() && t.Token.Ended(in.Now) == "" {
 			facts.Tokens++
 		}
 	}

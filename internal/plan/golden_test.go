@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
 	"github.com/soctalk/soctalk-ingress/internal/golden"
 )
 
@@ -23,6 +25,8 @@ type scenario struct {
 	Rejected string `json:"rejected,omitempty"`
 	// NotInstalled is a kind the cluster turned out not to know.
 	NotInstalled string `json:"notInstalled,omitempty"`
+	// Crowd is how many tokens more there are, too many to write down.
+	Crowd int `json:"crowd,omitempty"`
 	// EnrollmentToken and Revocation are the input where one of them is judged.
 	EnrollmentToken *TokenInput      `json:"enrollmentToken,omitempty"`
 	Revocation      *RevocationInput `json:"revocation,omitempty"`
@@ -69,6 +73,7 @@ func decide(t *testing.T, folder string) (any, []metav1.Condition) {
 	t.Helper()
 	var given scenario
 	golden.Read(t, filepath.Join(folder, "in.yaml"), &given)
+	fillUp(&given)
 	obeyWanted(&given.Input)
 	before, err := json.Marshal(given)
 	if err != nil {
@@ -120,7 +125,25 @@ func decideTenant(given scenario) verdict {
 		outcome.Err = NotInstalled(given.NotInstalled+" wazuh-tls", given.NotInstalled)
 	}
 	got.Status = Report(given.Input, outcome)
+	if given.Crowd > 0 && got.Desired != nil {
+		few := *got.Desired.Policy
+		few.Tokens = few.Tokens[:min(len(few.Tokens), 1)] // nobody reads the rest
+		got.Desired.Policy = &few
+	}
 	return got
+}
+
+// fillUp makes a crowd of tokens, where the tenant is judged and where a token is.
+func fillUp(given *scenario) {
+	for number := range given.Crowd {
+		name := fmt.Sprintf("laptop-%04d", number)
+		token := Token{Token: v1alpha1.EnrollmentToken{ObjectMeta: metav1.ObjectMeta{Name: name}}, Digest: policy.DigestOf([]byte(name))}
+		if one := given.EnrollmentToken; one != nil {
+			one.Guard.Stored.Tokens = append(one.Guard.Stored.Tokens, policyToken(token))
+			continue
+		}
+		given.Observed.Enrollment.Tokens = append(given.Observed.Enrollment.Tokens, token)
+	}
 }
 
 // obeyWanted spells out "policy: wanted", which stands for a gateway that obeys

@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -53,7 +55,7 @@ func gatewayPolicy(in Input, proxy policy.Proxy, limits policy.Limits) *policy.P
 		Generation: 1,
 		Suspended:  in.Tenant.Spec.Suspended || in.Tenant.DeletionTimestamp != nil,
 		Secret:     seen.Secret,
-		Tokens:     policyTokens(seen.Tokens),
+		Tokens:     policyTokens(seen.Tokens, in.Now),
 		Deny:       policyBans(seen.Revocations),
 		Proxy:      proxy,
 		Limits:     limits,
@@ -83,31 +85,86 @@ func samePolicy(a, b *policy.Policy) bool {
 	return errOne == nil && errTwo == nil && string(one) == string(two)
 }
 
-// policyTokens leaves out tokens that have no secret yet. Those that ended stay,
-// so that the audit names them when somebody still tries.
-func policyTokens(tokens []Token) []policy.Token {
-	var out []policy.Token
+// keptEnded is how many tokens that have ended a policy still names, so that the audit
+// can when somebody tries.
+const keptEnded = 100
+
+// policyTokens are those that count, the oldest first if there are too many, and the
+// last of those that ended. One without a secret is left out.
+func policyTokens(tokens []Token, now time.Time) []policy.Token {
+	var live, ended []Token
 	for _, t := range tokens {
-		if t.Digest.IsZero() {
-			continue
+		switch {
+		case t.Digest.IsZero():
+		case t.Token.Ended(now) == "":
+			live = append(live, t)
+		default:
+			ended = append(ended, t)
 		}
-		spec := t.Token.Spec
-		token := policy.Token{
-			Name: t.Token.Name, Secret: t.Digest, MaxUses: int(spec.MaxUses), Group: spec.Group, Names: spec.Names,
-			Sources: prefixes(spec.SourceCIDRs),
-			// A token on its way out must not let anybody in meanwhile.
-			Revoked: spec.Revoked || t.Token.DeletionTimestamp != nil,
-		}
-		if spec.NotBefore != nil {
-			token.NotBefore = spec.NotBefore.UTC()
-		}
-		if spec.Expires != nil {
-			token.Expires = spec.Expires.UTC()
-		}
-		out = append(out, token)
+	}
+	slices.SortFunc(live, func(a, b Token) int {
+		return cmp.Or(a.Token.CreationTimestamp.Compare(b.Token.CreationTimestamp.Time), strings.Compare(a.Token.Name, b.Token.Name))
+	})
+	slices.SortFunc(ended, func(a, b Token) int {
+		return cmp.Or(timeOf(b.Token.Status.EndedAt).Compare(timeOf(a.Token.Status.EndedAt)), strings.Compare(a.Token.Name, b.Token.Name))
+	})
+	live = live[:min(len(live), policy.MaxTokens)]
+	ended = ended[:min(len(ended), policy.MaxTokens-len(live), keptEnded)]
+	var out []policy.Token
+	for _, t := range append(live, ended...) {
+		out = append(out, policyToken(t))
 	}
 	slices.SortFunc(out, func(a, b policy.Token) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+func policyToken(t Token) policy.Token {
+	spec := t.Token.Spec
+	token := policy.Token{
+		Name: t.Token.Name, Secret: t.Digest, MaxUses: int(spec.MaxUses), Group: spec.Group, Names: spec.Names,
+		Sources: prefixes(spec.SourceCIDRs),
+		// A token on its way out must not let anybody in meanwhile.
+		Revoked: spec.Revoked || t.Token.DeletionTimestamp != nil,
+	}
+	if spec.NotBefore != nil {
+		token.NotBefore = spec.NotBefore.UTC()
+	}
+	if spec.Expires != nil {
+		token.Expires = spec.Expires.UTC()
+	}
+	return token
+}
+
+// MaxTokens is how many tokens that count a gateway knows.
+const MaxTokens = policy.MaxTokens
+
+// LiveTokens counts the tokens that count now, or will.
+func LiveTokens(tokens []v1alpha1.EnrollmentToken, now time.Time) int {
+	live := 0
+	for i := range tokens {
+		if tokens[i].Ended(now) == "" {
+			live++
+		}
+	}
+	return live
+}
+
+// crowded says that tokens are running out, from four fifths on; empty before.
+func crowded(in Input) string {
+	const from = policy.MaxTokens * 4 / 5
+	live := 0
+	for _, t := range in.Observed.Enrollment.Tokens {
+		if t.Token.Ended(in.Now) == "" {
+			live++
+		}
+	}
+	switch {
+	case live > policy.MaxTokens:
+		return fmt.Sprintf("%d tokens are to count, and the gateway knows the %d oldest of them; end what is not needed: soctalk-ingress token list %s", live, policy.MaxTokens, in.Tenant.Name)
+	case live >= from:
+		return fmt.Sprintf("%d tokens count, of %d that the gateway can know; end what is not needed: soctalk-ingress token list %s", live, policy.MaxTokens, in.Tenant.Name)
+	}
+	return ""
 }
 
 // policyBans refuses an agent by its name, by its former key once that is known,

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -66,5 +67,46 @@ func TestThePolicyGrowsOnlyWhenItChanges(t *testing.T) {
 		if err := changed.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// More tokens than fit make no invalid policy: the oldest that count are in it, and of
+// those that ended the last, so that the audit can name them.
+func TestTooManyTokens(t *testing.T) {
+	in := enrollmentInput()
+	in.Observed.Enrollment.Tokens = nil
+	add := func(name string, made time.Time, ended *time.Time) {
+		token := v1alpha1.EnrollmentToken{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(made)}}
+		if ended != nil {
+			token.Spec.Revoked, token.Status.EndedAt = true, &metav1.Time{Time: *ended}
+		}
+		in.Observed.Enrollment.Tokens = append(in.Observed.Enrollment.Tokens, Token{Token: token, Digest: policy.DigestOf([]byte(name))})
+	}
+	for number := range 950 {
+		add(fmt.Sprintf("live-%d", number), in.Now, nil)
+	}
+	for number := range 300 {
+		ended := in.Now.Add(-time.Duration(number) * time.Hour)
+		add(fmt.Sprintf("ended-%d", number), in.Now.Add(-10000*time.Hour), &ended)
+	}
+	names := func() map[string]bool {
+		want := gatewayPolicy(in, policy.Proxy{}, policy.Limits{})
+		if err := want.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, token := range want.Tokens {
+			found[token.Name] = true
+		}
+		return found
+	}
+	if got := names(); len(got) != policy.MaxTokens || !got["live-949"] || !got["ended-0"] || !got["ended-49"] || got["ended-50"] {
+		t.Errorf("%d tokens, and not the 950 that count with the last 50 that ended", len(got))
+	}
+	for number := range 60 {
+		add(fmt.Sprintf("newer-%02d", number), in.Now.Add(time.Duration(number)*time.Second), nil)
+	}
+	if got := names(); len(got) != policy.MaxTokens || !got["live-0"] || got["ended-0"] || !got["newer-49"] || got["newer-50"] {
+		t.Errorf("%d tokens, and not the 1000 oldest that count", len(got))
 	}
 }

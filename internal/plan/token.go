@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/gateway/policy"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
@@ -19,9 +21,11 @@ type TokenInput struct {
 	// Digest of its secret; zero until the secret is made, or if it is unsound.
 	Digest policy.Digest `json:"digest,omitzero"`
 	// SecretProblem says what is wrong with the secret.
-	SecretProblem string    `json:"secretProblem,omitempty"`
-	Guard         Guard     `json:"guard"`
-	Now           time.Time `json:"now"`
+	SecretProblem string `json:"secretProblem,omitempty"`
+	Guard         Guard  `json:"guard"`
+	// KeepEnded is how long a token that ended is kept; 0 is for ever.
+	KeepEnded time.Duration `json:"keepEnded,omitempty"`
+	Now       time.Time     `json:"now"`
 }
 
 // TokenReport is what became of a token.
@@ -29,6 +33,8 @@ type TokenReport struct {
 	Status v1alpha1.EnrollmentTokenStatus `json:"status"`
 	// Forget is true once a token that is being deleted lets nobody in any more.
 	Forget bool `json:"forget,omitempty"`
+	// Remove is true once a token that ended has been kept long enough.
+	Remove bool `json:"remove,omitempty"`
 	// Changes is when its state changes by the clock alone; zero is never.
 	Changes time.Time `json:"changes,omitzero"`
 }
@@ -41,18 +47,28 @@ func ReportToken(in TokenInput) TokenReport {
 	status.ObservedGeneration = token.Generation
 	status.SecretName = naming.TokenSecret(token.Name)
 	if uses, known := in.Guard.Uses[token.Name]; known {
+		if int32(uses) > status.Uses {
+			status.LastUsedAt = &metav1.Time{Time: in.Now}
+		}
 		status.Uses = int32(uses)
 	}
 	known := in.known()
-	status.State = stateOf(token, status.Uses, known, in.Now)
-	reason, message := in.reason(status, known)
+	token.Status = *status
+	status.State = stateOf(token, known, in.Now)
+	status.EndedAt = endedAt(token, in.Now)
+	reason, message := in.reason(status)
 	is := isFalse
 	if reason == v1alpha1.ReasonReady {
 		is = isTrue
 	}
 	setReady(&status.Conditions, is, reason, message, token.Generation, in.Now)
 	report.Forget = token.DeletionTimestamp != nil && in.harmless()
-	for _, at := range []time.Time{timeOf(token.Spec.NotBefore), timeOf(token.Spec.Expires)} {
+	removed := time.Time{}
+	if status.EndedAt != nil && in.KeepEnded > 0 {
+		removed = status.EndedAt.Add(in.KeepEnded)
+		report.Remove = token.DeletionTimestamp == nil && !in.Now.Before(removed)
+	}
+	for _, at := range []time.Time{timeOf(token.Spec.NotBefore), timeOf(token.Spec.Expires), removed} {
 		if at.After(in.Now) && (report.Changes.IsZero() || at.Before(report.Changes)) {
 			report.Changes = at
 		}
@@ -66,7 +82,7 @@ func (in TokenInput) known() bool {
 	if current == nil || in.Digest.IsZero() {
 		return false
 	}
-	want := policyTokens([]Token{{Token: in.Token, Digest: in.Digest}})[0]
+	want := policyToken(Token{Token: in.Token, Digest: in.Digest})
 	return slices.ContainsFunc(current.Tokens, func(have policy.Token) bool {
 		return samePolicy(&policy.Policy{Tokens: []policy.Token{want}}, &policy.Policy{Tokens: []policy.Token{have}})
 	})
@@ -83,25 +99,40 @@ func (in TokenInput) harmless() bool {
 	})
 }
 
-func stateOf(token v1alpha1.EnrollmentToken, uses int32, known bool, now time.Time) v1alpha1.TokenState {
-	spec := token.Spec
-	switch {
-	case spec.Revoked || token.DeletionTimestamp != nil:
-		return v1alpha1.TokenRevoked
-	case spec.Expires != nil && !now.Before(spec.Expires.Time):
-		return v1alpha1.TokenExpired
-	case spec.MaxUses > 0 && uses >= spec.MaxUses:
-		return v1alpha1.TokenUsedUp
+// endedAt is when the token ended, as far as that was seen; nil for one that counts.
+func endedAt(token v1alpha1.EnrollmentToken, now time.Time) *metav1.Time {
+	switch state := token.Ended(now); {
+	case state == "":
+		return nil
+	case token.Status.EndedAt != nil:
+		return token.Status.EndedAt
+	case state == v1alpha1.TokenExpired:
+		return token.Spec.Expires
+	}
+	return &metav1.Time{Time: now}
+}
+
+func stateOf(token v1alpha1.EnrollmentToken, known bool, now time.Time) v1alpha1.TokenState {
+	switch ended := token.Ended(now); {
+	case ended != "":
+		return ended
 	case !known:
 		return v1alpha1.TokenPending
-	case spec.NotBefore != nil && now.Before(spec.NotBefore.Time):
+	case token.Spec.NotBefore != nil && now.Before(token.Spec.NotBefore.Time):
 		return v1alpha1.TokenEarly
 	}
 	return v1alpha1.TokenActive
 }
 
+// crowdedOut is true when the gateway knows as many tokens as it can, and not this one.
+func (in TokenInput) crowdedOut() bool {
+	current := in.Guard.current()
+	return current != nil && len(current.Tokens) >= policy.MaxTokens &&
+		!slices.ContainsFunc(current.Tokens, func(have policy.Token) bool { return have.Name == in.Token.Name })
+}
+
 // reason says why the token counts or doesn't, the most lasting reason first.
-func (in TokenInput) reason(status *v1alpha1.EnrollmentTokenStatus, known bool) (reason, message string) {
+func (in TokenInput) reason(status *v1alpha1.EnrollmentTokenStatus) (reason, message string) {
 	spec := in.Token.Spec
 	switch {
 	case in.Tenant == "":
@@ -110,7 +141,7 @@ func (in TokenInput) reason(status *v1alpha1.EnrollmentTokenStatus, known bool) 
 		return v1alpha1.ReasonNotGuarded, "enrollment is direct: agents talk to authd itself, which knows one secret and no tokens; set the tenant's spec.enrollment to gateway"
 	case in.SecretProblem != "":
 		return v1alpha1.ReasonSecretUnsound, fmt.Sprintf("Secret %s, key %s: %s; delete the Secret and a new one is generated", status.SecretName, naming.KeyEnrollment, in.SecretProblem)
-	case status.State == v1alpha1.TokenRevoked && !known:
+	case status.State == v1alpha1.TokenRevoked && !in.harmless():
 		return v1alpha1.ReasonWaitingForGateway, "the token is revoked, and " + in.Guard.why()
 	case status.State == v1alpha1.TokenRevoked:
 		return v1alpha1.ReasonTokenRevoked, "the token was revoked; the gateway refuses it"
@@ -120,6 +151,8 @@ func (in TokenInput) reason(status *v1alpha1.EnrollmentTokenStatus, known bool) 
 		return v1alpha1.ReasonTokenUsedUp, fmt.Sprintf("the token let in %d agents, which is all it may; raise spec.maxUses for more", status.Uses)
 	case status.State == v1alpha1.TokenPending && in.Digest.IsZero():
 		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %s is not there yet", status.SecretName)
+	case status.State == v1alpha1.TokenPending && in.crowdedOut():
+		return v1alpha1.ReasonTokenBeyondLimit, fmt.Sprintf("the gateway knows %d tokens, which is all it can, and all are older than this one; end some that are not needed, and this one counts: soctalk-ingress token list %s", policy.MaxTokens, in.Tenant)
 	case status.State == v1alpha1.TokenPending:
 		return v1alpha1.ReasonWaitingForGateway, "the token is written down, and " + in.Guard.why()
 	case status.State == v1alpha1.TokenEarly:

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// maxTokens and maxBans keep a decision, which looks at all of them, fast.
+// MaxTokens and maxBans keep a decision, which looks at all of them, fast.
 const (
-	maxTokens  = 1000
+	MaxTokens  = 1000
 	maxBans    = 20000
 	maxName    = 128
 	maxMinutes = 10
@@ -92,8 +92,8 @@ func (p *Policy) Validate() error {
 }
 
 func (p *Policy) checkTokens(f *faults) {
-	if len(p.Tokens) > maxTokens {
-		f.add("tokens", "%d of them: want at most %d; remove those that expired", len(p.Tokens), maxTokens)
+	if len(p.Tokens) > MaxTokens {
+		f.add("tokens", "%d of them: want at most %d; remove those that expired", len(p.Tokens), MaxTokens)
 	}
 	seen := map[Digest]string{p.Secret: "secret"}
 	if p.Previous != nil {
