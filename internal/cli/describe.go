@@ -83,8 +83,11 @@ func (d description) identity(w io.Writer) {
 	if tenant.Spec.Manager.Attach != nil {
 		manager = "attached"
 	}
-	if tenant.Status.Manager != nil {
-		manager += ", " + tenant.Status.Manager.Version
+	if seen := tenant.Status.Manager; seen != nil && seen.Version != "" {
+		manager += ", " + seen.Version
+	}
+	if seen := tenant.Status.Manager; seen != nil && seen.Gateway != "" {
+		manager += ", with gateway " + seen.Gateway
 	}
 	pairs(w, "",
 		[2]string{"display name", tenant.Spec.DisplayName},
@@ -157,8 +160,12 @@ func certificateRows(certificate *v1alpha1.CertificateStatus) [][2]string {
 func (d description) conditions(w io.Writer) {
 	fmt.Fprint(w, "\nconditions\n")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, name := range append([]string{v1alpha1.ConditionReady}, v1alpha1.HopConditions()...) {
+	names := append([]string{v1alpha1.ConditionReady}, v1alpha1.HopConditions()...)
+	for _, name := range append(names, v1alpha1.SideConditions()...) {
 		condition := meta.FindStatusCondition(d.tenant.Status.Conditions, name)
+		if condition == nil && slices.Contains(v1alpha1.SideConditions(), name) {
+			continue
+		}
 		text := "not reported yet"
 		if condition != nil {
 			text = condition.Message

@@ -73,6 +73,9 @@ func (r *Reconciler) applyObjects(ctx context.Context, in *plan.Input, desired p
 			return err
 		}
 	}
+	if err := r.followManager(ctx, desired.Placement, desired.StrayGateway); err != nil {
+		return err
+	}
 	if err := r.applyRoute(ctx, in, desired); err != nil {
 		return err
 	}

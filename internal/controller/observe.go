@@ -56,6 +56,11 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	if place.Gateway && seen.Manager.Pods > 0 {
 		seen.Gateway = r.observeGateway(ctx, place.Slug)
 	}
+	if place.Alone {
+		if err := r.observeAlone(ctx, tenant, place, &seen); err != nil {
+			return seen, err
+		}
+	}
 	if seen.Probe, err = r.observeProbe(ctx, tenant, place.Namespace); err != nil {
 		return seen, err
 	}

@@ -37,6 +37,7 @@ func (r *Reconciler) observeManager(ctx context.Context, tenant v1alpha1.Tenant,
 	for _, pod := range pods.Items {
 		if managerapi.PodReady(pod) {
 			state.Ready++
+			state.Nodes = append(state.Nodes, pod.Spec.NodeName)
 			continue
 		}
 		state.Unready = cmp.Or(state.Unready, unready(pod))

@@ -258,6 +258,15 @@ func TestNamesByUpdates(t *testing.T) {
 	answers(t, server, name, "A", "192.0.2.250") // the wildcard again
 	answers(t, server, "a-"+name, "TXT")
 
+	// While the tenant is suspended its name stays, so that nobody else's wildcard
+	// answers for it, and agents find the way back by themselves.
+	succeed(t, l, "tenant", "suspend", "coral", "--why", "test", "--wait", "--timeout", "90s")
+	becomes(t, l, "coral", v1alpha1.ConditionDNSPublished, metav1.ConditionTrue, v1alpha1.ReasonOK)
+	answers(t, server, "lagoon."+zone, "A", address)
+	answers(t, server, "a-lagoon."+zone, "TXT", record.Owner{ID: "eu-1", Resource: "tenant/coral"}.Text())
+	succeed(t, l, "tenant", "resume", "coral", "--wait", "--timeout", "90s")
+	answers(t, server, "lagoon."+zone, "A", address)
+
 	if err := l.Client.Delete(t.Context(), get(t, l, "coral")); err != nil {
 		t.Fatal(err)
 	}

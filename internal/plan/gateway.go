@@ -21,6 +21,11 @@ type GatewayState struct {
 	Asked bool `json:"asked,omitempty"`
 	// Error of the call, in words; empty when it succeeded.
 	Error string `json:"error,omitempty"`
+	// Missing says which Secrets its pod waits for, where it is a pod of its own.
+	Missing []string `json:"missing,omitempty"`
+	// Pod is that pod, and Node where it runs.
+	Pod  string `json:"pod,omitempty"`
+	Node string `json:"node,omitempty"`
 	// Generation of the policy it obeys, and the policy's fingerprint.
 	Generation int64  `json:"generation,omitempty"`
 	Policy     string `json:"policy,omitempty"`
@@ -140,6 +145,8 @@ func enrollmentPortHop(in Input, place Placement) hop {
 	}
 	seen := in.Observed.Gateway
 	switch {
+	case len(seen.Missing) > 0:
+		return no(condition, v1alpha1.ReasonGatewayUnreachable, "the gateway's pod cannot start: "+strings.Join(seen.Missing, "; "))
 	case !seen.Asked:
 		if place.Alone {
 			return no(condition, v1alpha1.ReasonGatewayUnreachable, "the gateway is asked once the manager has a pod")
@@ -164,6 +171,20 @@ func enrollmentPortHop(in Input, place Placement) hop {
 		return hop{condition, isTrue, v1alpha1.ReasonTokensNearLimit, message + "; " + full}
 	}
 	return ok(condition, message)
+}
+
+// strayGateway is the gateway's pod when it is not where the manager is. Kubernetes
+// places it beside the manager once, when it is made, and leaves it where it is when
+// the manager moves. Where nodes serve only their own pods, its node then has agents
+// come to it for events it cannot take, so its endpoint is left out, and nobody
+// enrolls: it must be made anew. Elsewhere the way from node to node is there.
+func strayGateway(in Input, place Placement) string {
+	seen, nodes := in.Observed.Gateway, in.Observed.Manager.Nodes
+	local := corev1.ServiceExternalTrafficPolicy(in.Observed.Service.TrafficPolicy) == corev1.ServiceExternalTrafficPolicyLocal
+	if !place.Alone || !local || seen.Node == "" || len(nodes) == 0 || slices.Contains(nodes, seen.Node) {
+		return ""
+	}
+	return seen.Pod
 }
 
 // gatewayPod is what kubectl logs is to be asked for.

@@ -137,6 +137,8 @@ type ManagerState struct {
 	// Pods found behind the manager's labels, and how many are ready.
 	Pods  int `json:"pods,omitempty"`
 	Ready int `json:"ready,omitempty"`
+	// Nodes that its ready pods run on.
+	Nodes []string `json:"nodes,omitempty"`
 	// Unready says which container keeps a pod from being ready, and how.
 	Unready string `json:"unready,omitempty"`
 	// Gateway is the version of the gateway beside the manager, by its image.
@@ -179,6 +181,8 @@ type Desired struct {
 	Policy *policy.Policy `json:"policy,omitempty"`
 	// Rotation is what a rotation of the enrollment secret needs written.
 	Rotation RotationDuty `json:"rotation,omitzero"`
+	// StrayGateway is the gateway's pod if it must be made anew beside the manager.
+	StrayGateway string `json:"strayGateway,omitempty"`
 }
 
 // Claim is a claim to hold.
@@ -234,6 +238,8 @@ func Tenant(in Input) (Desired, error) {
 		APIUser:     apiUser(place),
 		Policy:      wantedPolicy(in, place),
 		Rotation:    rotate,
+
+		StrayGateway: strayGateway(in, place),
 	}, nil
 }
 
