@@ -91,7 +91,7 @@ func (s *story) startAgent(ctx context.Context, name string, d door, extra ...st
 		"--enroll", fmt.Sprintf("%s:%d", d.host, d.enrollment),
 		"--events", fmt.Sprintf("%s:%d", d.host, d.events),
 		"--password-file", d.secretFile, "--ca", d.caFile,
-		"--resolver", s.lab.Standin.DNSAddress(),
+		"--resolver", s.registry.resolver(s.lab.Standin.DNSAddress()),
 		"--time-scale", timeScale,
 	}, extra...)
 	if err := ctx.Err(); err != nil {

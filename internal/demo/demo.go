@@ -77,6 +77,7 @@ func run(ctx context.Context, options Options) error {
 	}
 	defer leave()
 	defer cast.issuer.stop()
+	defer cast.registry.stop()
 	begin := time.Now()
 	var started *lab.Lab
 	err = tell.step("A Kubernetes control plane, its kinds and the operator", func() (string, error) {
@@ -85,7 +86,7 @@ func run(ctx context.Context, options Options) error {
 			// A real manager looks at its keys every 10 s, a real agent waits 20 s after
 			// enrolling; the demo's are quicker so that the story is.
 			KeyReload: 500 * time.Millisecond,
-			Before:    cast.issuer.start,
+			Before:    cast.before,
 			Progress:  tell.doing,
 		})
 		if err != nil {
@@ -97,7 +98,7 @@ func run(ctx context.Context, options Options) error {
 		return err
 	}
 	defer started.Stop()
-	story := &story{lab: started, tell: tell, options: options, giver: cast.giver, issuer: cast.issuer}
+	story := &story{lab: started, tell: tell, options: options, giver: cast.giver, issuer: cast.issuer, registry: cast.registry}
 	defer story.end()
 	err = story.run(ctx)
 	switch {
@@ -116,13 +117,23 @@ func run(ctx context.Context, options Options) error {
 	return nil
 }
 
-// cast is what the story is told with: the programs, who gives addresses, and who signs.
+// cast is what the story is told with: the programs, who gives addresses,
+// who signs, and who writes names.
 type cast struct {
 	plane     string // etcd, kube-apiserver and so on
 	program   string // this one, which runs the gateways beside the managers
 	simulator string
 	giver     giver
 	issuer    *issuer
+	registry  *registry
+}
+
+// before is what must be there when the operator starts.
+func (c cast) before(ctx context.Context, l *lab.Lab) error {
+	if err := c.issuer.start(ctx, l); err != nil {
+		return err
+	}
+	return c.registry.start(ctx, l)
 }
 
 // findCast finds them, and builds what is missing.
@@ -134,6 +145,9 @@ func findCast(ctx context.Context, tell *teller, options Options) (c cast, err e
 		return c, err
 	}
 	if c.issuer, err = findCertManager(ctx, tell, options.Full); err != nil {
+		return c, err
+	}
+	if c.registry, err = findRegistry(ctx, tell, options.Full); err != nil {
 		return c, err
 	}
 	if c.program, err = os.Executable(); err != nil {

@@ -44,13 +44,28 @@ func (s *story) sharing(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := s.tell.step("A wildcard record, made once, leads every name to the edge", func() (string, error) {
-		s.lab.Standin.CreateRecord("*."+domain, netip.MustParseAddr(spec.Addresses[0]))
-		return s.becomes(ctx, slug, v1alpha1.ConditionReady)
-	}); err != nil {
+	if err := s.namedAtTheEdge(ctx, slug, netip.MustParseAddr(spec.Addresses[0])); err != nil {
 		return err
 	}
 	return s.throughTheEdge(ctx, slug)
+}
+
+// namedAtTheEdge: a record of its own in BIND's zone; the stand-in gets one that
+// serves every tenant at the edge, as a person would make it.
+func (s *story) namedAtTheEdge(ctx context.Context, slug string, edge netip.Addr) error {
+	title := "Its name leads to the edge"
+	if !s.registry.bind {
+		title = "A wildcard record, made once, leads every name to the edge"
+		s.lab.Standin.CreateRecord("*."+domain, edge)
+	}
+	return s.tell.step(title, func() (string, error) {
+		name, err := s.becomes(ctx, slug, v1alpha1.ConditionDNSPublished)
+		if err != nil {
+			return "", err
+		}
+		ready, err := s.becomes(ctx, slug, v1alpha1.ConditionReady)
+		return name + "\n" + ready, err
+	})
 }
 
 func (s *story) throughTheEdge(ctx context.Context, slug string) error {

@@ -22,7 +22,7 @@ func (s *story) onboarding(ctx context.Context) error {
 	s.tell.chapter("Two customers come aboard")
 	if err := s.tell.step("Region main: where agents come in", func() (string, error) {
 		region := s.region()
-		return "domain " + domain + ", mode loadbalancer, addresses from " + s.giver.who() + ", certificates from " + s.issuer.who(), s.lab.Client.Create(ctx, region)
+		return "domain " + domain + ", mode loadbalancer, addresses from " + s.giver.who() + ", certificates from " + s.issuer.who() + ", names by " + s.registry.who(), s.lab.Client.Create(ctx, region)
 	}); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *story) region() *v1alpha1.Region {
 			LoadBalancer: s.giver.spec(),
 			Edge:         s.lab.EdgeSpec(),
 			Certificates: s.issuer.certificates(),
-			DNS:          v1alpha1.DNSSpec{Mode: v1alpha1.DNSExternalDNS, Server: s.lab.Standin.DNSAddress(), TTL: 60},
+			DNS:          s.registry.spec(s.lab.Standin.DNSAddress()),
 		},
 	}
 }

@@ -29,6 +29,8 @@ type story struct {
 	edge    *lab.Edge
 	giver   giver
 	issuer  *issuer
+	// registry holds the names.
+	registry *registry
 }
 
 func (s *story) run(ctx context.Context) error {

@@ -18,6 +18,7 @@ import (
 // one of its providers: the provider not started yet, a person's record in the way,
 // the provider's own server away for a while.
 func TestNamesThroughAProvider(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	binary := controlplanetest.Program(t, controlplane.ExternalDNS)
 	const zone, name = "glens.example.com", "fern.glens.example.com"
@@ -61,6 +62,7 @@ func TestNamesThroughAProvider(t *testing.T) {
 // zone, nobody, a person. What was written before goes, by the owner that wrote it;
 // what cannot go is named, until it is gone.
 func TestNamesAreTakenBack(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const moors, fens = "moors.example.com", "fens.example.com"
 	old := named.Start(t, named.Options{Zones: []named.Zone{{Name: moors}, {Name: fens}}})
@@ -115,4 +117,38 @@ func TestNamesAreTakenBack(t *testing.T) {
 	reports(t, l, "heath", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordMissing, "create this record: "+line)
 	old.Change(fens, []string{line}, nil)
 	reports(t, l, "heath", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonOK, address)
+}
+
+// By hand, with BIND: what is wrong with a name is called by its name, the exact
+// record is printed, and the condition turns true when the zone has it; for both
+// families where the edge has both.
+func TestNamesByHand(t *testing.T) {
+	t.Parallel()
+	l := installation(t)
+	const zone, quay = "dales.example.com", "ferry.example.com"
+	server := named.Start(t, named.Options{Zones: []named.Zone{{Name: zone, Records: []string{"* 60 IN A 192.0.2.250"}}, {Name: quay}}})
+	byHand := v1alpha1.DNSSpec{Mode: v1alpha1.DNSManual, Server: server.Address(), TTL: 60}
+	region(t, l, "dales", v1alpha1.RegionSpec{Domain: zone, DNS: byHand})
+	region(t, l, "ferry", v1alpha1.RegionSpec{Domain: quay, DNS: byHand, DefaultMode: v1alpha1.ModeEdgeHAProxy, Edge: &v1alpha1.EdgeSpec{
+		Addresses: []string{"198.51.100.77", "2001:db8::77"}, Ports: v1alpha1.PortRange{First: 25140, Last: 25145},
+	}})
+	create(t, l, "brook", v1alpha1.TenantSpec{Region: "dales"})
+	leaves(t, l, "brook")
+	create(t, l, "pontoon", v1alpha1.TenantSpec{Region: "ferry"})
+
+	const brook = "brook." + zone
+	reports(t, l, "brook", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordShadowed, "192.0.2.250", "*."+zone)
+	server.Change(zone, []string{brook + ". 60 IN A 192.0.2.99"}, nil)
+	reports(t, l, "brook", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordWrong, "192.0.2.99")
+	line := fmt.Sprintf("%s. 60 A %s", brook, get(t, l, "brook").Status.Address)
+	reports(t, l, "brook", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordWrong, "wanted: "+line)
+	server.Change(zone, []string{line}, []string{brook})
+	becomesReady(t, l, "brook")
+
+	const both = "*." + quay + ". 60 A 198.51.100.77, *." + quay + ". 60 AAAA 2001:db8::77"
+	reports(t, l, "pontoon", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordMissing, "create this record, once for all tenants at the edge: "+both)
+	server.Change(quay, []string{"*." + quay + ". 60 A 198.51.100.77"}, nil)
+	reports(t, l, "pontoon", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordWrong, "2001:db8::77")
+	server.Change(quay, []string{"*." + quay + ". 60 AAAA 2001:db8::77"}, nil)
+	reports(t, l, "pontoon", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonOK, "2001:db8::77")
 }

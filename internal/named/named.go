@@ -1,7 +1,8 @@
-// Package named runs a real BIND 9 for a test: on loopback, on a free port, with
-// zones that take RFC 2136 updates signed with a TSIG key made for the occasion.
+// Package named runs a real BIND 9 for a test or the demo: on loopback, on a free
+// port, with zones that take RFC 2136 updates signed with a TSIG key made for the
+// occasion.
 //
-// Start with [Start]. A test can stop the server and start it again at the same
+// Start with [Start], or without a test with [Open]. A test can stop the server and start it again at the same
 // address ([Server.Down], [Server.Up]), read what it answers ([Server.Lookup])
 // and change a zone as a person would ([Server.Change]).
 package named
@@ -20,10 +21,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
 )
 
 // KeyName is the name of every server's TSIG key, and Algorithm its algorithm.
@@ -62,13 +64,25 @@ type Zone struct {
 
 // Server is a running BIND.
 type Server struct {
-	tb      testing.TB
+	tb      TB
 	dir     string
 	program string
 	options Options
-	process *exec.Cmd
-	ended   chan struct{}
+	process *process.Process
 }
+
+// TB is what is used of a testing.TB; the demo is built without package testing.
+type TB interface {
+	Helper()
+	Skip(...any)
+	Fatal(...any)
+	Fatalf(string, ...any)
+	TempDir() string
+	Cleanup(func())
+}
+
+// ErrNotInstalled is the error of a machine without BIND.
+var ErrNotInstalled = errors.New("BIND 9 (named) is not installed; as root, run: bash hack/install-peers.sh")
 
 // program finds BIND where Debian puts it, which need not be in a user's PATH.
 func program() (string, error) {
@@ -77,22 +91,40 @@ func program() (string, error) {
 	}
 	const debian = "/usr/sbin/named"
 	if _, err := os.Stat(debian); err != nil {
-		return "", fmt.Errorf("BIND 9 (named) is not installed; as root, run: bash hack/install-peers.sh")
+		return "", ErrNotInstalled
 	}
 	return debian, nil
+}
+
+// Installed is true on a machine with BIND.
+func Installed() bool {
+	_, err := program()
+	return err == nil
 }
 
 // Start returns when the server answers for its zones; it ends with the test. A
 // machine without BIND skips the test, and says how to get it; in continuous
 // integration that is a failure.
-func Start(tb testing.TB, options Options) *Server {
+func Start(tb TB, options Options) *Server {
 	tb.Helper()
-	path, err := program()
-	if err != nil && os.Getenv("CI") != "" {
+	s, err := Open(tb.TempDir(), options)
+	switch {
+	case errors.Is(err, ErrNotInstalled) && os.Getenv("CI") == "":
+		tb.Skip(err)
+	case err != nil:
 		tb.Fatal(err)
 	}
+	s.tb = tb
+	tb.Cleanup(s.Down)
+	return s
+}
+
+// Open returns when the server answers for its zones; its files are in a folder of
+// the caller's, who ends it with [Server.Down].
+func Open(dir string, options Options) (*Server, error) {
+	path, err := program()
 	if err != nil {
-		tb.Skip(err)
+		return nil, err
 	}
 	if !options.Address.IsValid() {
 		options.Address = netip.MustParseAddr("127.0.0.1")
@@ -102,18 +134,13 @@ func Start(tb testing.TB, options Options) *Server {
 		_, _ = rand.Read(secret) // never fails, says its documentation
 		options.Secret = base64.StdEncoding.EncodeToString(secret)
 	}
-	s := &Server{tb: tb, dir: tb.TempDir(), options: options}
 	// A copy, because the profile that AppArmor attaches to the package's path
 	// forbids BIND to read a test's folder.
-	s.program = filepath.Join(s.dir, "named")
+	s := &Server{dir: dir, options: options, program: filepath.Join(dir, "named")}
 	if err := copyProgram(path, s.program); err != nil {
-		tb.Fatalf("copy %s: %v", path, err)
+		return nil, fmt.Errorf("copy %s: %w", path, err)
 	}
-	tb.Cleanup(s.Down)
-	if err := s.findPort(); err != nil {
-		tb.Fatal(err)
-	}
-	return s
+	return s, s.findPort()
 }
 
 // findPort starts on the port that was asked for, or on free ones until nobody
@@ -181,37 +208,24 @@ func (s *Server) Up() {
 
 // Down ends the server; its zones stay on disk.
 func (s *Server) Down() {
-	if s.process == nil {
-		return
+	if s.process != nil {
+		s.process.Stop(20 * time.Second)
+		s.process = nil
 	}
-	_ = s.process.Process.Signal(os.Interrupt)
-	select {
-	case <-s.ended:
-	case <-time.After(20 * time.Second):
-		_ = s.process.Process.Kill()
-		<-s.ended
-	}
-	s.process = nil
 }
 
 // start runs BIND and waits until it answers for every zone.
 func (s *Server) start() error {
-	log, err := os.Create(s.logPath())
+	if err := os.Remove(s.logPath()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("start BIND: %w", err)
+	}
+	var err error
+	s.process, err = process.Start(process.Spec{
+		Name: "BIND", Path: s.program, Args: []string{"-g", "-n", "1", "-c", filepath.Join(s.dir, "named.conf")}, LogFile: s.logPath(),
+	})
 	if err != nil {
 		return fmt.Errorf("start BIND: %w", err)
 	}
-	defer func() { _ = log.Close() }()
-	s.process = exec.Command(s.program, "-g", "-n", "1", "-c", filepath.Join(s.dir, "named.conf"))
-	s.process.Stdout, s.process.Stderr = log, log
-	if err := s.process.Start(); err != nil {
-		s.process = nil
-		return fmt.Errorf("start BIND: %w", err)
-	}
-	s.ended = make(chan struct{})
-	go func(process *exec.Cmd, ended chan struct{}) {
-		_ = process.Wait()
-		close(ended)
-	}(s.process, s.ended)
 	if err := s.waitReady(); err != nil {
 		s.Down()
 		text, _ := os.ReadFile(s.logPath())
@@ -234,7 +248,7 @@ func (s *Server) waitReady() error {
 			return fmt.Errorf("BIND cannot listen on %s: taken, or not an address of this machine", s.Address())
 		}
 		select {
-		case <-s.ended:
+		case <-s.process.Done():
 			return errors.New("BIND ended before it answered")
 		case <-ctx.Done():
 			return errors.New("BIND did not answer for its zones within 30 s")
