@@ -99,7 +99,7 @@ func foreignType(w *world) {
 }
 
 func twoOwners(w *world) {
-	theirs := w.kind.New(w.t, w.server, Zone, "us-1")
+	theirs := w.of("us-1")
 	w.syncAs(theirs, addresses(beta, "198.51.100.9")...)
 	w.sync(append(addresses(acme, "192.0.2.7"), addresses(beta, "192.0.2.9")...)...)
 	w.answers(acme, "A", "192.0.2.7")

@@ -1,6 +1,6 @@
 // Package conform is the table that every way of getting names into a zone must
-// pass, against a real BIND 9: our own updates, and external-dns behind our
-// DNSEndpoint objects. [Run] runs it.
+// pass, against a real name server: our own updates, webhook providers, and
+// external-dns behind our DNSEndpoint objects. [Run] runs it.
 package conform
 
 import (
@@ -21,12 +21,29 @@ type Provider interface {
 	Sync(ctx context.Context, desired []record.Record) error
 }
 
-// Kind is a kind of provider.
-type Kind struct {
-	// New makes one for an owner id.
-	New func(t *testing.T, server *named.Server, zone, owner string) Provider
+// Server holds the zone, and is asked and changed behind a provider's back.
+type Server interface {
+	// Lookup returns what one type of a name says, sorted.
+	Lookup(name, kind string) []string
+	// Change adds and removes records, as named.Server does.
+	Change(zone string, add, remove []string)
+	Down()
+	Up()
+}
+
+// Kind is a kind of provider, and the server it writes to.
+type Kind[S Server] struct {
+	// Start starts a server that holds the zone, with more records in it.
+	Start func(t *testing.T, records []string) S
+	// New makes a provider for an owner id.
+	New func(t *testing.T, server S, zone, owner string) Provider
 	// NoSRV: this way does not manage SRV records.
 	NoSRV bool
+}
+
+// BIND starts a BIND 9 with the zone.
+func BIND(t *testing.T, records []string) *named.Server {
+	return named.Start(t, named.Options{Zones: []named.Zone{{Name: Zone, Records: records, Grant: "A AAAA CNAME SRV TXT"}}})
 }
 
 // Zone is the name of the zone the cases play in.
@@ -40,20 +57,22 @@ const (
 // world is what a case has to work with.
 type world struct {
 	t      *testing.T
-	server *named.Server
-	kind   Kind
+	server Server
 	ours   Provider
+	// of makes another owner's provider.
+	of func(owner string) Provider
 }
 
 // Run runs every case with a server of its own.
-func Run(t *testing.T, kind Kind) {
+func Run[S Server](t *testing.T, kind Kind[S]) {
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) {
 			if c.srv && kind.NoSRV {
 				t.Skip("this way does not manage SRV records")
 			}
-			server := named.Start(t, named.Options{Zones: []named.Zone{{Name: Zone, Records: c.records, Grant: "A AAAA CNAME SRV TXT"}}})
-			c.run(&world{t: t, server: server, kind: kind, ours: kind.New(t, server, Zone, "eu-1")})
+			server := kind.Start(t, c.records)
+			of := func(owner string) Provider { return kind.New(t, server, Zone, owner) }
+			c.run(&world{t: t, server: server, of: of, ours: of("eu-1")})
 		})
 	}
 }

@@ -71,7 +71,7 @@ func (e *external) Sync(ctx context.Context, desired []record.Record) error {
 // TestExternalDNSConforms is the table for external-dns behind our DNSEndpoints.
 func TestExternalDNSConforms(t *testing.T) {
 	binary := controlplanetest.Program(t, controlplane.ExternalDNS)
-	Run(t, Kind{NoSRV: true, New: func(t *testing.T, server *named.Server, zone, owner string) Provider {
+	Run(t, Kind[*named.Server]{Start: BIND, NoSRV: true, New: func(t *testing.T, server *named.Server, zone, owner string) Provider {
 		return newExternal(t, binary, server, zone, owner)
 	}})
 }

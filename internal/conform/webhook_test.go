@@ -111,7 +111,7 @@ func (p *through) Sync(ctx context.Context, desired []record.Record) error {
 // own RFC 2136 provider, in front of BIND 9.
 func TestWebhookConforms(t *testing.T) {
 	urls := map[*named.Server]string{}
-	Run(t, Kind{NoSRV: true, New: func(t *testing.T, server *named.Server, zone, owner string) Provider {
+	Run(t, Kind[*named.Server]{Start: BIND, NoSRV: true, New: func(t *testing.T, server *named.Server, zone, owner string) Provider {
 		if urls[server] == "" {
 			urls[server] = behindBIND(t, server, zone)
 		}

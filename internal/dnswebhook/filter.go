@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// filter says which names the provider was set up for; it tells when it is first
-// asked. The zero value lets everything pass.
+// filter says which names the provider was set up for; it tells with every
+// listing. The zero value lets everything pass.
 type filter struct {
 	Include      []string `json:"include,omitempty"`
 	Exclude      []string `json:"exclude,omitempty"`

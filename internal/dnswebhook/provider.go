@@ -117,14 +117,12 @@ func (p *Provider) give() { <-p.turn }
 
 func (p *Provider) listNow(ctx context.Context) listing {
 	out := listing{begun: p.order.Add(1), when: p.now()}
-	if p.filter == nil {
-		if p.filter, out.err = p.negotiate(ctx); out.err != nil {
-			return out
-		}
+	// Some tell the zones they find there, which may be more than they were.
+	if p.filter, out.err = p.negotiate(ctx); out.err != nil {
+		return out
 	}
 	var found []endpoint
 	if out.err = p.call(ctx, http.MethodGet, "/records", nil, &found); out.err != nil {
-		p.filter = nil // whoever answers next may be another program
 		return out
 	}
 	out.names = index(found)

@@ -41,7 +41,7 @@ func (d *direct) Sync(ctx context.Context, desired []record.Record) error {
 
 // TestDirectConforms is the table for our own updates.
 func TestDirectConforms(t *testing.T) {
-	conform.Run(t, conform.Kind{New: func(_ *testing.T, server *named.Server, zone, owner string) conform.Provider {
+	conform.Run(t, conform.Kind[*named.Server]{Start: conform.BIND, New: func(_ *testing.T, server *named.Server, zone, owner string) conform.Provider {
 		return newDirect(server, zone, owner)
 	}})
 }

@@ -63,7 +63,7 @@ func run() error {
 		return err
 	}
 	if *listen != "" {
-		return serve(ctx, provider, filter, *listen)
+		return serve(ctx, provider, *listen)
 	}
 	source, err := open(*file, *kubeconfig, *namespace)
 	if err != nil {

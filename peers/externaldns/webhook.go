@@ -23,15 +23,16 @@ const (
 func openProvider(ctx context.Context, name string, config *externaldns.Config, filter *endpoint.DomainFilter) (provider.Provider, error) {
 	switch name {
 	case "rfc2136":
-		return rfc2136.New(ctx, config, filter)
+		opened, err := rfc2136.New(ctx, config, filter)
+		return filtered{opened, filter}, err
 	case "pdns":
 		return pdns.New(ctx, config, filter)
 	}
 	return nil, errors.New("--provider is rfc2136 or pdns")
 }
 
-// filtered tells its domains when it is asked, as webhook providers do and these
-// two providers do not.
+// filtered tells its domains when it is asked, as webhook providers do and the
+// RFC 2136 provider does not.
 type filtered struct {
 	provider.Provider
 	filter *endpoint.DomainFilter
@@ -41,8 +42,8 @@ type filtered struct {
 func (f filtered) GetDomainFilter() endpoint.DomainFilterInterface { return f.filter }
 
 // serve puts a provider behind external-dns's own webhook server, until the end.
-func serve(ctx context.Context, provider provider.Provider, filter *endpoint.DomainFilter, address string) error {
-	go api.StartHTTPApi(filtered{provider, filter}, nil, readTimeout, writeTimeout, address)
+func serve(ctx context.Context, provider provider.Provider, address string) error {
+	go api.StartHTTPApi(provider, nil, readTimeout, writeTimeout, address)
 	<-ctx.Done()
 	return nil
 }
