@@ -90,7 +90,7 @@ type providers struct {
 	open map[string]opened
 }
 
-// opened is a provider, and which Secret it was opened with.
+// opened is a provider, and which version of a Secret it was opened with.
 type opened struct {
 	provider *dnswebhook.Provider
 	with     string
@@ -101,13 +101,13 @@ func newProviders(lasts time.Duration, now func() time.Time) *providers {
 }
 
 func (p *providers) at(url string, held *corev1.Secret) (*dnswebhook.Provider, error) {
-	with := ""
+	key, with := url, ""
 	if held != nil {
-		with = held.Namespace + "/" + held.Name + " " + held.ResourceVersion
+		key, with = url+" "+held.Name, held.ResourceVersion
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known, ok := p.open[url]
+	known, ok := p.open[key]
 	if ok && known.with == with {
 		return known.provider, nil
 	}
@@ -119,7 +119,7 @@ func (p *providers) at(url string, held *corev1.Secret) (*dnswebhook.Provider, e
 		known.provider.Close()
 	}
 	made := dnswebhook.New(dnswebhook.Options{URL: url, TLS: config, Lasts: p.lasts, Now: p.now})
-	p.open[url] = opened{made, with}
+	p.open[key] = opened{made, with}
 	return made, nil
 }
 

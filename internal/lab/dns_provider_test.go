@@ -135,6 +135,7 @@ func TestNamesByHand(t *testing.T) {
 	create(t, l, "brook", v1alpha1.TenantSpec{Region: "dales"})
 	leaves(t, l, "brook")
 	create(t, l, "pontoon", v1alpha1.TenantSpec{Region: "ferry"})
+	leaves(t, l, "pontoon")
 
 	const brook = "brook." + zone
 	reports(t, l, "brook", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordShadowed, "192.0.2.250", "*."+zone)
