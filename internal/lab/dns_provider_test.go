@@ -149,7 +149,7 @@ func TestNamesByHand(t *testing.T) {
 	const both = "*." + quay + ". 60 A 198.51.100.77, *." + quay + ". 60 AAAA 2001:db8::77"
 	reports(t, l, "pontoon", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordMissing, "create this record, once for all tenants at the edge: "+both)
 	server.Change(quay, []string{"*." + quay + ". 60 A 198.51.100.77"}, nil)
-	reports(t, l, "pontoon", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordWrong, "2001:db8::77")
+	reports(t, l, "pontoon", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordShadowed, "*."+quay, "2001:db8::77")
 	server.Change(quay, []string{"*." + quay + ". 60 AAAA 2001:db8::77"}, nil)
 	reports(t, l, "pontoon", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonOK, "2001:db8::77")
 }
