@@ -90,15 +90,17 @@ func (w *world) says(message string, words ...string) {
 // when, and when cert-manager asks next; then the limit ends, and nobody does anything.
 func rateLimit(w *world) {
 	front := w.behindFront("limited")
-	ends := time.Now().Add(15 * time.Second)
-	front.Fail(certmanager.FaultRateLimited, ends)
+	front.Fail(certmanager.FaultRateLimited, 30*time.Second)
 	w.createRegion("limited", "limited."+domain, w.acme("limited"))
 	w.createTenant("patient", "limited", "")
+	// The order fails a moment before the Certificate knows when it is to try again.
+	w.eventually("the tenant says when cert-manager asks again", w.conditionSays("patient", v1alpha1.ReasonACMERateLimited, "cert-manager's last attempt was at "))
 	message := w.becomes("patient", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonACMERateLimited)
+	ends := front.Ends()
 	w.says(message, `too many certificates (50) already issued for "mssp.example.com" in the last 168h0m0s`,
-		"its limit ends at "+ends.UTC().Format("2006-01-02 15:04")+" UTC", "cert-manager's last attempt was at ", "nothing needs to be done")
+		"its limit ends at "+ends.UTC().Format("2006-01-02 15:04")+" UTC", "nothing needs to be done")
 	w.becomesReady("patient")
-	if early := ends.Sub(time.Now()); early > 0 {
+	if early := time.Until(ends); early > 0 {
 		w.Errorf("there was a certificate %s before the limit's end", early)
 	}
 	w.Logf("refusals before the limit's end: %d; a certificate %s after it; the tenant had said: %s", front.Refused(), time.Since(ends).Round(time.Second), message)
@@ -107,7 +109,7 @@ func rateLimit(w *world) {
 // The account was closed. What the message says to do is done, and it helps.
 func accountClosed(w *world) {
 	front := w.behindFront("closed-account")
-	front.Fail(certmanager.FaultAccountClosed, time.Time{})
+	front.Fail(certmanager.FaultAccountClosed, 0)
 	w.createRegion("outcast", "outcast."+domain, w.acme("closed-account"))
 	w.createTenant("outcast", "outcast", "")
 	message := w.becomes("outcast", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonCertificateIssuanceFailed)
@@ -148,7 +150,7 @@ func accountWanted(w *world) {
 // The zone's CAA record names other authorities.
 func otherAuthorities(w *world) {
 	front := w.behindFront("other")
-	front.Fail(certmanager.FaultCAA, time.Time{})
+	front.Fail(certmanager.FaultCAA, 0)
 	w.createRegion("other", "other."+domain, w.acme("other"))
 	w.createTenant("loyal", "other", "")
 	message := w.becomes("loyal", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonCertificateIssuanceFailed)
@@ -161,7 +163,7 @@ func otherAuthorities(w *world) {
 // tenant says at least who has not answered, and goes on by itself.
 func authorityDown(w *world) {
 	front := w.behindFront("away")
-	front.Fail(certmanager.FaultDown, time.Time{})
+	front.Fail(certmanager.FaultDown, 0)
 	w.createRegion("away", "away."+domain, w.acme("away"))
 	w.createTenant("stayer", "away", "")
 	w.eventually("the tenant says that the ACME server has not answered", w.conditionSays("stayer", v1alpha1.ReasonCertificateMissing, "the ACME server has not taken cert-manager's order"))

@@ -22,7 +22,8 @@ import (
 type Fault string
 
 const (
-	// FaultRateLimited refuses new orders until a moment, in Let's Encrypt's words.
+	// FaultRateLimited refuses new orders for a while, which begins with the first, in
+	// Let's Encrypt's words.
 	FaultRateLimited Fault = "rate-limited"
 	// FaultAccountClosed refuses every further order of the account that asks first.
 	FaultAccountClosed Fault = "account-closed"
@@ -45,6 +46,7 @@ type Front struct {
 
 	mu       sync.Mutex
 	fault    Fault
+	lasts    time.Duration
 	until    time.Time
 	closed   string   // the account that was closed
 	finalize []string // paths at which orders are finished
@@ -102,15 +104,23 @@ func (p *Pebble) StartFront(ctx context.Context) (*Front, error) {
 // Stop ends the front.
 func (f *Front) Stop() { _ = f.server.Close() }
 
-// Fail begins a fault, which ends at a moment or, if that is zero, with [Front.Recover].
-func (f *Front) Fail(fault Fault, until time.Time) {
+// Fail begins a fault, which ends some time after it was first met or, if that is
+// zero, with [Front.Recover].
+func (f *Front) Fail(fault Fault, lasts time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fault, f.until, f.closed = fault, until, ""
+	f.fault, f.lasts, f.until, f.closed = fault, lasts, time.Time{}, ""
 }
 
 // Recover ends a fault.
-func (f *Front) Recover() { f.Fail("", time.Time{}) }
+func (f *Front) Recover() { f.Fail("", 0) }
+
+// Ends is when the fault ends by itself; zero before anybody met it.
+func (f *Front) Ends() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.until
+}
 
 // Refused is how many requests a fault was answered to.
 func (f *Front) Refused() int {
@@ -181,6 +191,9 @@ func (f *Front) judge(r *http.Request) (_ *problem, hangUp bool) {
 	}
 	if ordering && f.fault == FaultAccountClosed && f.closed == "" {
 		f.closed = account
+	}
+	if ordering && f.lasts > 0 && f.until.IsZero() {
+		f.until = time.Now().Add(f.lasts)
 	}
 	var p *problem
 	switch {

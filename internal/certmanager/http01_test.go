@@ -77,6 +77,18 @@ func http01(w *world) {
 	w.becomesReady("hermit")
 }
 
+// A wildcard cannot be proven by HTTP-01, and the tenant says so.
+func wildcardByHTTP01(w *world) {
+	star := v1alpha1.CertificatesSpec{Strategy: v1alpha1.CertificateWildcard, IssuerRef: &v1alpha1.IssuerRef{Name: "pebble-http"}, CABundle: string(w.pebble.Root)}
+	w.createRegion("star", "star."+domain, star)
+	w.createTenant("gazer", "star", "")
+	message := w.becomes("gazer", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonCertificateIssuanceFailed)
+	w.says(message, "no configured challenge solvers", "a wildcard needs DNS-01")
+	star.IssuerRef = &v1alpha1.IssuerRef{Name: "pebble-quick"}
+	w.choose("star", star)
+	w.becomesReady("gazer")
+}
+
 // startEdge runs an edge with the real HAProxy for a Region.
 func (w *world) startEdge(region string, spec *v1alpha1.EdgeSpec) {
 	w.Helper()

@@ -61,7 +61,7 @@ func TestCertificatesThroughCertManager(t *testing.T) {
 	for name, part := range map[string]func(*world){
 		"OnePerTenant": onePerTenant, "Renewal": renewal, "FailingChallenge": failingChallenge,
 		"RefusedName": refusedName, "MissingIssuer": missingIssuer, "Switch": switching, "Examples": examples,
-		"HTTP01": http01, "RateLimit": rateLimit, "AccountClosed": accountClosed, "AccountWanted": accountWanted,
+		"HTTP01": http01, "WildcardByHTTP01": wildcardByHTTP01, "RateLimit": rateLimit, "AccountClosed": accountClosed, "AccountWanted": accountWanted,
 		"OtherAuthorities": otherAuthorities, "AuthorityDown": authorityDown,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,6 +86,7 @@ func onePerTenant(w *world) {
 	if serial := w.servedIsHeld("acme", whichever); serial != served.Serial() {
 		w.Errorf("the status says that %s is served; an agent meets %s", serial, served.Serial())
 	}
+	w.expiryIsShown("acme", served)
 	w.sheetHas("acme", w.pebble.Root)
 	// A Region that does not say whom its agents trust leaves them with the system's
 	// own authorities, and Pebble's is none of those; nor is a staging issuer's.

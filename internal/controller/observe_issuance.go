@@ -85,6 +85,10 @@ func (r *Reconciler) observeIssuance(ctx context.Context, place plan.Placement) 
 		step.Type, _, _ = unstructured.NestedString(challenges[i].Object, "spec", "type")
 		state.Challenges = append(state.Challenges, step)
 	}
+	if err == nil && len(challenges) == 0 && state.Order.Message == "" {
+		// That none of the issuer's solvers fits is told by an event alone.
+		state.Order.Message, err = r.lastComplaint(ctx, &orders[0])
+	}
 	return state, err
 }
 

@@ -39,7 +39,7 @@ func (r *Reconciler) observeService(ctx context.Context, place plan.Placement) (
 		return state, err
 	}
 	if service.Spec.Type == corev1.ServiceTypeLoadBalancer && !state.Has(place.Addresses) {
-		state.Event, err = r.lastComplaint(ctx, service)
+		state.Event, err = r.lastComplaint(ctx, &service)
 	}
 	return state, err
 }
@@ -68,15 +68,15 @@ func serviceState(service corev1.Service) plan.ServiceState {
 
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
 
-// lastComplaint is the last warning somebody raised about a Service: load
-// balancers say there, and nowhere else, why they give no address.
-func (r *Reconciler) lastComplaint(ctx context.Context, service corev1.Service) (string, error) {
+// lastComplaint is the last warning somebody raised about an object: load balancers
+// say there, and nowhere else, why they give a Service no address.
+func (r *Reconciler) lastComplaint(ctx context.Context, about client.Object) (string, error) {
 	var raised corev1.EventList
-	err := r.direct.List(ctx, &raised, client.InNamespace(service.Namespace), client.MatchingFields{
-		"involvedObject.uid": string(service.UID), "type": corev1.EventTypeWarning,
+	err := r.direct.List(ctx, &raised, client.InNamespace(about.GetNamespace()), client.MatchingFields{
+		"involvedObject.uid": string(about.GetUID()), "type": corev1.EventTypeWarning,
 	})
 	if err != nil {
-		return "", fmt.Errorf("list events of service %s/%s: %w", service.Namespace, service.Name, err)
+		return "", fmt.Errorf("list events of %s/%s: %w", about.GetNamespace(), about.GetName(), err)
 	}
 	return latest(raised.Items), nil
 }

@@ -157,7 +157,7 @@ var remedies = []struct{ problem, what string }{
 	{"acme:error:unauthorized: Account", "the account was closed or refused: delete the Secret of the issuer's spec.acme.privateKeySecretRef, and cert-manager registers another"},
 	{"acme:error:caa", "a CAA record of the zone names other authorities: add this one's to it, or ask another issuer"},
 	{"acme:error:rejectedIdentifier", "this authority issues nothing for that name: ask another issuer"},
-	{"no configured challenge solvers", "none of the issuer's solvers fits: a wildcard needs DNS-01, and a solver's selector must admit the name"},
+	{"no configured challenge solvers", "none of the issuer's solvers fits: a wildcard needs DNS-01, and a solver's selector must admit the name; name another issuer, or correct this one and delete the CertificateRequest: cert-manager does not look again by itself"},
 }
 
 func remedy(text string) string {
@@ -234,6 +234,9 @@ func failed(s State) Trouble {
 			text = "the order is " + s.Order.State
 		}
 		return Trouble{Failed, "the ACME order failed: " + short(text) + remedy(text) + again(s)}
+	}
+	if s.Order.State == "pending" && complains(s.Order.Message) {
+		return Trouble{Failed, "the ACME order does not go on: " + short(s.Order.Message) + remedy(s.Order.Message)}
 	}
 	switch s.Request.State {
 	case "Failed", "Denied", "InvalidRequest":

@@ -38,7 +38,7 @@ func TestJudge(t *testing.T) {
 			IssuerNotReady, "spec.acme.externalAccountBinding"},
 		"certification authority authorization": {State{Issuer: issuer, Order: Step{State: "errored", Message: "Failed to finalize Order: 403 urn:ietf:params:acme:error:caa: CAA record for example.com prevents issuance"}},
 			Failed, "a CAA record of the zone names other authorities"},
-		"wildcard by HTTP-01": {State{Issuer: issuer, Order: Step{State: "errored", Message: `Failed to determine the list of Challenge resources needed for the Order: no configured challenge solvers can be used for this challenge`}},
+		"wildcard by HTTP-01": {State{Issuer: issuer, Order: Step{State: "pending", Message: `Failed to determine a valid solver configuration for the set of domains on the Order: no configured challenge solvers can be used for this challenge`}},
 			Failed, "a wildcard needs DNS-01"},
 		"order not taken": {State{Issuer: issuer, Order: Step{Name: "wazuh-tls-1-9"}, Request: Step{State: "Pending", Message: `Waiting on certificate issuance from order tenant-acme/wazuh-tls-1-9: ""`}},
 			Working, "the ACME server has not taken cert-manager's order wazuh-tls-1-9 yet"},
