@@ -80,6 +80,10 @@ func newTenantCreateCommand(s *session) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// What no cluster is needed for to see is told where none answers, too.
+		if err := plan.CheckSpec(tenant); err != nil {
+			return fmt.Errorf("tenant %q: %w", tenant.Name, err)
+		}
 		return s.createTenant(command.Context(), flags, out, tenant)
 	}
 	return command
@@ -89,6 +93,16 @@ func newTenantCreateCommand(s *session) *cobra.Command {
 func (f createFlags) tenant(slug string) (v1alpha1.Tenant, error) {
 	if f.dryRun && f.wait {
 		return v1alpha1.Tenant{}, usageError("--dry-run and --wait exclude each other: there would be nothing to wait for")
+	}
+	switch v1alpha1.IngressMode(f.mode) {
+	case "", v1alpha1.ModeLoadBalancer, v1alpha1.ModeEdgeHAProxy:
+	default:
+		return v1alpha1.Tenant{}, usageError("--mode: %q: use %s or %s, or leave it out for the Region's default", f.mode, v1alpha1.ModeLoadBalancer, v1alpha1.ModeEdgeHAProxy)
+	}
+	switch v1alpha1.Wazuh5Agents(f.wazuh5Agents) {
+	case "", v1alpha1.Wazuh5Closed, v1alpha1.Wazuh5Unguarded:
+	default:
+		return v1alpha1.Tenant{}, usageError("--wazuh5-agents: %q: use %s or %s", f.wazuh5Agents, v1alpha1.Wazuh5Closed, v1alpha1.Wazuh5Unguarded)
 	}
 	ports, err := parseEdgePorts(f.edgePorts)
 	if err != nil {

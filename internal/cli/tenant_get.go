@@ -15,8 +15,11 @@ func newTenantListCommand(s *session) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "list the tenants",
-		Long:    "List the tenants, with the columns their kind defines: kubectl get tenants shows the\nsame ones.",
-		Example: "  soctalk-ingress tenant list\n" +
+		Long: "List the tenants, with the columns their kind defines: kubectl get tenants shows the\n" +
+			"same ones. -o wide adds ports, Region, the versions of manager and gateway, how far an\n" +
+			"update of the pods is, and what Ready says.",
+		Example: "  soctalk-ingress tenant list\n\n" +
+			"  # which version does each run, who waits for an update, whose failed?\n" +
 			"  soctalk-ingress tenant list -o wide",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,

@@ -42,3 +42,25 @@ func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantSta
 		r.events.Eventf(tenant, nil, corev1.EventTypeNormal, string(record.Step), "Offboard", "%s", record.Evidence)
 	}
 }
+
+// announceSide tells how updates go, and that tokens run out, which Ready does not
+// show. Who waits for another's update is told by its condition only: that may be
+// hundreds of tenants at once.
+func (r *Reconciler) announceSide(tenant *v1alpha1.Tenant, status v1alpha1.TenantStatus) {
+	for _, name := range []string{v1alpha1.ConditionUpToDate, v1alpha1.ConditionEnrollmentGuarded} {
+		before, after := meta.FindStatusCondition(tenant.Status.Conditions, name), meta.FindStatusCondition(status.Conditions, name)
+		if after == nil || before != nil && before.Reason == after.Reason {
+			continue
+		}
+		kind, reason := corev1.EventTypeNormal, after.Reason
+		switch {
+		case reason == v1alpha1.ReasonUpdateFailed, reason == v1alpha1.ReasonTokensNearLimit:
+			kind = corev1.EventTypeWarning
+		case name == v1alpha1.ConditionUpToDate && reason == v1alpha1.ReasonOK:
+			reason = v1alpha1.ConditionUpToDate
+		case reason != v1alpha1.ReasonUpdating:
+			continue
+		}
+		r.events.Eventf(tenant, nil, kind, reason, "Reconcile", "%s", after.Message)
+	}
+}

@@ -3,6 +3,7 @@ package lab_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +133,13 @@ func TestAnUpdateTakesTurns(t *testing.T) {
 
 	newVersion(t, l, "registry.example.com/soctalk-ingress:not-there")
 	failed := stands(t, l, slugs)
+	eventually(t, "an event tells of the update that failed", func(context.Context) (bool, error) {
+		page := succeed(t, l, "tenant", "describe", failed)
+		if !regexp.MustCompile(`Warning +UpdateFailed`).MatchString(page) {
+			return false, fmt.Errorf("the page says\n%s", page)
+		}
+		return true, nil
+	})
 	free := slugs[(slices.Index(slugs, failed)+1)%len(slugs)]
 	if free == "turn-b" {
 		free = slugs[(slices.Index(slugs, failed)+2)%len(slugs)]

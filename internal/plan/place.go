@@ -85,7 +85,7 @@ func edgePort(ports *v1alpha1.EdgePorts, name string) int32 {
 // Place fills in what the tenant leaves to its Region, and judges what only
 // both together can show to be wrong. The error is a *[Problem].
 func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error) {
-	if err := checkSpec(tenant); err != nil {
+	if err := CheckSpec(tenant); err != nil {
 		return Placement{}, err
 	}
 	region, err := pickRegion(tenant, regions)
@@ -200,9 +200,9 @@ func pickRegion(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (v1alpha1.Reg
 	return *chosen, nil
 }
 
-// checkSpec repeats in Go what the schema says in CEL, for objects that never
+// CheckSpec repeats in Go what the schema says in CEL, for objects that never
 // met an API server (render -f) or met an older schema.
-func checkSpec(tenant v1alpha1.Tenant) error {
+func CheckSpec(tenant v1alpha1.Tenant) error {
 	if !isLabel(tenant.Name) {
 		return invalid("metadata.name", tenant.Name, "the slug must be one DNS label: lower-case letters, digits and '-', starting and ending with a letter or digit, such as \"acme-gmbh\"")
 	}

@@ -34,7 +34,7 @@ func Who(ctx context.Context, c client.Client) (string, error) {
 func CheckWhy(why string) error {
 	switch text := strings.TrimSpace(why); {
 	case text == "":
-		return errors.New("say why; the reason is kept, such as \"first agents of Acme, ticket 4711\"")
+		return errors.New("say why; the reason is kept, such as \"ticket 4711, asked for by Ms Novak\"")
 	case len(text) > maxWhy:
 		return fmt.Errorf("the reason has %d bytes; %d at most", len(text), maxWhy)
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
