@@ -16,8 +16,8 @@ help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: preflight ## build bin/soctalk-ingress and bin/wazuhsim
-	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/soctalk-ingress ./cmd/soctalk-ingress
-	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/wazuhsim ./cmd/wazuhsim
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/soctalk-ingress ./cmd/soctalk-ingress
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/wazuhsim ./cmd/wazuhsim
 
 demo: build ## two tenants on a real Kubernetes API, end to end; Ctrl-C ends it; DEMO_FULL=1 with every real part
 	@bin/soctalk-ingress demo $(DEMO_ARGS)
