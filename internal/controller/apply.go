@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -76,6 +77,9 @@ func (r *Reconciler) applyObjects(ctx context.Context, in *plan.Input, desired p
 	if err := r.followManager(ctx, desired.Placement, desired.StrayGateway); err != nil {
 		return err
 	}
+	if err := r.aim(ctx, in, &desired); err != nil {
+		return err
+	}
 	if err := r.applyRoute(ctx, in, desired); err != nil {
 		return err
 	}
@@ -125,11 +129,45 @@ func split(objects []*unstructured.Unstructured) (namespaces, rest []*unstructur
 }
 
 // applyAll applies what it can; the error is the first problem, or anything else
-// at once.
+// at once. What starts pods comes last: the policies that fence them are there.
 func (r *Reconciler) applyAll(ctx context.Context, objects []*unstructured.Unstructured) error {
-	var refused error
+	var first, pods []*unstructured.Unstructured
 	for _, object := range objects {
-		err := r.applyOne(ctx, object)
+		if kind := object.GetKind(); kind == "StatefulSet" || kind == "Deployment" {
+			pods = append(pods, object)
+			continue
+		}
+		first = append(first, object)
+	}
+	refused := r.applyTogether(ctx, first)
+	if refused != nil && !isProblem(refused) {
+		return refused
+	}
+	if err := r.applyTogether(ctx, pods); refused == nil || err != nil && !isProblem(err) {
+		return err
+	}
+	return refused
+}
+
+// applyAtOnce is how many objects of one tenant are applied at a time.
+const applyAtOnce = 4
+
+// applyTogether applies objects that do not wait for one another. Of several
+// errors it is the first, in the objects' order, but a problem counts least.
+func (r *Reconciler) applyTogether(ctx context.Context, objects []*unstructured.Unstructured) error {
+	errs := make([]error, len(objects))
+	room := make(chan struct{}, applyAtOnce)
+	var all sync.WaitGroup
+	for i, object := range objects {
+		room <- struct{}{}
+		all.Go(func() {
+			errs[i] = r.applyOne(ctx, object)
+			<-room
+		})
+	}
+	all.Wait()
+	var refused error
+	for _, err := range errs {
 		if err != nil && !isProblem(err) {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,9 +31,28 @@ func (r *Reconciler) observeRoute(ctx context.Context, slug string) (*v1alpha1.R
 	return &route, nil
 }
 
+// aim finds where the route leads when the Service was only just applied: the API
+// server has given it its address by then, of which the cache may not know yet.
+// Waiting for the next turn would cost a look at everything else first.
+func (r *Reconciler) aim(ctx context.Context, in *plan.Input, desired *plan.Desired) error {
+	place := desired.Placement
+	if desired.Route != nil || place.Mode != v1alpha1.ModeEdgeHAProxy || in.Observed.Service.Exists {
+		return nil
+	}
+	var service corev1.Service
+	err := r.direct.Get(ctx, types.NamespacedName{Namespace: place.Namespace, Name: naming.ServiceAgents}, &service)
+	if apierrors.IsNotFound(err) {
+		return nil // it was refused, or somebody else is to make it
+	}
+	if err != nil {
+		return fmt.Errorf("read service %s/%s: %w", place.Namespace, naming.ServiceAgents, err)
+	}
+	desired.Route = plan.RouteNow(*in, place, service.Spec.ClusterIP)
+	return nil
+}
+
 // applyRoute writes what the edges read, last of all: when a route appears, what
-// it leads to is there. A Service that was only just applied has no address yet;
-// the route then follows in the turn that its appearance wakes.
+// it leads to is there.
 func (r *Reconciler) applyRoute(ctx context.Context, in *plan.Input, desired plan.Desired) error {
 	slug, live, want := desired.Placement.Slug, in.Observed.Route, desired.Route
 	if live != nil && leaves(live.Spec, want, desired.Placement) {

@@ -14,6 +14,7 @@ type generationFigures struct {
 	MB             []float64 `json:"mbAfterEachChange"`
 	Processes      int       `json:"processes"`
 	BytesPerHeld   float64   `json:"haproxyBytesPerIdleConnection"`
+	Kernel         kernelUse `json:"kernelBytesPerIdleConnection"`
 	Held           int       `json:"held"`
 	Lost           int       `json:"lost"`
 	ChangesSeconds float64   `json:"changesSeconds"`
@@ -37,17 +38,21 @@ func benchGenerations(t *testing.T, name string, with func(t *testing.T) subject
 		agents := startHelper(t, "agents")
 		proxy := with(t)
 		agents.tell("hold %s 200", proxy.port(1)) // what is allocated once is not a connection's
+		kernel := newKernelGroup(t, proxy.master)
 		_, before := footprint(t, proxy.master)
-		for n := range 50 {
-			agents.tell("hold %s %d", proxy.port(n), generationHeld/50)
-		}
+		out.Kernel = kernel.during(generationHeld, func() {
+			for n := range 50 {
+				agents.tell("hold %s %d", proxy.port(n), generationHeld/50)
+			}
+		})
 		_, after := footprint(t, proxy.master)
 		out.BytesPerHeld = (after - before) * 1e6 / generationHeld
-		idle := probe(proxy.port(generationTenants - 1))
+		prober := startHelper(t, "agents")
+		idle := prober.probe(proxy.port(generationTenants - 1))
 		time.Sleep(5 * time.Second)
-		out.Idle = idle.end()
+		out.Idle = idle()
 		out.MB = append(out.MB, after)
-		changing, begin := probe(proxy.port(generationTenants-1)), time.Now()
+		changing, begin := prober.probe(proxy.port(generationTenants-1)), time.Now()
 		for range generations {
 			proxy.add()
 			agents.tell("hold %s 100", proxy.port(2))
@@ -55,7 +60,7 @@ func benchGenerations(t *testing.T, name string, with func(t *testing.T) subject
 			out.Processes, out.MB = processes, append(out.MB, mb)
 		}
 		out.ChangesSeconds = time.Since(begin).Seconds()
-		out.Changing = changing.end()
+		out.Changing = changing()
 		out.Held, out.Lost = agents.tell("check")
 	})
 	return out
@@ -129,17 +134,18 @@ func benchHeld(t *testing.T, target string) (out heldFigures) {
 		}
 		worker := s.worker()
 		out.ProcessesBefore, out.MBBefore = footprint(t, master)
-		idle := probe(s.port(tenants-1, 0))
-		time.Sleep(5 * time.Second)
-		out.Idle = idle.end()
-		changing := probe(s.port(tenants-1, 0))
-		out.Changes, out.Apply = s.churn(tenants, changes, target, pace)
+		prober := startHelper(t, "agents")
+		idle := prober.probe(s.port(tenants-1, 0))
+		time.Sleep(10 * time.Second)
+		out.Idle = idle()
+		changing := prober.probe(s.port(tenants-1, 0))
+		out.Changes, out.Apply = s.churn(tenants, changes, 200, target, pace)
 		begin := time.Now()
 		if err := s.edge.resync(t.Context(), s.edge.routes()); err != nil {
 			t.Fatal(err)
 		}
 		out.ResyncMs = float64(time.Since(begin).Microseconds()) / 1000
-		out.Changing = changing.end()
+		out.Changing = changing()
 		for range 5 {
 			out.SuspendMs = append(out.SuspendMs, s.suspendOnce(tenants-2, target))
 		}
@@ -149,35 +155,6 @@ func benchHeld(t *testing.T, target string) (out heldFigures) {
 		s.exact()
 	})
 	return out
-}
-
-// pace is 30 changes a second.
-const pace = time.Second / 30
-
-// churn adds and removes tenants one by one, 200 at a time, at a pace.
-func (s *site) churn(first, changes int, target string, pace time.Duration) (count int, cost spread) {
-	s.Helper()
-	var took []time.Duration
-	next := time.Now()
-	apply := func(update Update) {
-		time.Sleep(time.Until(next))
-		next = next.Add(pace)
-		begin := time.Now()
-		if err := s.edge.Apply(s.Context(), update); err != nil {
-			s.Fatal(err)
-		}
-		took = append(took, time.Since(begin))
-	}
-	atOnce := min(200, changes)
-	for range changes / atOnce {
-		for n := first; n < first+atOnce; n++ {
-			apply(adding(routeFor(n, target)))
-		}
-		for n := first; n < first+atOnce; n++ {
-			apply(removing(routeFor(n, target)))
-		}
-	}
-	return len(took), spreadOf(took)
 }
 
 // suspendOnce suspends a tenant with 100 sessions and returns how long it takes
@@ -213,31 +190,4 @@ func (s *site) suspendOnce(n int, target string) (ms float64) {
 		s.Fatal(err)
 	}
 	return float64(last.Sub(begin).Microseconds()) / 1000
-}
-
-// throughput is of small messages, in rounds so that what else the machine does
-// hits all alike.
-type throughput struct {
-	Direct      float64 `json:"directPerSecond"`
-	Reference   float64 `json:"referencePerSecond"`
-	Ours        float64 `json:"oursPerSecond"`
-	ToReference float64 `json:"oursToReference"`
-	ToDirect    float64 `json:"oursToDirect"`
-}
-
-func benchThroughput(t *testing.T, target string) (out throughput) {
-	t.Run("throughput", func(t *testing.T) {
-		s := newSite(t, ranged(100))
-		s.routes["t0"] = routeFor(0, target)
-		s.apply()
-		r := newReference(t, 100, target)
-		var direct, reference, ours, toReference, toDirect []float64
-		for range 7 {
-			d, f, o := pingPong(t, target), pingPong(t, r.port(0)), pingPong(t, s.port(0, 0))
-			direct, reference, ours = append(direct, d), append(reference, f), append(ours, o)
-			toReference, toDirect = append(toReference, o/f), append(toDirect, o/d)
-		}
-		out = throughput{Direct: median(direct), Reference: median(reference), Ours: median(ours), ToReference: median(toReference), ToDirect: median(toDirect)}
-	})
-	return out
 }

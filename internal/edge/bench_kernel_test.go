@@ -75,14 +75,51 @@ func (g kernelGroup) bytes() (total float64, counted bool) {
 	return 0, false
 }
 
-// slabs are the bytes of all objects in the kernel's caches, by cache; nil for
-// those who may not look.
-func slabs() map[string]float64 {
+// kernelUse is in bytes for each session; 0 where it cannot be seen.
+type kernelUse struct {
+	// Charged to HAProxy's control group. Sockets that were accepted are made in an
+	// interrupt, and what is theirs may be charged to nobody.
+	Charged float64 `json:"charged"`
+	// All is what the kernel's objects for sessions take, of agents and managers too.
+	All float64 `json:"all"`
+}
+
+// during holds that many sessions and tells what each takes.
+func (g kernelGroup) during(sessions int, hold func()) (use kernelUse) {
+	objects := ofSessions(slabs())
+	charged, counted := g.bytes()
+	hold()
+	use.All = (ofSessions(slabs()) - objects) / float64(sessions)
+	if after, _ := g.bytes(); counted {
+		use.Charged = (after - charged) / float64(sessions)
+	}
+	return use
+}
+
+// benchDirect is what the same sessions take without a proxy.
+func benchDirect(t *testing.T, target string) (use kernelUse) {
+	t.Run("direct", func(t *testing.T) {
+		agents := startHelper(t, "agents")
+		agents.tell("hold %s 200", target)
+		use = kernelGroup{}.during(generationHeld, func() {
+			for range 50 {
+				agents.tell("hold %s %d", target, generationHeld/50)
+			}
+		})
+	})
+	return use
+}
+
+// slab is a cache of the kernel's: how many objects there are, and their size.
+type slab struct{ objects, size float64 }
+
+// slabs are the kernel's caches by name; nil for those who may not look.
+func slabs() map[string]slab {
 	text, err := os.ReadFile("/proc/slabinfo")
 	if err != nil {
 		return nil
 	}
-	caches := map[string]float64{}
+	caches := map[string]slab{}
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
 		if len(fields) < 4 || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "slabinfo") {
@@ -90,20 +127,23 @@ func slabs() map[string]float64 {
 		}
 		objects, _ := strconv.ParseFloat(fields[1], 64)
 		size, _ := strconv.ParseFloat(fields[3], 64)
-		caches[fields[0]] = objects * size
+		caches[fields[0]] = slab{objects, size}
 	}
 	return caches
 }
 
-// ofSessions are the caches that sessions live in. Others change with whatever
-// else the machine does.
-func ofSessions(caches map[string]float64) (bytes float64) {
-	for _, name := range []string{
-		"TCP", "TCPv6", "sock_inode_cache", "filp", "dentry", "eventpoll_epi", "eventpoll_pwq", "ep_head",
-		"request_sock_TCP", "skbuff_head_cache", "skbuff_fclone_cache", "skbuff_small_head", "tcp_bind_bucket", "tcp_bind2_bucket",
-		"file_lock_cache", "lsm_inode_cache",
-	} {
-		bytes += caches[name]
+// ofSessions are the bytes that sessions take in the kernel. Files, inodes and
+// names of directories come and go with whatever else the machine does, so of
+// these one is counted for each socket, and not what there is.
+func ofSessions(caches map[string]slab) float64 {
+	sockets := caches["sock_inode_cache"].objects
+	each := 0.0
+	for _, name := range []string{"sock_inode_cache", "filp", "dentry", "lsm_inode_cache", "lsm_file_cache"} {
+		each += caches[name].size
+	}
+	bytes := sockets * each
+	for _, name := range []string{"TCP", "TCPv6", "eventpoll_epi", "ep_head", "tcp_bind_bucket", "tcp_bind2_bucket", "request_sock_TCP", "skbuff_small_head"} {
+		bytes += caches[name].objects * caches[name].size
 	}
 	return bytes
 }

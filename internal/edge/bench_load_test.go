@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,22 +112,9 @@ func median(numbers []float64) float64 {
 // footprint counts a master's processes and their memory, in MB, shared pages divided.
 func footprint(t *testing.T, master int) (processes int, megabytes float64) {
 	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has just ended
-		}
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		pid := filepath.Base(filepath.Dir(file))
-		if pid != strconv.Itoa(master) && fields[1] != strconv.Itoa(master) {
-			continue
-		}
+	for _, pid := range family(master) {
 		processes++
-		rollup, _ := os.ReadFile("/proc/" + pid + "/smaps_rollup")
+		rollup, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
 		for line := range strings.Lines(string(rollup)) {
 			if value, ok := strings.CutPrefix(line, "Pss:"); ok {
 				kb, _ := strconv.ParseFloat(strings.Fields(value)[0], 64)
@@ -137,4 +123,31 @@ func footprint(t *testing.T, master int) (processes int, megabytes float64) {
 		}
 	}
 	return processes, megabytes
+}
+
+// throughput is of small messages, in rounds so that what else the machine does
+// hits all alike.
+type throughput struct {
+	Direct      float64 `json:"directPerSecond"`
+	Reference   float64 `json:"referencePerSecond"`
+	Ours        float64 `json:"oursPerSecond"`
+	ToReference float64 `json:"oursToReference"`
+	ToDirect    float64 `json:"oursToDirect"`
+}
+
+func benchThroughput(t *testing.T, target string) (out throughput) {
+	t.Run("throughput", func(t *testing.T) {
+		s := newSite(t, ranged(100))
+		s.routes["t0"] = routeFor(0, target)
+		s.apply()
+		r := newReference(t, 100, target)
+		var direct, reference, ours, toReference, toDirect []float64
+		for range 7 {
+			d, f, o := pingPong(t, target), pingPong(t, r.port(0)), pingPong(t, s.port(0, 0))
+			direct, reference, ours = append(direct, d), append(reference, f), append(ours, o)
+			toReference, toDirect = append(toReference, o/f), append(toDirect, o/d)
+		}
+		out = throughput{Direct: median(direct), Reference: median(reference), Ours: median(ours), ToReference: median(toReference), ToDirect: median(toDirect)}
+	})
+	return out
 }

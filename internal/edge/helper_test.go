@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -58,9 +59,11 @@ type plain struct{ io.ReadWriter }
 // agentsProcess obeys lines on its standard input: "hold ADDRESS COUNT" opens
 // sessions, each of which speaks every 20 s from then on, as agents do; "check" has
 // all of them carry bytes both ways. It answers each order with a line: how many
-// sessions it holds, and how many were lost.
+// sessions it holds, and how many were lost. "probe ADDRESS" connects again and
+// again until "probed", which is answered with how long that took.
 func agentsProcess() {
 	var held []*heldSession
+	var probing *prober
 	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
 		fields := strings.Fields(input.Text())
 		switch {
@@ -76,6 +79,16 @@ func agentsProcess() {
 				held = append(held, one)
 				go one.live()
 			}
+		case len(fields) == 2 && fields[0] == "probe":
+			probing = probe(fields[1])
+		case len(fields) == 1 && fields[0] == "probed":
+			text, err := json.Marshal(probing.end())
+			if err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			fmt.Println(string(text))
+			continue
 		case len(fields) == 1 && fields[0] == "check":
 			for _, one := range held {
 				one.speak()
@@ -190,4 +203,21 @@ func (h *helper) tell(format string, args ...any) (held, lost int) {
 		h.Fatalf("a helper says %q", answer)
 	}
 	return held, lost
+}
+
+// probe has connections made again and again until the function is called.
+func (h *helper) probe(address string) (end func() latencies) {
+	h.Helper()
+	h.tell("probe %s", address)
+	return func() (found latencies) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if _, err := fmt.Fprintln(h.in, "probed"); err != nil {
+			h.Fatalf("a helper ended: %v", err)
+		}
+		if answer := h.line(); json.Unmarshal([]byte(answer), &found) != nil {
+			h.Fatalf("a helper says %q", answer)
+		}
+		return found
+	}
 }

@@ -11,6 +11,13 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
+// RouteNow is the tenant's route once its Service, which was only just applied, has
+// its address; nil while there is none, and in any other mode.
+func RouteNow(in Input, place Placement, clusterIP string) *v1alpha1.RouteSpec {
+	in.Observed.Service.ClusterIP = clusterIP
+	return route(in, place)
+}
+
 // route is what the Region's edges carry for the tenant: both ports or none.
 func route(in Input, place Placement) *v1alpha1.RouteSpec {
 	target := in.Observed.Service.ClusterIP
