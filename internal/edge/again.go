@@ -75,7 +75,4 @@ func (e *Edge) cutDue(ctx context.Context) {
 	for _, line := range batches(forget) {
 		_, _ = e.runtime.ask(ctx, line)
 	}
-	if len(forget) > 0 {
-		e.bury(ctx)
-	}
 }

@@ -88,15 +88,7 @@ func benchOurs(t *testing.T, held int, target string, row *changeFigures) {
 	}
 	row.AddWire, row.DeleteWire = spreadOf(addWire), spreadOf(deleteWire)
 	s.socketChanges(extra, row)
-	var resyncs []time.Duration
-	for range 5 {
-		begin := time.Now()
-		if err := s.edge.resync(t.Context(), s.edge.routes()); err != nil {
-			t.Fatal(err)
-		}
-		resyncs = append(resyncs, time.Since(begin))
-	}
-	row.ResyncMs = quantile(resyncs, .5)
+	row.ResyncMs = s.resyncs()
 	master, err := s.edge.process.masterPID()
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +101,20 @@ func benchOurs(t *testing.T, held int, target string, row *changeFigures) {
 	s.startHAProxy()
 	s.eventually("it serves", func() bool { _, err := session(s.port(held-1, 0)); return err == nil })
 	row.RestartMs = float64(time.Since(begin).Microseconds()) / 1000
+}
+
+// resyncs is the median time, in milliseconds, in which lists and map are replaced.
+func (s *site) resyncs() float64 {
+	s.Helper()
+	var took []time.Duration
+	for range 5 {
+		begin := time.Now()
+		if err := s.edge.resync(s.Context(), s.edge.routes()); err != nil {
+			s.Fatal(err)
+		}
+		took = append(took, time.Since(begin))
+	}
+	return quantile(took, .5)
 }
 
 // socketChanges measures what HAProxy is told for a change, and nothing else.

@@ -118,7 +118,7 @@ type heldFigures struct {
 func benchHeld(t *testing.T, target string) (out heldFigures) {
 	const tenants, held, changes = 100, 9000, 1000
 	t.Run("held", func(t *testing.T) {
-		s := newSite(t, ranged(400))
+		s := newSite(t, ranged(400), unhurried)
 		for n := range tenants {
 			route := routeFor(n, target)
 			s.routes[route.Tenant] = route

@@ -137,7 +137,8 @@ func (e *Edge) Agents(tenant string) []Agent {
 }
 
 // disown keeps what HAProxy still knows of a slot's former tenant from the next.
-// Usually that was seen to a second after the former had left.
+// Asking it takes long where thousands of agents are connected, so it is done only
+// when a slot is given out again within minutes, and then for all that are free.
 func (e *Edge) disown(ctx context.Context, before, after map[string]haproxy.Route) {
 	now := time.Now()
 	taken := map[int32]string{}
@@ -153,6 +154,7 @@ func (e *Edge) disown(ctx context.Context, before, after map[string]haproxy.Rout
 			_, used := e.freed[route.Slot]
 			if used && (!there || old.Slot != route.Slot) {
 				taken[route.Slot] = slug
+				delete(e.freed, route.Slot) // from here on its rows are the new tenant's
 			}
 		}
 	})
@@ -165,7 +167,7 @@ func (e *Edge) disown(ctx context.Context, before, after map[string]haproxy.Rout
 	}
 	e.update(func() {
 		for _, row := range agents {
-			if taken[row.Slot] != "" {
+			if _, free := e.freed[row.Slot]; free || taken[row.Slot] != "" {
 				e.seen.former[row.Key()] = true
 			}
 		}
@@ -174,43 +176,22 @@ func (e *Edge) disown(ctx context.Context, before, after map[string]haproxy.Rout
 				e.ledger.Last[slug+"/"+row.Port] = row.Counters
 			}
 		}
+		e.bury(now, agents, tenants)
 	})
 }
 
-// bury remembers what HAProxy still knows of tenants that left, once for all that
-// left about the same time, so that a slot can be given out again without asking.
-// A slot that still has a session, or a row, or a new tenant, is left for later.
-func (e *Edge) bury(ctx context.Context) {
-	since := map[int32]time.Time{}
-	e.update(func() { maps.Copy(since, e.freed) })
-	if len(since) == 0 {
-		return
-	}
-	agents, tenants, err := e.readTables(ctx)
-	if err != nil {
-		return
+// bury is done with free slots that nothing more will come of: their sessions
+// were cut twice, and of their tenants nothing is counted any more.
+func (e *Edge) bury(now time.Time, agents []haproxy.AgentRow, tenants []haproxy.TenantRow) {
+	alive := map[int32]bool{}
+	for _, row := range agents {
+		alive[row.Slot] = alive[row.Slot] || row.Open
 	}
 	for _, row := range tenants {
-		delete(since, row.Slot)
+		alive[row.Slot] = true
 	}
-	for _, row := range agents {
-		if row.Open {
-			delete(since, row.Slot)
-		}
-	}
-	e.update(func() {
-		for slot, left := range since {
-			if _, held := e.board.Tenant(slot); held || e.freed[slot] != left {
-				delete(since, slot)
-				continue
-			}
-			delete(e.freed, slot)
-		}
-		for _, row := range agents {
-			if _, left := since[row.Slot]; left {
-				e.seen.former[row.Key()] = true
-			}
-		}
+	maps.DeleteFunc(e.freed, func(slot int32, since time.Time) bool {
+		return !alive[slot] && now.Sub(since) > 2*e.options.Second
 	})
 }
 
