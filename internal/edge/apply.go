@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -59,7 +60,7 @@ func (e *Edge) settle(ctx context.Context) error {
 // everything when somebody else has been there.
 func (e *Edge) writeDown(settled haproxy.Settled, changes changes) error {
 	if changes.tail || e.unknown {
-		if _, err := e.writeConfig(e.board.With(settled)); err != nil {
+		if err := e.writeTail(settled); err != nil {
 			return err
 		}
 	}
@@ -158,7 +159,32 @@ func (e *Edge) checkFiles(routes []haproxy.Route) (drifted bool, err error) {
 // writeConfig writes what the next HAProxy is started with. It changes with a
 // tenant only where that has a slot the static part does not hold.
 func (e *Edge) writeConfig(routes []haproxy.Route) (changed bool, err error) {
-	return e.files.write(haproxy.FileConfig, append(bytes.Clone(e.static), haproxy.Tail(e.config, routes)...))
+	e.tail = map[string][]haproxy.Server{}
+	for _, route := range routes {
+		if servers := route.Added(e.config); len(servers) > 0 {
+			e.tail[route.Tenant] = servers
+		}
+	}
+	return e.files.write(haproxy.FileConfig, e.configText())
+}
+
+// writeTail does so for a change, without asking thousands who have no such slot.
+func (e *Edge) writeTail(settled haproxy.Settled) error {
+	for slug := range settled.Before {
+		delete(e.tail, slug)
+	}
+	for slug, route := range settled.After {
+		if servers := route.Added(e.config); len(servers) > 0 {
+			e.tail[slug] = servers
+		}
+	}
+	_, err := e.files.write(haproxy.FileConfig, e.configText())
+	return err
+}
+
+func (e *Edge) configText() []byte {
+	servers := slices.Concat(slices.Collect(maps.Values(e.tail))...)
+	return append(bytes.Clone(e.static), haproxy.TailOf(e.config, servers)...)
 }
 
 // addSlots gives a worker that is new to us the slots no configuration holds.
@@ -168,7 +194,7 @@ func (e *Edge) addSlots(ctx context.Context, routes []haproxy.Route, worker stri
 	}
 	var servers []haproxy.Server
 	for _, route := range routes {
-		servers = append(servers, added(e.config, route)...)
+		servers = append(servers, route.Added(e.config)...)
 	}
 	if err := e.runtime.addServers(ctx, servers); err != nil {
 		return err

@@ -49,7 +49,8 @@ type Edge struct {
 	files   *store
 	process *process
 	runtime runtime
-	static  []byte // the static part of the configuration
+	static  []byte                      // the static part of the configuration
+	tail    map[string][]haproxy.Server // by tenant, in the part that changes
 	log     *slog.Logger
 
 	news    chan struct{} // there is something to report

@@ -183,12 +183,12 @@ func compare(config haproxy.Config, before, after map[string]haproxy.Route) chan
 func (c *changes) slots(config haproxy.Config, before, after map[string]haproxy.Route) {
 	had := map[haproxy.Server]bool{}
 	for _, route := range before {
-		for _, server := range added(config, route) {
+		for _, server := range route.Added(config) {
 			had[server] = true
 		}
 	}
 	for _, slug := range slices.Sorted(maps.Keys(after)) {
-		for _, server := range added(config, after[slug]) {
+		for _, server := range after[slug].Added(config) {
 			if !had[server] {
 				c.servers = append(c.servers, server)
 			}
@@ -196,17 +196,6 @@ func (c *changes) slots(config haproxy.Config, before, after map[string]haproxy.
 		}
 	}
 	c.tail = len(had)+len(c.servers) > 0
-}
-
-// added are the route's servers that no configuration holds.
-func added(config haproxy.Config, route haproxy.Route) []haproxy.Server {
-	var servers []haproxy.Server
-	for _, server := range route.Servers(config) {
-		if server.Options != "" {
-			servers = append(servers, server)
-		}
-	}
-	return servers
 }
 
 // cutCommands end the live sessions of a route.

@@ -151,6 +151,11 @@ func (r Route) Servers(config Config) []Server {
 	return servers
 }
 
+// Added are the route's servers that no static configuration holds.
+func (r Route) Added(config Config) []Server {
+	return slices.DeleteFunc(r.Servers(config), func(server Server) bool { return server.Options == "" })
+}
+
 // Keys are the rows in [TableTenants] the route has, or had before it got a gateway.
 func (r Route) Keys() []string {
 	var keys []string

@@ -77,14 +77,19 @@ func Head(config Config) ([]byte, error) {
 // gateway. In a running process they are added; the file is for the next one,
 // which must not wait for the edge to know them.
 func Tail(config Config, routes []Route) []byte {
+	var servers []Server
+	for _, route := range routes {
+		servers = append(servers, route.Added(config)...)
+	}
+	return TailOf(config, servers)
+}
+
+// TailOf is the tail with those servers.
+func TailOf(config Config, servers []Server) []byte {
 	config = config.WithDefaults()
 	lines := map[string][]string{}
-	for _, route := range routes {
-		for _, server := range route.Servers(config) {
-			if server.Options != "" {
-				lines[server.Backend] = append(lines[server.Backend], fmt.Sprintf("    server %s 0.0.0.0 %s\n", server.Name, server.Options))
-			}
-		}
+	for _, server := range servers {
+		lines[server.Backend] = append(lines[server.Backend], "    server "+server.Name+" 0.0.0.0 "+server.Options+"\n")
 	}
 	var out bytes.Buffer
 	out.WriteString("# Slots beyond the range's, and enrollment by way of a gateway that is told the\n" +
