@@ -51,8 +51,8 @@ func (r *Reconciler) aim(ctx context.Context, in *plan.Input, desired *plan.Desi
 	return nil
 }
 
-// applyRoute writes what the edges read. When a route appears, the Service it
-// leads to is there, and the policies that fence its pods.
+// applyRoute writes what the edges read, last of all: when a route appears, what
+// it leads to is there.
 func (r *Reconciler) applyRoute(ctx context.Context, in *plan.Input, desired plan.Desired) error {
 	slug, live, want := desired.Placement.Slug, in.Observed.Route, desired.Route
 	if live != nil && leaves(live.Spec, want, desired.Placement) {
