@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What a proxy's connections take in the kernel: the sockets, the files and what
@@ -86,10 +88,10 @@ type kernelUse struct {
 
 // during holds that many sessions and tells what each takes.
 func (g kernelGroup) during(sessions int, hold func()) (use kernelUse) {
-	objects := ofSessions(slabs())
+	objects := ofSessions(calmSlabs())
 	charged, counted := g.bytes()
 	hold()
-	use.All = (ofSessions(slabs()) - objects) / float64(sessions)
+	use.All = (ofSessions(calmSlabs()) - objects) / float64(sessions)
 	if after, _ := g.bytes(); counted {
 		use.Charged = (after - charged) / float64(sessions)
 	}
@@ -130,6 +132,20 @@ func slabs() map[string]slab {
 		caches[fields[0]] = slab{objects, size}
 	}
 	return caches
+}
+
+// calmSlabs waits until sockets of before have gone.
+func calmSlabs() map[string]slab {
+	last := slabs()
+	for range 100 {
+		time.Sleep(500 * time.Millisecond)
+		next := slabs()
+		if math.Abs(next["TCP"].objects-last["TCP"].objects) < 10 && math.Abs(next["sock_inode_cache"].objects-last["sock_inode_cache"].objects) < 10 {
+			return next
+		}
+		last = next
+	}
+	return last
 }
 
 // ofSessions are the bytes that sessions take in the kernel. Files, inodes and
