@@ -44,7 +44,7 @@ var MetalLB = Program{
 var CertManager = Program{Name: "certmanager", Title: "cert-manager and Pebble", Folder: "peers/certmanager", Package: ".", LinkerFlags: "-s -w"}
 
 // ExternalDNS is external-dns as far as it can be built: its plan, its registry and
-// its RFC 2136 provider, around its loop.
+// its RFC 2136 provider, around its loop; or a provider behind its webhook server.
 var ExternalDNS = Program{
 	Name: "external-dns", Title: "external-dns", Folder: "peers/externaldns", Package: ".", LinkerFlags: "-s -w",
 }

@@ -25,8 +25,8 @@ import (
 // Patience is how long one request may take: behind it are requests to a cloud.
 const Patience = 30 * time.Second
 
-// errorLasts is how long a failure is everybody's answer, so that a provider that
-// is away does not keep each tenant waiting.
+// errorLasts is how long a failure is everybody's answer; longer if it took longer,
+// so that a provider that hangs does not keep each tenant waiting.
 const errorLasts = 5 * time.Second
 
 // Options of a provider.
@@ -65,6 +65,7 @@ type Provider struct {
 type listing struct {
 	begun int64
 	when  time.Time
+	took  time.Duration
 	names map[string][]endpoint
 	err   error
 }
@@ -91,6 +92,10 @@ func (p *Provider) list(ctx context.Context, after int64) (listing, error) {
 	if p.last.begun <= after || p.old() {
 		p.last = p.listNow(ctx)
 		clear(p.adjusted)
+		if p.last.err != nil {
+			ended := p.now()
+			p.last.took, p.last.when = ended.Sub(p.last.when), ended
+		}
 	}
 	return p.last, p.last.err
 }
@@ -99,7 +104,7 @@ func (p *Provider) list(ctx context.Context, after int64) (listing, error) {
 func (p *Provider) old() bool {
 	lasts := p.lasts
 	if p.last.err != nil {
-		lasts = min(lasts, errorLasts)
+		lasts = min(lasts, max(errorLasts, p.last.took))
 	}
 	return p.last.begun <= p.changed.Load() || p.now().Sub(p.last.when) >= lasts
 }

@@ -187,6 +187,29 @@ func TestOneListingForMany(t *testing.T) {
 	}
 }
 
+// TestAProviderThatHangs keeps one reader waiting, and not those after it.
+func TestAProviderThatHangs(t *testing.T) {
+	now := time.Now()
+	f := &fake{answer: map[string]http.HandlerFunc{"GET /records": func(w http.ResponseWriter, _ *http.Request) {
+		now = now.Add(20 * time.Second)
+		http.Error(w, "overloaded", http.StatusServiceUnavailable)
+	}}}
+	w := f.start(t)
+	w.Provider.now = func() time.Time { return now }
+	for _, c := range []struct {
+		pause time.Duration
+		asked int
+	}{{0, 1}, {19 * time.Second, 1}, {2 * time.Second, 2}} {
+		now = now.Add(c.pause)
+		if _, err := w.Read(t.Context(), []string{acme}); err == nil || !strings.Contains(err.Error(), "overloaded") {
+			t.Errorf("error %v", err)
+		}
+		if got := f.count("GET /records"); got != c.asked {
+			t.Errorf("after %s it was asked %d times, want %d", c.pause, got, c.asked)
+		}
+	}
+}
+
 // TestSomebodyIsFaster: what was planned on an older listing is not carried out.
 func TestSomebodyIsFaster(t *testing.T) {
 	f := &fake{}
