@@ -10,9 +10,7 @@
 # from is written down in its folder. A release that cannot be had is said aloud and
 # left out; `--missing` only prints which are not there.
 set -euo pipefail
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/soctalk-ingress
-mirror=http://deb.debian.org
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+. "$(dirname "$0")/debian.sh"
 suites=(bookworm trixie forky experimental) # 2.6, 3.0, 3.2 and 3.4 when this was written
 update=${1:-}
 
@@ -29,38 +27,6 @@ if [ "$update" = --missing ]; then
   exit 0
 fi
 missed() { printf 'left out: HAProxy of Debian %s: %s\n' "$suite" "$1" >&2; }
-
-# sources are the suite's own lines; experimental holds little else than HAProxy.
-sources() {
-  local signed="deb [signed-by=$keyring] $mirror"
-  case $suite in
-    experimental) printf '%s/debian %s main\n' "$signed" experimental "$signed" sid ;;
-    forky) printf '%s/debian forky main\n' "$signed" ;;
-    *) printf '%s/debian %s main\n%s/debian-security %s-security main\n' "$signed" "$suite" "$signed" "$suite" ;;
-  esac
-}
-
-# private makes an apt of our own in a folder. A mirror that lags is no reason to
-# leave a release out: signatures are checked, their age is not.
-private() {
-  mkdir -p "$1"/{state/lists/partial,cache/archives/partial,etc,none}
-  : >"$1/status"
-  sources >"$1/etc/sources.list"
-  cat >"$1/apt.conf" <<CONF
-Dir::State "$1/state";
-Dir::State::status "$1/status";
-Dir::Cache "$1/cache";
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "$1/none";
-Dir::Etc::preferencesparts "$1/none";
-Dir::Etc::sourcelist "$1/etc/sources.list";
-Dir::Etc::sourceparts "$1/none";
-APT::Sandbox::User "$(id -un)";
-Acquire::Languages "none";
-Acquire::Check-Valid-Until "false";
-Acquire::Retries "2";
-CONF
-}
 
 # assemble makes, of unpacked packages, a folder with the program and its libraries.
 # The program is told where its own loader is, so that it finds itself in
@@ -116,12 +82,9 @@ trap 'rm -rf "$scratch"' EXIT
 for suite in "${suites[@]}"; do
   found=$(cached "$suite" | tail -1)
   if [ -z "$found" ] || [ "$update" = --update ]; then
-    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-      missed "this machine has no apt-get"
-      continue
-    fi
-    if [ ! -e "$keyring" ]; then
-      missed "$keyring is not there; install the package debian-archive-keyring"
+    obstacle=$(cannot_fetch)
+    if [ -n "$obstacle" ]; then
+      missed "$obstacle"
       continue
     fi
     echo "fetching HAProxy of Debian $suite and its libraries (about 15 MB, once)"

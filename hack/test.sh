@@ -29,6 +29,8 @@ peers() {
 # The edge is tested with the HAProxy of each Debian release; a quick run is content
 # with the machine's own.
 haproxies() { bash hack/install-haproxies.sh; }
+# A test boots it, with the systemd units.
+machine() { bash hack/install-machine.sh; }
 controlplane() { bin/soctalk-ingress demo --prepare; }
 programs() { make --no-print-directory build; }
 
@@ -49,6 +51,7 @@ step "format, vet, staticcheck" bash hack/lint.sh
 step "programs the tests talk to" peers
 if [ "$quick" != quick ]; then
   step "HAProxy, from 2.6 to the newest" haproxies
+  step "a machine with systemd" machine
 fi
 step "build the programs" programs
 if [ "$quick" != quick ]; then
@@ -60,6 +63,10 @@ if [ "$quick" != quick ]; then
   step "race detector" races
 fi
 step "integration tests" integration
-missed=$(bash hack/install-haproxies.sh --missing)
-[ -z "$missed" ] || [ "$quick" = quick ] || printf '\nleft out: the edge with the HAProxy of Debian %s\n' "$missed"
+if [ "$quick" != quick ]; then
+  missed=$(bash hack/install-haproxies.sh --missing)
+  [ -z "$missed" ] || printf '\nleft out: the edge with the HAProxy of Debian %s\n' "$missed"
+  missed=$(bash hack/install-machine.sh --missing)
+  [ -z "$missed" ] || printf '\nleft out: the systemd units on a machine\n'
+fi
 printf '\nPASSED in %ds\n' $((SECONDS - started))
