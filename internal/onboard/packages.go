@@ -3,6 +3,7 @@ package onboard
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -18,15 +19,15 @@ var (
 // agentVersion chooses the version to install: never newer than the manager,
 // because a manager refuses newer agents unless told otherwise.
 func agentVersion(in Input) (version, note string, err error) {
+	manager := ""
+	if in.Tenant.Status.Manager != nil {
+		manager = strings.TrimPrefix(in.Tenant.Status.Manager.Version, "v")
+	}
 	if in.AgentVersion != "" {
 		if !agentVersionForm.MatchString(in.AgentVersion) {
 			return "", "", fmt.Errorf("agent version %q: want a version of Wazuh 4, such as %s", in.AgentVersion, DefaultAgentVersion)
 		}
-		return in.AgentVersion, "", nil
-	}
-	manager := ""
-	if in.Tenant.Status.Manager != nil {
-		manager = strings.TrimPrefix(in.Tenant.Status.Manager.Version, "v")
+		return in.AgentVersion, newerNote(in.AgentVersion, manager), nil
 	}
 	switch {
 	case agentVersionForm.MatchString(manager):
@@ -34,7 +35,27 @@ func agentVersion(in Input) (version, note string, err error) {
 	case manager == "":
 		return DefaultAgentVersion, "", nil
 	}
-	return DefaultAgentVersion, fmt.Sprintf("the manager is version %s; this sheet is for agents of version 4, which it serves on these ports", manager), nil
+	return DefaultAgentVersion, fmt.Sprintf("the manager is version %s; this sheet is for agents of version 4, which it serves on these ports; do not upgrade them to version 5, which comes to port 1517 and enrolls past the gateway", manager), nil
+}
+
+// newerNote warns of agents the manager refuses; the patch level doesn't count.
+func newerNote(agent, manager string) string {
+	if a, m := minorOf(agent), minorOf(manager); m < 0 || a <= m {
+		return ""
+	}
+	return fmt.Sprintf("agents of version %s are newer than the manager (%s), which refuses them unless it allows higher versions", agent, manager)
+}
+
+// minorOf is the y of a version 4.y.z, and -1 for any other.
+func minorOf(version string) int {
+	if !agentVersionForm.MatchString(version) {
+		return -1
+	}
+	minor, err := strconv.Atoi(strings.Split(version, ".")[1])
+	if err != nil {
+		return -1
+	}
+	return minor
 }
 
 func checkGroup(group string) error {

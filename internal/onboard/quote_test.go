@@ -4,6 +4,8 @@ import (
 	"encoding/xml"
 	"os/exec"
 	"testing"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 )
 
 func hostile() []string {
@@ -63,6 +65,20 @@ func TestWhatTheInstallerWouldMangleIsRefused(t *testing.T) {
 	for _, version := range []string{"5.0.0", "4.14", "4.14.7;id", "latest"} {
 		if _, _, err := agentVersion(Input{AgentVersion: version}); err == nil {
 			t.Errorf("version %q is accepted", version)
+		}
+	}
+}
+
+// A manager refuses agents newer than itself, the patch level aside.
+func TestANewerAgentIsWarnedOf(t *testing.T) {
+	for versions, warned := range map[[2]string]bool{
+		{"4.14.7", "v4.12.0"}: true, {"4.10.0", "v4.9.2"}: true, {"4.12.2", "v4.12.0"}: false, {"4.3.11", "v4.14.7"}: false,
+		{"4.14.7", "v5.0.0"}: false, {"4.14.7", ""}: false,
+	} {
+		in := Input{AgentVersion: versions[0], Tenant: v1alpha1.Tenant{Status: v1alpha1.TenantStatus{Manager: &v1alpha1.ManagerStatus{Version: versions[1]}}}}
+		got, note, err := agentVersion(in)
+		if err != nil || got != versions[0] || (note != "") != warned {
+			t.Errorf("agents %s, manager %s: %q, %q, %v", versions[0], versions[1], got, note, err)
 		}
 	}
 }
