@@ -39,7 +39,7 @@ func TestTheCommandLine(t *testing.T) {
 	t.Parallel()
 	l := installation(t)
 	succeed(t, l, "tenant", "create", "typed", "--display-name", "Typed Ltd", "--wait", "--timeout", "90s")
-	t.Cleanup(func() { run(t, l, "tenant", "delete", "typed", "--yes") })
+	removed(t, l, "typed")
 	if _, err := enroll(t, l, "typed", "typed-web-01", enrollmentSecret(t, l, "typed")); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ import (
 // A renewed certificate is served by the gateway while agents shake hands all the
 // time: none of them fails, and nothing is restarted.
 func TestTheGatewayServesARenewedCertificate(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug = "renewed"
 	create(t, l, slug, v1alpha1.TenantSpec{})
@@ -70,6 +71,7 @@ func TestTheGatewayServesARenewedCertificate(t *testing.T) {
 // Nobody gets to authd but the gateway, and nobody to the gateway's admin port but
 // the operator.
 func TestNobodyGoesAroundTheGateway(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug = "guarded"
 	create(t, l, slug, v1alpha1.TenantSpec{})

@@ -110,6 +110,7 @@ func handoverOf(t *testing.T, l *lab.Lab, slug, fragment string) *v1alpha1.Hando
 // Nine browsers press the button of one link: one gets the kit, eight are told
 // that it is used, and the Tenant has an alarm for each of those.
 func TestALinkOpensOnce(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "linked", v1alpha1.TenantSpec{DisplayName: "Linked & Sons"})
 	becomesReady(t, l, "linked")
@@ -208,6 +209,7 @@ func TestALinkOpensOnce(t *testing.T) {
 // A link that expired, was taken back, or whose secret went another way, opens
 // nothing; and the last is still good after a re-arm.
 func TestALinkThatOpensNothing(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "unlinked", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "unlinked")

@@ -109,7 +109,15 @@ func create(t *testing.T, l *lab.Lab, slug string, spec v1alpha1.TenantSpec) {
 	if err := l.Client.Create(t.Context(), tenant); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), tenant) })
+	removed(t, l, slug)
+}
+
+// removed begins to remove a tenant at the test's end, and does not wait for it.
+func removed(t *testing.T, l *lab.Lab, slug string) {
+	t.Cleanup(func() {
+		// Not the test's context: that has ended by then.
+		_ = l.Client.Delete(context.Background(), &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: slug}})
+	})
 }
 
 // leaves removes a tenant at the test's end and waits until it is gone: what its

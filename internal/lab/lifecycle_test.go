@@ -119,6 +119,7 @@ func (r *requests) all() ([]auditEvent, error) {
 
 // Somebody edits, or deletes, one of our objects: it is put right.
 func TestDriftIsRepaired(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "drift", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "drift")
@@ -176,6 +177,7 @@ func TestTheSecretIsGeneratedOnce(t *testing.T) {
 
 // Keys and certificate lie on the volume: a new pod serves the same agents.
 func TestKeysSurviveThePod(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "lasting", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "lasting")
@@ -244,6 +246,7 @@ func switchFault(t *testing.T, l *lab.Lab, slug, fault string, on bool) {
 // A certificate somebody else put into the named Secret is theirs: it is judged,
 // and never replaced.
 func TestASecretThatIsNotOursIsNotWritten(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.Namespace("own-cert"), Labels: map[string]string{naming.LabelTenant: "own-cert"}}}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "theirs"}, Data: map[string][]byte{"tls.crt": []byte("not yet"), "tls.key": []byte("not yet")}}
@@ -262,6 +265,7 @@ func TestASecretThatIsNotOursIsNotWritten(t *testing.T) {
 
 // A change that the API server refuses is told, and holds nothing else up.
 func TestARefusedChangeHoldsNothingElseUp(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "resized", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "resized")

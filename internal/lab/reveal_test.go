@@ -37,6 +37,7 @@ func told(t *testing.T, l *lab.Lab, slug, reason string) (count int, notes strin
 
 // Ten people at the same secret: one sees it, nine are told who.
 func TestASecretIsRevealedOnce(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "secretive", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "secretive")
@@ -116,6 +117,7 @@ func TestASecretIsRevealedOnce(t *testing.T) {
 
 // A reveal that cannot be audited, or written where it was asked to, spends nothing.
 func TestARevealThatCannotBeKeptSpendsNothing(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "careful", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "careful")
@@ -143,6 +145,7 @@ func TestARevealThatCannotBeKeptSpendsNothing(t *testing.T) {
 
 // The bundle is the same each time; with the secret in it, it is a reveal.
 func TestTheBundle(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "bundled", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "bundled")

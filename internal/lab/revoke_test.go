@@ -354,6 +354,7 @@ func TestARevocationIsHonestWithoutTheGateway(t *testing.T) {
 
 // An agent the manager never knew is not called revoked.
 func TestAnUnknownAgentIsNotCalledRevoked(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "haunted", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "haunted")

@@ -138,6 +138,7 @@ func TestRotationWithOverlap(t *testing.T) {
 
 // authd knows one secret: it is restarted with the new one, alone.
 func TestRotationWithoutAGateway(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	const slug, request = "turned", "first overlap=1h"
 	create(t, l, slug, v1alpha1.TenantSpec{Enrollment: v1alpha1.EnrollmentDirect})

@@ -38,7 +38,7 @@ func TestTheOnboardingRunbook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { run(t, l, "tenant", "delete", "acme", "--yes") })
+	removed(t, l, "acme")
 	desk := t.TempDir()
 	var endpoint *installer.Host
 	said := map[string]string{}
@@ -194,6 +194,7 @@ func arrive(t *testing.T, host *installer.Host) {
 // The rights the runbook names are enough to hand a kit over, and not enough to
 // see the secret.
 func TestWhoHandsOverNeedNotSeeTheSecret(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "delegated", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "delegated")

@@ -27,6 +27,7 @@ func dialPort(host string) wazuh.DialFunc {
 
 // The main job: two tenants, their own way in, nobody else's.
 func TestEachAgentLandsWithItsOwnTenantOnly(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "sep-a", v1alpha1.TenantSpec{})
 	create(t, l, "sep-b", v1alpha1.TenantSpec{})
@@ -82,6 +83,7 @@ func areSeparate(t *testing.T, l *lab.Lab, first, second string) {
 
 // Without its secret nobody enrolls: the manager really asks for it.
 func TestEnrollmentIsNotOpen(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "shut", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "shut")
@@ -94,6 +96,7 @@ func TestEnrollmentIsNotOpen(t *testing.T) {
 
 // The load balancer lets in the customer's networks only.
 func TestAllowedCIDRsKeepOthersOut(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "fenced", v1alpha1.TenantSpec{WazuhIngress: v1alpha1.WazuhIngress{AllowedCIDRs: []string{"127.55.0.0/16"}}})
 	becomesReady(t, l, "fenced")
@@ -124,6 +127,7 @@ func ping(t *testing.T, l *lab.Lab, slug, source string) error {
 
 // Nothing but the operator reaches the manager's API.
 func TestTheAPIIsTheOperatorsAlone(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "private", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "private")

@@ -186,6 +186,7 @@ func listsHowTheyCame(t *testing.T, l *lab.Lab) {
 // With enrollment direct there is nobody who would know a token: that is refused
 // before anything is written, and a token that is there says so.
 func TestATokenNeedsTheGateway(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	create(t, l, "tokenless", v1alpha1.TenantSpec{Enrollment: v1alpha1.EnrollmentDirect})
 	becomesReady(t, l, "tokenless")
@@ -210,6 +211,7 @@ func TestATokenNeedsTheGateway(t *testing.T) {
 
 // A token opens its own tenant's door and no other, in both directions.
 func TestATokenOfAnotherTenantOpensNothing(t *testing.T) {
+	t.Parallel()
 	l := installation(t)
 	secrets := map[string]wazuh.Secret{}
 	for _, slug := range []string{"tok-a", "tok-b"} {
