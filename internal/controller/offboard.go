@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,10 +69,8 @@ func (r *Reconciler) offboard(ctx context.Context, request ctrl.Request) (ctrl.R
 	switch {
 	case err != nil:
 		return ctrl.Result{}, err
-	case !seen.done && step == v1alpha1.StepDeleteRegistrations:
-		return ctrl.Result{RequeueAfter: batchPause}, nil
 	case !seen.done:
-		return ctrl.Result{RequeueAfter: waitingPoll}, nil
+		return ctrl.Result{RequeueAfter: cmp.Or(seen.again, waitingPoll)}, nil
 	}
 	// A turn of its own for what comes next: it must see the record just written.
 	return ctrl.Result{RequeueAfter: 1}, nil
@@ -88,6 +87,8 @@ type sight struct {
 	// it is something the tenant runs, which a person may give up.
 	waitsFor string
 	theirs   bool
+	// again is when there is something new to see, where that is known.
+	again time.Duration
 }
 
 func finished(evidence string) (sight, error) { return sight{done: true, evidence: evidence}, nil }

@@ -50,14 +50,14 @@ func (r *Reconciler) deleteRegistrations(ctx context.Context, tenant *v1alpha1.T
 		return sight{}, managerTrouble(tenant, err)
 	}
 	if progress.Registrations == nil {
-		return sight{}, managerTrouble(tenant, noteAgents(ctx, api, progress))
+		return sight{again: 1}, managerTrouble(tenant, noteAgents(ctx, api, progress))
 	}
 	left, err := deleteSome(ctx, api)
 	if err != nil {
 		return sight{}, managerTrouble(tenant, err)
 	}
 	if left > 0 {
-		return sight{}, nil
+		return sight{again: batchPause}, nil
 	}
 	return finished(fmt.Sprintf("%d registrations deleted; the manager reports 0", *progress.Registrations))
 }
@@ -127,7 +127,8 @@ func (r *Reconciler) drain(ctx context.Context, tenant *v1alpha1.Tenant, progres
 	case !known:
 		return finished("the manager reports 0 registrations; it has no count of its connections")
 	case r.since(progress) < r.options.CountAge:
-		return sight{}, nil // what was counted may be of before the keys went
+		// What was counted may be of before the keys went.
+		return sight{again: r.options.CountAge - r.since(progress)}, nil
 	case sessions == 0:
 		return finished("the manager reports 0 registrations and 0 connections")
 	case r.since(progress) < r.options.Drain:
