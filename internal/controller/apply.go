@@ -80,6 +80,9 @@ func (r *Reconciler) applyObjects(ctx context.Context, in *plan.Input, desired p
 	if err := r.aim(ctx, in, &desired); err != nil {
 		return err
 	}
+	if err := r.restFormer(ctx, in, desired.Placement); err != nil {
+		return err
+	}
 	if err := r.applyRoute(ctx, in, desired); err != nil {
 		return err
 	}

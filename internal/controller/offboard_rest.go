@@ -17,12 +17,13 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 // rest gives up what was the tenant's alone. What agents know from outside rests
 // for as long as the Region says: its name, its ports, its address.
 func (r *Reconciler) rest(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus) (sight, error) {
-	if err := r.claimAddresses(ctx, tenant, progress); err != nil {
+	if err := r.claimAddresses(ctx, tenant, progress.Addresses); err != nil {
 		return sight{}, err
 	}
 	if _, err := r.release(ctx, r.direct, tenant.Name, nil); err != nil {
@@ -53,11 +54,11 @@ func (r *Reconciler) rest(ctx context.Context, tenant *v1alpha1.Tenant, progress
 // claimAddresses makes claims on the addresses a load balancer gave the tenant, and
 // where that is possible keeps them from being given away. A pool knows nothing of a
 // rest; whoever gets such an address all the same is told whose it was.
-func (r *Reconciler) claimAddresses(ctx context.Context, tenant *v1alpha1.Tenant, progress *v1alpha1.OffboardingStatus) error {
+func (r *Reconciler) claimAddresses(ctx context.Context, tenant *v1alpha1.Tenant, addresses []string) error {
 	if tenant.Status.Mode != v1alpha1.ModeLoadBalancer {
 		return nil
 	}
-	for _, text := range progress.Addresses {
+	for _, text := range addresses {
 		address, err := netip.ParseAddr(text)
 		if err != nil {
 			continue // a cloud's name for its load balancer, which goes with it
@@ -89,6 +90,20 @@ func (r *Reconciler) claimAddresses(ctx context.Context, tenant *v1alpha1.Tenant
 		}
 	}
 	return nil
+}
+
+// restFormer lets the address of a tenant rest that has just gone to the edge: its
+// agents knock there until each has its new port. What the status says is asked too,
+// for an operator that died after the Service had changed.
+func (r *Reconciler) restFormer(ctx context.Context, in *plan.Input, place plan.Placement) error {
+	if place.Mode != v1alpha1.ModeEdgeHAProxy {
+		return nil
+	}
+	addresses := in.Observed.Service.Addresses
+	if known := in.Tenant.Status.Address; !slices.Contains(addresses, known) {
+		addresses = append(slices.Clone(addresses), known)
+	}
+	return r.claimAddresses(ctx, &in.Tenant, addresses)
 }
 
 // keepAddress asks for the address with a Service that leads nowhere. Load balancers

@@ -64,6 +64,7 @@ func TestMetalLB(t *testing.T) {
 		"class":                        classes,
 		"sources":                      sources,
 		"an address rests":             addressRests,
+		"an address rests at a move":   addressRestsAtAMove,
 		"an attached gateway":          attachedGateway,
 		"the guide's manifests":        guideManifests,
 	} {

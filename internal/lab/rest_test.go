@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -45,12 +46,7 @@ func addressRests(t *testing.T, m *metallb) {
 	if len(rests) != 2 || rests[0] != claim || rests[1] != naming.HostClaim("leaver.restful."+domain) {
 		t.Errorf("in quarantine are %v", rests)
 	}
-	keeper := types.NamespacedName{Namespace: naming.DefaultSystemNamespace, Name: naming.RestingService(claim)}
-	eventually(t, "the address is kept", func(ctx context.Context) (bool, error) {
-		var service corev1.Service
-		err := m.Client.Get(ctx, keeper, &service)
-		return err == nil && len(service.Status.LoadBalancer.Ingress) == 1 && service.Status.LoadBalancer.Ingress[0].IP == addresses[0].String(), err
-	})
+	keeper := m.keeps(t, addresses[0])
 	m.tenant(t, "comer", "restful", v1alpha1.WazuhIngress{})
 	m.address(t, "comer", metav1.ConditionTrue, v1alpha1.ReasonOK)
 	if got, want := get(t, m.Lab, "comer").Status.Address, addresses[1].String(); got != want {
@@ -65,5 +61,48 @@ func addressRests(t *testing.T, m *metallb) {
 	m.address(t, "heir", metav1.ConditionTrue, v1alpha1.ReasonOK)
 	if got, want := get(t, m.Lab, "heir").Status.Address, addresses[0].String(); got != want {
 		t.Errorf("the heir is at %s, want %s", got, want)
+	}
+}
+
+// keeps waits until an address is held by the Service that keeps it from others.
+func (m *metallb) keeps(t *testing.T, address netip.Addr) (keeper types.NamespacedName) {
+	t.Helper()
+	keeper = types.NamespacedName{Namespace: naming.DefaultSystemNamespace, Name: naming.RestingService(naming.AddressClaim(address))}
+	eventually(t, "address "+address.String()+" is kept", func(ctx context.Context) (bool, error) {
+		var service corev1.Service
+		err := m.Client.Get(ctx, keeper, &service)
+		return err == nil && len(service.Status.LoadBalancer.Ingress) == 1 && service.Status.LoadBalancer.Ingress[0].IP == address.String(), err
+	})
+	return keeper
+}
+
+// A tenant that goes to the edge leaves its agents behind at its address until each
+// has its new port: the address rests as after an offboarding.
+func addressRestsAtAMove(t *testing.T, m *metallb) {
+	addresses := m.addresses(2)
+	m.pool(t, "moves", addresses...)
+	if err := m.Client.Create(t.Context(), &v1alpha1.Region{
+		ObjectMeta: metav1.ObjectMeta{Name: "moves"},
+		Spec: v1alpha1.RegionSpec{
+			Domain: "moves." + domain, LoadBalancer: v1alpha1.LoadBalancerSpec{Preset: "metallb", Pool: "moves"},
+			Edge:       &v1alpha1.EdgeSpec{Addresses: []string{"198.51.100.78"}, Ports: v1alpha1.PortRange{First: 20000, Last: 20009}},
+			Quarantine: &metav1.Duration{Duration: time.Hour}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone},
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	m.tenant(t, "moves-away", "moves", v1alpha1.WazuhIngress{})
+	m.address(t, "moves-away", metav1.ConditionTrue, v1alpha1.ReasonOK)
+	m.ingress(t, "moves-away", v1alpha1.WazuhIngress{Mode: v1alpha1.ModeEdgeHAProxy})
+	claim := naming.AddressClaim(addresses[0])
+	m.keeps(t, addresses[0])
+	var held v1alpha1.Claim
+	if err := m.Client.Get(t.Context(), types.NamespacedName{Name: claim}, &held); err != nil || held.Spec.Tenant != "moves-away" || held.Spec.QuarantinedUntil == nil {
+		t.Errorf("the claim is %+v (%v)", held.Spec, err)
+	}
+	m.tenant(t, "moves-in", "moves", v1alpha1.WazuhIngress{})
+	m.address(t, "moves-in", metav1.ConditionTrue, v1alpha1.ReasonOK)
+	if got, want := get(t, m.Lab, "moves-in").Status.Address, addresses[1].String(); got != want {
+		t.Errorf("the next tenant is at %s, want %s", got, want)
 	}
 }
