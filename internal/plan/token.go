@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -99,6 +100,23 @@ func (in TokenInput) harmless() bool {
 	})
 }
 
+// ended is true when the gateway refuses the token by what it was told of it: an end
+// that was brought forward counts once the gateway knows. While nobody can say, what
+// was found out about the same spec before still holds.
+func (in TokenInput) ended(uses int32) bool {
+	current := in.Guard.current()
+	if current == nil {
+		before := meta.FindStatusCondition(in.Token.Status.Conditions, v1alpha1.ConditionReady)
+		return before != nil && before.ObservedGeneration == in.Token.Generation &&
+			(before.Reason == v1alpha1.ReasonTokenExpired || before.Reason == v1alpha1.ReasonTokenUsedUp)
+	}
+	return !slices.ContainsFunc(current.Tokens, func(have policy.Token) bool {
+		expired := !have.Expires.IsZero() && !in.Now.Before(have.Expires)
+		usedUp := have.MaxUses > 0 && int(uses) >= have.MaxUses
+		return have.Name == in.Token.Name && !have.Revoked && !expired && !usedUp
+	})
+}
+
 // endedAt is when the token ended, as far as that was seen; nil for one that counts.
 func endedAt(token v1alpha1.EnrollmentToken, now time.Time) *metav1.Time {
 	switch state := token.Ended(now); {
@@ -145,6 +163,8 @@ func (in TokenInput) reason(status *v1alpha1.EnrollmentTokenStatus) (reason, mes
 		return v1alpha1.ReasonWaitingForGateway, "the token is revoked, and " + in.Guard.why()
 	case status.State == v1alpha1.TokenRevoked:
 		return v1alpha1.ReasonTokenRevoked, "the token was revoked; the gateway refuses it"
+	case (status.State == v1alpha1.TokenExpired || status.State == v1alpha1.TokenUsedUp) && !in.ended(status.Uses):
+		return v1alpha1.ReasonWaitingForGateway, "the token is to let nobody in any more, and " + in.Guard.why()
 	case status.State == v1alpha1.TokenExpired:
 		return v1alpha1.ReasonTokenExpired, "the token ended at " + clock(spec.Expires.Time)
 	case status.State == v1alpha1.TokenUsedUp:
