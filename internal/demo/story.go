@@ -155,7 +155,7 @@ func (s *story) refusals(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return s.tell.step("A Tenant that wants acme's hostname is told, and changes nothing", func() (string, error) {
+	return s.tell.step("A Tenant that wants acme's name is told, and changes nothing", func() (string, error) {
 		return s.takenHostname(ctx)
 	})
 }
