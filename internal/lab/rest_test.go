@@ -80,18 +80,18 @@ func (m *metallb) keeps(t *testing.T, address netip.Addr) (keeper types.Namespac
 // has its new port: the address rests as after an offboarding.
 func addressRestsAtAMove(t *testing.T, m *metallb) {
 	addresses := m.addresses(2)
-	m.pool(t, "moves", addresses...)
+	m.pool(t, "departs", addresses...)
 	if err := m.Client.Create(t.Context(), &v1alpha1.Region{
-		ObjectMeta: metav1.ObjectMeta{Name: "moves"},
+		ObjectMeta: metav1.ObjectMeta{Name: "departs"},
 		Spec: v1alpha1.RegionSpec{
-			Domain: "moves." + domain, LoadBalancer: v1alpha1.LoadBalancerSpec{Preset: "metallb", Pool: "moves"},
+			Domain: "departs." + domain, LoadBalancer: v1alpha1.LoadBalancerSpec{Preset: "metallb", Pool: "departs"},
 			Edge:       &v1alpha1.EdgeSpec{Addresses: []string{"198.51.100.78"}, Ports: v1alpha1.PortRange{First: 20000, Last: 20009}},
 			Quarantine: &metav1.Duration{Duration: time.Hour}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone},
 		},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	m.tenant(t, "moves-away", "moves", v1alpha1.WazuhIngress{})
+	m.tenant(t, "moves-away", "departs", v1alpha1.WazuhIngress{})
 	m.address(t, "moves-away", metav1.ConditionTrue, v1alpha1.ReasonOK)
 	m.ingress(t, "moves-away", v1alpha1.WazuhIngress{Mode: v1alpha1.ModeEdgeHAProxy})
 	claim := naming.AddressClaim(addresses[0])
@@ -100,7 +100,7 @@ func addressRestsAtAMove(t *testing.T, m *metallb) {
 	if err := m.Client.Get(t.Context(), types.NamespacedName{Name: claim}, &held); err != nil || held.Spec.Tenant != "moves-away" || held.Spec.QuarantinedUntil == nil {
 		t.Errorf("the claim is %+v (%v)", held.Spec, err)
 	}
-	m.tenant(t, "moves-in", "moves", v1alpha1.WazuhIngress{})
+	m.tenant(t, "moves-in", "departs", v1alpha1.WazuhIngress{})
 	m.address(t, "moves-in", metav1.ConditionTrue, v1alpha1.ReasonOK)
 	if got, want := get(t, m.Lab, "moves-in").Status.Address, addresses[1].String(); got != want {
 		t.Errorf("the next tenant is at %s, want %s", got, want)
