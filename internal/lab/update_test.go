@@ -46,6 +46,12 @@ func containers(set *appsv1.StatefulSet) string {
 	return strings.Join(images, " ")
 }
 
+// hasItsPod is true when the pod is the one that was wanted last, and ready.
+func hasItsPod(set *appsv1.StatefulSet) bool {
+	s := set.Status
+	return s.ObservedGeneration >= set.Generation && s.ReadyReplicas == 1 && s.CurrentRevision == s.UpdateRevision
+}
+
 // inTurn waits until all tenants run an image, and wants that at no moment more than
 // one of them was without its pod.
 func inTurn(t *testing.T, l *lab.Lab, image string, slugs []string, meanwhile func(done int)) {
@@ -54,20 +60,26 @@ func inTurn(t *testing.T, l *lab.Lab, image string, slugs []string, meanwhile fu
 		var without, done, behind []string
 		for _, slug := range slugs {
 			set, err := managerSet(ctx, l, slug)
+			switch {
+			case err != nil:
+				return false, err
+			case !strings.Contains(containers(set), image):
+				behind = append(behind, slug)
+			case hasItsPod(set):
+				done = append(done, slug)
+			default:
+				without = append(without, slug)
+			}
+		}
+		// Without its pod before and after another was: that is at the same time.
+		if len(without) > 1 {
+			set, err := managerSet(ctx, l, without[0])
 			if err != nil {
 				return false, err
 			}
-			switch {
-			case !strings.Contains(containers(set), image):
-				behind = append(behind, slug)
-			case set.Status.ObservedGeneration < set.Generation || set.Status.ReadyReplicas < 1 || set.Status.CurrentRevision != set.Status.UpdateRevision:
-				without = append(without, slug)
-			default:
-				done = append(done, slug)
+			if !hasItsPod(set) {
+				t.Fatalf("%v are without their pods at the same time", without)
 			}
-		}
-		if len(without) > 1 {
-			t.Fatalf("%v are without their pods at the same time", without)
 		}
 		meanwhile(len(done))
 		if len(done) < len(slugs) {
