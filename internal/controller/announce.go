@@ -9,8 +9,8 @@ import (
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// announce raises an event when a tenant's summary or address changed, or an
-// offboarding step was finished. Its reason is the condition's reason; nothing is announced
+// announce raises an event when a tenant's summary or address changed, an update got
+// further, or an offboarding step was finished. Its reason is the condition's reason; nothing is announced
 // twice.
 func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantStatus) {
 	before := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
@@ -22,6 +22,7 @@ func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantSta
 		}
 		r.events.Eventf(tenant, nil, kind, after.Reason, "Reconcile", "%s", after.Message)
 	}
+	r.announceSide(tenant, status)
 	change, told := status.AddressChange, tenant.Status.AddressChange
 	if change != nil && status.Address != "" && (status.Address != tenant.Status.Address || told == nil || !told.At.Equal(&change.At)) {
 		now := v1alpha1.AddressChange{From: status.Address}
