@@ -53,7 +53,7 @@ func TestTheOperatorsChart(t *testing.T) {
 func TestTheEdgesOfTheChart(t *testing.T) {
 	rendered, err := chart.RenderOperator(map[string]any{"edges": []any{map[string]any{
 		"region": "eu", "addresses": []any{"198.51.100.10"}, "ports": "15140-25139",
-		"metricsAddress": ":8090", "haproxyImage": "haproxy:3.0-alpine",
+		"metricsAddress": ":8090", "haproxyImage": "haproxy:3.2",
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestTheEdgesOfTheChart(t *testing.T) {
 func TestPullSecretsOfTheOperatorsPods(t *testing.T) {
 	rendered, err := chart.RenderOperator(map[string]any{
 		"imagePullSecrets": []any{"registry"},
-		"edges":            []any{map[string]any{"region": "eu", "ports": "15140-25139", "metricsAddress": ":8090", "haproxyImage": "haproxy:3.0-alpine"}},
+		"edges":            []any{map[string]any{"region": "eu", "ports": "15140-25139", "metricsAddress": ":8090", "haproxyImage": "haproxy:3.2"}},
 		"handover":         map[string]any{"enabled": true, "host": "onboard.mssp.example.com", "behindProxy": true},
 	})
 	if err != nil {

@@ -10,18 +10,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 )
 
-// Two edges of a Region, each with its HAProxy on an address of its own, carry
-// the same. One dies, and costs the connections it had and no other; the Region
+// Two edges of a Region, each with a HAProxy of another release on an address of its
+// own, carry the same. One dies, and costs the connections it had and no other; the Region
 // changes meanwhile; it comes back and has what the other has.
 func TestTwoEdgesOfARegion(t *testing.T) {
 	const tenants = 20
 	_, admin, config := apiServer(t)
 	manager := newEcho(t, "127.10.0.1", "m")
+	haproxies.Need(t)
+	releases := haproxies.All(t) // one edge has the oldest, the other the newest
 	var sites [2]*site
 	for i := range sites {
-		s := newSite(t, func(o *Options) { o.Name = fmt.Sprintf("edge-%d", i+1) })
+		s := newSite(t, func(o *Options) {
+			o.Name, o.Program = fmt.Sprintf("edge-%d", i+1), releases[i*(len(releases)-1)].Path
+		})
 		s.stop()
 		s.beginWith(config)
 		sites[i] = s

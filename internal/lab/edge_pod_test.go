@@ -41,7 +41,7 @@ func startEdgePod(t *testing.T, l *lab.Lab, region string, address netip.Addr, p
 	t.Helper()
 	needHAProxy(t)
 	set := edgeDaemonSet(t, map[string]any{
-		"region": region, "addresses": []any{address.String()}, "ports": ports, "metricsAddress": "127.0.0.1:8090", "haproxyImage": "haproxy:3.0-alpine",
+		"region": region, "addresses": []any{address.String()}, "ports": ports, "metricsAddress": "127.0.0.1:8090", "haproxyImage": "haproxy:3.2",
 	})
 	if err := l.Client.Create(t.Context(), set); err != nil {
 		t.Fatal(err)
