@@ -26,11 +26,9 @@ type fullFigures struct {
 	// ResyncMs is for Lines of the route map, and as many of the allow list.
 	ResyncMs float64 `json:"resyncMs"`
 	Lines    int     `json:"resyncRouteLines"`
-	// KBPerTenant is what a tenant takes, its slots and listeners included.
-	KBPerTenant float64 `json:"kBPerTenant"`
 }
 
-func benchFull(t *testing.T, target string, small changeFigures) (out fullFigures) {
+func benchFull(t *testing.T, target string) (out fullFigures) {
 	const tenants, spare, held, paced, many = 4800, 200, 4000, 400, 5000
 	t.Run("full", func(t *testing.T) {
 		s := newSite(t, ranged(tenants+spare), unhurried)
@@ -43,8 +41,7 @@ func benchFull(t *testing.T, target string, small changeFigures) (out fullFigure
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, mb := footprint(t, master)
-		out.Tenants, out.KBPerTenant = tenants, (mb-small.MB)*1000/float64(tenants-small.Tenants)
+		out.Tenants = tenants
 		agents, prober := startHelper(t, "agents"), startHelper(t, "agents")
 		for n := range 50 {
 			agents.tell("hold %s %d", s.port(n, 0), held/50)

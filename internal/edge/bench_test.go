@@ -59,7 +59,7 @@ func TestBenchEdge(t *testing.T) {
 			printHeld(result.Held)
 		}},
 		{"full", func() {
-			result.Full = benchFull(t, target, smallest(result))
+			result.Full = benchFull(t, target)
 			printFull(result.Full)
 		}},
 		{"load", func() {
@@ -124,12 +124,4 @@ func record(t *testing.T, out string, result figures) {
 	if err := os.WriteFile(out, append(text, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// smallest is the edge with the fewest tenants that was measured.
-func smallest(result figures) changeFigures {
-	if len(result.Changes) == 0 {
-		return changeFigures{}
-	}
-	return result.Changes[0]
 }
