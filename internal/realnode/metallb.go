@@ -30,6 +30,10 @@ func (c *Cluster) startMetalLB(ctx context.Context) error {
 	if err := c.installMetalLBKinds(ctx); err != nil {
 		return err
 	}
+	// MetalLB's programs end where a kind of theirs is not served yet.
+	if _, err := c.Kubectl(ctx, "wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=60s"); err != nil {
+		return err
+	}
 	if err := c.create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metallbNamespace}}); err != nil {
 		return err
 	}
