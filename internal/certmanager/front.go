@@ -84,7 +84,7 @@ func (p *Pebble) StartFront(ctx context.Context) (*Front, error) {
 	f.Directory = "https://" + named(listener.Addr().String()) + "/dir"
 	behind, err := url.Parse(p.Directory)
 	if err != nil {
-		return nil, fmt.Errorf("Pebble's directory: %w", err)
+		return nil, fmt.Errorf("read the address of Pebble's directory: %w", err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(p.CA)

@@ -21,7 +21,6 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
-	"github.com/soctalk/soctalk-ingress/internal/edge"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
@@ -100,11 +99,6 @@ func (m *machine) haproxies(t *testing.T) []int {
 	}
 	slices.Sort(found)
 	return found
-}
-
-// status asks the edge on the machine, as `edge status` does there.
-func (m *machine) status(ctx context.Context) (edge.Status, error) {
-	return edge.AskStatus(ctx, edge.Beside(m.dir))
 }
 
 // edgeKubeconfig is a file with a token of the account the chart gives edges.
