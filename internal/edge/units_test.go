@@ -122,7 +122,7 @@ func machineAccount(t *testing.T, admin client.Client, api *rest.Config, documen
 	t.Helper()
 	namespace := &unstructured.Unstructured{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	namespace.SetName("soctalk-ingress")
+	namespace.SetName("soctalk-system")
 	objects := []*unstructured.Unstructured{namespace}
 	for document := range strings.SplitSeq(documents, "\n---\n") {
 		object := &unstructured.Unstructured{}
