@@ -20,7 +20,7 @@ func newDemoCommand() *cobra.Command {
 		Short: "two tenants end to end, on this machine, with a real Kubernetes API server",
 		Long: "Start a Kubernetes control plane on loopback, run the operator in it, and let two\n" +
 			"tenants with two agents each show what the product does. No root, no containers;\n" +
-			"the managers and agents are simulators, everything else is real.\n\n" +
+			"managers and agents are simulators, nodes and network are stood in for.\n\n" +
 			"The first start compiles Kubernetes from its Go modules, which takes minutes. The real\n" +
 			"MetalLB gives the addresses and the real cert-manager signs the certificates if they\n" +
 			"were built before, or if DEMO_FULL=1 is set and has them built; otherwise a stand-in\n" +
