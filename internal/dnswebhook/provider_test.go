@@ -281,6 +281,39 @@ func TestTextsOfOthersStay(t *testing.T) {
 	}
 }
 
+// TestUnlistedServicesAreTakenBack: the text beside ours stays, here too.
+func TestUnlistedServicesAreTakenBack(t *testing.T) {
+	service := record.Service("_wazuh._tcp", acme, 60, 1514)
+	const person = `"v=spf1 -all"`
+	name := record.Naming{}.Mark(service.Name, service.Type)
+	f := &fake{records: []endpoint{{DNSName: name, RecordType: "TXT", Targets: []string{person}}}}
+	f.after = func(made *endpoint) {
+		if made.RecordType == record.SRV {
+			made.RecordType = "unlisted"
+		}
+	}
+	w := f.start(t)
+	w.SRV = true
+	err := w.Apply(t.Context(), nil, record.Changes{Create: []record.Record{service}}, "tenant/acme")
+	var refused *record.Refused
+	if !errors.As(err, &refused) || !strings.Contains(refused.Why, "does not list them") {
+		t.Errorf("got %v", err)
+	}
+	var texts []string
+	for _, have := range f.records {
+		if have.RecordType == "TXT" {
+			texts = append(texts, have.Targets...)
+		}
+	}
+	if diff := cmp.Diff([]string{person}, texts); diff != "" {
+		t.Errorf("texts (-want +got):\n%s", diff)
+	}
+	last := f.posted[len(f.posted)-1]
+	if len(last.Delete) != 1 || last.Delete[0].RecordType != record.SRV {
+		t.Errorf("deleted %+v", last.Delete)
+	}
+}
+
 // TestMembersOfASetAreOthers: weighted or regional records at the name are left
 // alone, whatever their marks say.
 func TestMembersOfASetAreOthers(t *testing.T) {

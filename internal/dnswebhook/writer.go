@@ -131,14 +131,12 @@ func (w *Writer) takeBack(ctx context.Context, made []record.Record) error {
 	if err != nil {
 		return err
 	}
-	var post changes
+	b := builder{Writer: w, listed: listed}
 	for _, one := range made {
-		post.Delete = append(post.Delete, toWire(one))
-		if mark, there := listed.at(w.Naming.Mark(one.Name, one.Type), kindTXT); there {
-			post.Delete = append(post.Delete, mark)
-		}
+		b.post.Delete = append(b.post.Delete, toWire(one))
+		b.unmark(record.Current{Record: one, Mark: w.Naming.Mark(one.Name, one.Type)})
 	}
-	err = w.Provider.call(ctx, http.MethodPost, "/records", post, nil)
+	err = w.Provider.call(ctx, http.MethodPost, "/records", b.post, nil)
 	w.Provider.changed.Store(w.Provider.order.Add(1))
 	if err != nil {
 		return err
