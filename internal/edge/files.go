@@ -44,6 +44,8 @@ type store struct {
 	// and journal are nil when nobody knows.
 	model, journal []byte
 	told           map[string]haproxy.Route
+	// generation is the model's on disk; 0 while nobody knows.
+	generation int64
 }
 
 func newStore(dir string) *store {
@@ -62,12 +64,14 @@ func (s *store) write(name string, content []byte) (changed bool, err error) {
 
 // saved is the content of routes.json: the model, from which the other files follow.
 type saved struct {
-	Routes []haproxy.Route `json:"routes"`
+	Generation int64           `json:"generation"`
+	Routes     []haproxy.Route `json:"routes"`
 }
 
 // entry is a line of the journal: how a tenant's route is from now on, or that
-// it is no more.
+// it is no more. The first line says which generation of the model it goes on from.
 type entry struct {
+	Of    int64          `json:"of,omitempty"`
 	Route *haproxy.Route `json:"route,omitempty"`
 	Gone  string         `json:"gone,omitempty"`
 }
@@ -134,6 +138,9 @@ func (s *store) note(lines []byte) error {
 	if s.journal == nil {
 		return fmt.Errorf("write %s: %w", fileJournal, errOther)
 	}
+	if len(s.journal) == 0 {
+		lines = append(fmt.Appendf(nil, "{\"of\":%d}\n", s.generation), lines...)
+	}
 	file, err := os.OpenFile(filepath.Join(s.dir, fileJournal), os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", fileJournal, err)
@@ -183,7 +190,7 @@ func (s *store) saveModel(ordered []haproxy.Route) (changed bool, err error) {
 	if intact && len(s.journal) < journalLimit && s.tells(ordered) {
 		return false, nil
 	}
-	model := []byte(`{"routes":[`)
+	model := fmt.Appendf(nil, `{"generation":%d,"routes":[`, s.generation+1)
 	for i, route := range ordered {
 		line, err := json.Marshal(route)
 		if err != nil {
@@ -196,11 +203,18 @@ func (s *store) saveModel(ordered []haproxy.Route) (changed bool, err error) {
 	}
 	model = append(model, "\n]}\n"...)
 	s.model, s.journal = nil, nil
+	if s.generation == 0 { // the journal belongs to a model that could not be read
+		if _, err := replaceFile(s.dir, fileJournal, []byte{}); err != nil {
+			return false, err
+		}
+	}
 	wrote, err := replaceFile(s.dir, fileRoutes, model)
 	if err != nil {
 		return false, err
 	}
-	// A power cut before this leaves a journal that says of nobody anything else.
+	s.generation++
+	// A power cut before this leaves the journal of the generation before, which counts
+	// no more: it may tell of less than the model does.
 	emptied, err := replaceFile(s.dir, fileJournal, []byte{})
 	if err != nil {
 		return false, err
@@ -244,14 +258,18 @@ func (s *store) load() ([]haproxy.Route, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return replay(content.Routes, journal)
+	routes, err := replay(content, journal)
+	if err == nil {
+		s.generation = content.Generation
+	}
+	return routes, err
 }
 
 // replay carries a journal out. A last line without an end was cut off while it
 // was written, and nothing was done about it yet.
-func replay(routes []haproxy.Route, journal []byte) ([]haproxy.Route, error) {
-	of := make(map[string]haproxy.Route, len(routes))
-	for _, route := range routes {
+func replay(model saved, journal []byte) ([]haproxy.Route, error) {
+	of := make(map[string]haproxy.Route, len(model.Routes))
+	for _, route := range model.Routes {
 		of[route.Tenant] = route
 	}
 	for line := range bytes.Lines(journal) {
@@ -260,7 +278,15 @@ func replay(routes []haproxy.Route, journal []byte) ([]haproxy.Route, error) {
 		}
 		var change entry
 		err := json.Unmarshal(line, &change)
-		if err == nil && (change.Route == nil) == (change.Gone == "") {
+		switch first := change.Of > 0 && change.Route == nil && change.Gone == ""; {
+		case err != nil:
+		case first && change.Of < model.Generation:
+			return model.Routes, nil // the model has taken it in
+		case first && change.Of == model.Generation:
+			continue
+		case first:
+			err = fmt.Errorf("it goes on from generation %d of %s, which is of generation %d", change.Of, fileRoutes, model.Generation)
+		case (change.Route == nil) == (change.Gone == ""):
 			err = errors.New("a line tells of no route, or of two")
 		}
 		if err != nil {

@@ -185,7 +185,7 @@ func TestAJournalThatWasCutOff(t *testing.T) {
 		if state, complete := states[n]; complete {
 			want = state
 		}
-		routes, err := replay(nil, whole[:n])
+		routes, err := replay(saved{}, whole[:n])
 		if err != nil {
 			t.Fatalf("%d bytes: %v", n, err)
 		}
@@ -194,7 +194,7 @@ func TestAJournalThatWasCutOff(t *testing.T) {
 		}
 	}
 	for _, spoilt := range []string{"rubbish\n", "{}\n", `{"gone":"a","route":{}}` + "\n"} {
-		if _, err := replay(nil, append([]byte(spoilt), whole...)); err == nil {
+		if _, err := replay(saved{}, append([]byte(spoilt), whole...)); err == nil {
 			t.Errorf("a journal that begins with %q is believed", spoilt)
 		}
 	}
@@ -241,5 +241,44 @@ func TestALongJournalIsTakenIn(t *testing.T) {
 	routes, err := newStore(s.dir).load()
 	if err != nil || len(routes) != 1 || !routes[0].Equal(route) {
 		t.Errorf("read back: %v, %v", routes, err)
+	}
+}
+
+// The power went between model and journal, after a change the journal knows nothing
+// of: what was given up before does not come back.
+func TestAJournalOfTheModelBefore(t *testing.T) {
+	s := newStore(t.TempDir())
+	if _, err := s.save(nil); err != nil {
+		t.Fatal(err)
+	}
+	a, b := routeFor(0, "127.0.0.1:1514").WithDefaults(), routeFor(0, "127.0.0.1:1515").WithDefaults()
+	b.Tenant = "t1"
+	if err := s.change(nil, map[string]haproxy.Route{"t0": a}); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, s.dir, fileJournal)
+	if _, err := s.saveModel([]haproxy.Route{b}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, fileJournal), []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := newStore(s.dir)
+	routes, err := again.load()
+	if err != nil || len(routes) != 1 || !routes[0].Equal(b) {
+		t.Fatalf("read back %v, %v", routes, err)
+	}
+	// From here on the journal is the new model's.
+	if _, err := again.save(routes); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.change(map[string]haproxy.Route{"t1": b}, map[string]haproxy.Route{"t0": a}); err != nil {
+		t.Fatal(err)
+	}
+	if routes, err := newStore(s.dir).load(); err != nil || len(routes) != 1 || !routes[0].Equal(a) {
+		t.Errorf("read back %v, %v", routes, err)
+	}
+	if _, err := replay(saved{Generation: 1}, []byte("{\"of\":2}\n")); err == nil {
+		t.Error("a journal of a later model is believed")
 	}
 }
