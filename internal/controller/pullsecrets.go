@@ -17,7 +17,7 @@ import (
 // observePullSecrets says which of the Region's pull secrets cannot be used, and why.
 func (r *Reconciler) observePullSecrets(ctx context.Context, place plan.Placement) ([]string, error) {
 	var wrong []string
-	for _, name := range place.RegionSpec.ImagePullSecrets {
+	for _, name := range place.PullSecrets {
 		source, err := r.readSecret(ctx, r.options.Operator.Namespace, name)
 		if err != nil {
 			return nil, err
@@ -41,7 +41,7 @@ func forPulling(secret *corev1.Secret) bool {
 // tenant's pods, for a pod can use those of its own namespace only. A Secret of that
 // name that somebody else made is left alone, and used.
 func (r *Reconciler) copyPullSecrets(ctx context.Context, place plan.Placement) error {
-	for _, name := range place.RegionSpec.ImagePullSecrets {
+	for _, name := range place.PullSecrets {
 		source, err := r.readSecret(ctx, r.options.Operator.Namespace, name)
 		if err != nil {
 			return err
@@ -85,7 +85,7 @@ func (r *Reconciler) copyPullSecret(ctx context.Context, place plan.Placement, s
 // not name them either.
 func (r *Reconciler) dropPullSecrets(ctx context.Context, place plan.Placement) error {
 	var wanted []string
-	for _, name := range place.RegionSpec.ImagePullSecrets {
+	for _, name := range place.PullSecrets {
 		wanted = append(wanted, naming.PullSecret(name))
 	}
 	held := &metav1.PartialObjectMetadataList{}

@@ -50,6 +50,9 @@ type Placement struct {
 	// WildcardSecret is where the Region's wildcard certificate lies, in the
 	// operator's namespace; empty unless Strategy is wildcard.
 	WildcardSecret string `json:"wildcardSecret,omitempty"`
+	// PullSecrets of the Region that the tenant's pods need; none where all pods are
+	// somebody else's: a registry's password is not copied for nothing.
+	PullSecrets []string `json:"-"`
 }
 
 // Ports are the ports agents connect to: the manager's own, or the edge's.
@@ -112,6 +115,9 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		place.Agents = min(place.Major, lastGuarded)
 	}
 	place.Alone = place.Gateway && tenant.Spec.Manager.Attach != nil
+	if tenant.Spec.Manager.Attach == nil || place.Alone {
+		place.PullSecrets = region.Spec.ImagePullSecrets
+	}
 	if place.Strategy == "" {
 		place.Strategy = v1alpha1.CertificateBuiltInCA
 	}

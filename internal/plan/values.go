@@ -166,11 +166,11 @@ func managerValues(spec v1alpha1.ManagerSpec, place Placement) map[string]any {
 // pullSecrets are the copies that the operator keeps beside the tenant's pods; nil
 // where the registry asks nobody.
 func pullSecrets(place Placement) any {
-	if len(place.RegionSpec.ImagePullSecrets) == 0 {
+	if len(place.PullSecrets) == 0 {
 		return nil
 	}
 	var out []any
-	for _, name := range place.RegionSpec.ImagePullSecrets {
+	for _, name := range place.PullSecrets {
 		out = append(out, map[string]any{"name": naming.PullSecret(name)})
 	}
 	return out
