@@ -64,8 +64,8 @@ type RegionSpec struct {
 	Manager ManagerDeploy `json:"manager,omitzero"`
 	// ImagePullSecrets are Secrets in the operator's own namespace, of type
 	// kubernetes.io/dockerconfigjson, for a registry that wants to know who pulls. The
-	// operator keeps a copy of each, pull-<name>, in every tenant's namespace of the
-	// Region, where the pods of manager and gateway use it.
+	// operator keeps a copy of each, pull-<name>, in the namespace of every tenant of the
+	// Region whose manager or gateway it runs.
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MaxLength=248
 	// +kubebuilder:validation:XValidation:rule="self.all(s, s.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="every entry of imagePullSecrets must be the name of a Secret in the operator's namespace, such as registry"

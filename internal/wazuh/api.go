@@ -47,7 +47,7 @@ type API struct {
 	pause    func(context.Context, time.Duration) error
 
 	login       sync.Mutex // held during a login, so that concurrent requests share one
-	loginMethod string     // POST, until a manager before 4.4 turned out to know GET only
+	loginMethod string     // POST, or GET once a manager before 4.4 turned out to know no other
 	token       Secret
 
 	nodes sync.Mutex
@@ -131,8 +131,9 @@ func (a *API) currentToken(ctx context.Context, refused Secret) (Secret, error) 
 	a.token = Secret{}
 	body, err := a.logIn(ctx)
 	var problem *Problem
-	if errors.As(err, &problem) && problem.Status == http.StatusMethodNotAllowed && a.loginMethod == http.MethodPost {
-		a.loginMethod = http.MethodGet
+	if errors.As(err, &problem) && problem.Status == http.StatusMethodNotAllowed {
+		// Both ways, for a manager may have been updated since.
+		a.loginMethod = map[string]string{http.MethodPost: http.MethodGet, http.MethodGet: http.MethodPost}[a.loginMethod]
 		body, err = a.logIn(ctx)
 	}
 	if err != nil {

@@ -95,6 +95,16 @@ func TestAPIOf43(t *testing.T) {
 	if diff := cmp.Diff(want, s.asked); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	// The manager was updated since, to one that knows POST only.
+	api, s = startAPI(t, no, answer{200, loggedIn}, flat, answer{401, unauthorized}, no, answer{200, loggedIn}, flat)
+	for range 2 {
+		if _, err := api.AgentsSummary(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.asked[len(s.asked)-2]; got != "Basic POST /security/user/authenticate" {
+		t.Errorf("logged in by %s", got)
+	}
 	api, _ = startAPI(t, no, no) // it is no login at all
 	if _, err := api.AgentsSummary(t.Context()); err == nil {
 		t.Error("a login nobody offers succeeded")
