@@ -56,7 +56,7 @@ func (r *Reconciler) takeTurn(ctx context.Context, in *plan.Input, desired plan.
 			return plan.Turn{}, errConflict // somebody was faster; the next turn sees who
 		}
 	}
-	return turn, r.leaveSeats(ctx, turn.Leave)
+	return turn, r.leaveSeats(ctx, place.Slug, turn.Leave)
 }
 
 func (r *Reconciler) updateInput(ctx context.Context, in *plan.Input, place plan.Placement, objects []*unstructured.Unstructured) (ask plan.UpdateInput, held []corev1.Pod, err error) {
@@ -215,7 +215,9 @@ func (r *Reconciler) seats(ctx context.Context) ([]plan.Seat, error) {
 	return seats, nil
 }
 
-func (r *Reconciler) leaveSeats(ctx context.Context, names []string) error {
+// leaveSeats gives seats up that are the tenant's still: somebody else may have taken
+// one since it was seen.
+func (r *Reconciler) leaveSeats(ctx context.Context, slug string, names []string) error {
 	for _, name := range names {
 		var claim v1alpha1.Claim
 		err := r.cached.Get(ctx, client.ObjectKey{Name: name}, &claim)
@@ -224,6 +226,9 @@ func (r *Reconciler) leaveSeats(ctx context.Context, names []string) error {
 		}
 		if err != nil {
 			return fmt.Errorf("read claim %s: %w", name, err)
+		}
+		if claim.Spec.Tenant != slug {
+			continue
 		}
 		if err := giveUp(ctx, r.cached, r.writer, &claim, r.options.Now()); err != nil {
 			return err
@@ -248,7 +253,7 @@ func (r *Reconciler) leaveAnyway(ctx context.Context, slug string, onlySettled b
 				return err
 			}
 		}
-		if err := r.leaveSeats(ctx, []string{seat.Name}); err != nil {
+		if err := r.leaveSeats(ctx, slug, []string{seat.Name}); err != nil {
 			return err
 		}
 	}
