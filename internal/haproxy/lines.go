@@ -1,7 +1,6 @@
 package haproxy
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"net/netip"
@@ -82,42 +81,6 @@ func (r Route) HostLines() []string {
 	}
 	slices.Sort(lines)
 	return slices.Compact(lines)
-}
-
-// Files are the data files that make a restarted HAProxy know every route.
-type Files struct{ Routes, Allow, Hosts []byte }
-
-// Files writes the lines of one route.
-func (r Route) Files() Files {
-	var routeMap, allow, hosts bytes.Buffer
-	for _, entry := range r.Entries() {
-		fmt.Fprintln(&routeMap, entry.Line())
-	}
-	for _, line := range r.AllowLines() {
-		fmt.Fprintln(&allow, line)
-	}
-	for _, line := range r.HostLines() {
-		fmt.Fprintln(&hosts, line)
-	}
-	return Files{Routes: routeMap.Bytes(), Allow: allow.Bytes(), Hosts: hosts.Bytes()}
-}
-
-// DataFiles writes the lines of all routes, in the order of slots.
-func DataFiles(routes []Route) Files {
-	ordered := slices.Clone(routes)
-	slices.SortFunc(ordered, func(a, b Route) int { return cmp.Compare(a.Slot, b.Slot) })
-	var all Files
-	for _, route := range ordered {
-		all.Append(route.Files())
-	}
-	return all
-}
-
-// Append adds the lines of another route.
-func (f *Files) Append(more Files) {
-	f.Routes = append(f.Routes, more.Routes...)
-	f.Allow = append(f.Allow, more.Allow...)
-	f.Hosts = append(f.Hosts, more.Hosts...)
 }
 
 // Server is one passive server object of a slot.
