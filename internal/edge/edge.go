@@ -185,8 +185,10 @@ func (e *Edge) begin(ctx context.Context) error {
 	if err != nil {
 		// Serving what HAProxy has is better than serving nothing, so nothing is
 		// compared until the source has told.
-		e.note("read the routes from disk", err)
+		e.acting.Lock()
 		e.unknown = true
+		e.acting.Unlock()
+		e.note("read the routes from disk", err)
 	}
 	e.wishes.granted(routes)
 	e.update(func() {
