@@ -63,18 +63,23 @@ func testWhoMayCome(t *testing.T) {
 	s.tenant(7, manager.address(), manager.address(), networks("127.2.0.0/16", "2001:db8::/48"))
 	s.tenant(100, manager.address(), manager.address())
 	s.apply()
-	for _, c := range []struct {
+	type visit struct {
 		tenant int
 		source string
 		served bool
-	}{
-		{0, "127.1.2.3", true}, {0, "127.2.3.4", true}, {0, "127.2.3.5", false}, {0, "127.0.0.1", false},
-		{7, "127.2.3.5", true}, {7, "127.1.2.3", false}, {100, "127.200.0.1", true},
-	} {
+	}
+	expect := func(c visit) {
+		t.Helper()
 		_, answer, err := talk(t, c.source, s.port(c.tenant, 0), frame("001"))
 		if served := err == nil && strings.HasPrefix(answer, "m:"); served != c.served || (!served && !isReset(err)) {
 			t.Errorf("tenant %d from %s: %q, %v; want served=%v", c.tenant, c.source, answer, err, c.served)
 		}
+	}
+	for _, c := range []visit{
+		{0, "127.1.2.3", true}, {0, "127.2.3.4", true}, {0, "127.2.3.5", false}, {0, "127.0.0.1", false},
+		{7, "127.2.3.5", true}, {7, "127.1.2.3", false}, {100, "127.200.0.1", true},
+	} {
+		expect(c)
 	}
 	if err := s.edge.count(t.Context()); err != nil {
 		t.Fatal(err)
@@ -91,6 +96,13 @@ func testWhoMayCome(t *testing.T) {
 	}
 	if got := strings.Join(sources, " "); !strings.Contains(got, "127.1.2.3") || !strings.Contains(got, "127.2.3.4") || len(sources) != 2 {
 		t.Errorf("sources of agent 001 of t0: %q", got)
+	}
+	// Open to everybody, or to some only: either becomes the other while it serves.
+	s.tenant(100, manager.address(), manager.address(), networks("127.1.0.0/16"))
+	s.tenant(0, manager.address(), manager.address())
+	s.apply()
+	for _, c := range []visit{{100, "127.200.0.1", false}, {100, "127.1.2.3", true}, {0, "127.0.0.1", true}, {7, "127.1.2.3", false}} {
+		expect(c)
 	}
 }
 

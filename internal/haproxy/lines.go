@@ -18,10 +18,7 @@ func (e Entry) Line() string { return e.Key + " " + e.Value }
 // port an agent needs first exists no later than the one it needs next.
 func (r Route) Entries() []Entry {
 	r = r.WithDefaults()
-	state := "A"
-	if r.Suspended {
-		state = "S"
-	}
+	state := r.state()
 	entries := make([]Entry, 0, len(r.Ports))
 	for _, port := range r.Ports {
 		limits := port.Limits
@@ -36,15 +33,26 @@ func (r Route) Entries() []Entry {
 	return entries
 }
 
-// AllowLines are the route's lines of the allow list. The slot is written into
-// the upper part of an IPv6 address, in groups of decimal digits, so that one
-// list holds the networks of all tenants and the longest prefix wins.
+// state is one letter of the map's value: S, suspended; O, open to everybody;
+// A, only who is in the lists.
+func (r Route) state() string {
+	switch {
+	case r.Suspended:
+		return "S"
+	case len(r.Allowed) == 0:
+		return "O"
+	default:
+		return "A"
+	}
+}
+
+// AllowLines are the route's lines of the allow list; none where the tenant is
+// open to everybody. The slot is written into the upper part of an IPv6 address,
+// in groups of decimal digits, so that one list holds the networks of all tenants
+// and the longest prefix wins.
 func (r Route) AllowLines() []string {
 	high, low := r.Slot/1000, r.Slot%1000
 	var lines []string
-	if len(r.Allowed) == 0 {
-		lines = append(lines, fmt.Sprintf("fd00:0:0:0:%d:%d:0:0/96", high, low), fmt.Sprintf("fd01:%d:%d:0:0:0:0:0/48", high, low))
-	}
 	for _, network := range r.Allowed {
 		address := network.Masked().Addr().As16()
 		group := func(i int) uint16 { return uint16(address[2*i])<<8 | uint16(address[2*i+1]) }

@@ -18,7 +18,7 @@ var configTemplate string
 
 // routeShape is what every value of the route map looks like. HAProxy compiles
 // it too: no {n,m} with quotes, no spaces.
-const routeShape = `^[0-9]{1,5}/([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)/[1-9][0-9]{0,4}/[1-9][0-9]{0,6}/[1-9][0-9]{0,6}/[0-9]{1,7}/[AS]/(ev|en|ep|tl)$`
+const routeShape = `^[0-9]{1,5}/([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)/[1-9][0-9]{0,4}/[1-9][0-9]{0,6}/[1-9][0-9]{0,6}/[0-9]{1,7}/[AOS]/(ev|en|ep|tl)$`
 
 // group is one backend's share of the slots.
 type group struct{ Name, First, Last int }
