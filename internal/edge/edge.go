@@ -137,6 +137,11 @@ func New(options Options) (*Edge, error) {
 
 // Run serves until the context ends. HAProxy goes on serving after it.
 func (e *Edge) Run(ctx context.Context) error {
+	release, err := e.alone()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := e.begin(ctx); err != nil {
 		return err
 	}

@@ -151,6 +151,13 @@ func atTheDoor(in UpdateInput) Turn {
 				"the pods are being restarted for a new version since %s: %s", clock(in.Now), notReady)}
 		}
 	}
+	for _, seat := range in.Seats {
+		if in.Rules.Patience > 0 && in.Now.Sub(seat.Since) > in.Rules.Patience {
+			return Turn{Reason: v1alpha1.ReasonUpdateWaiting, Message: fmt.Sprintf(
+				"a new version waits for tenant %s, whose update has been going on since %s; its conditions say why, and kubectl delete claim %s goes on without it",
+				seat.Tenant, clock(seat.Since), seat.Name)}
+		}
+	}
 	return Turn{Reason: v1alpha1.ReasonUpdateWaiting, Message: "a new version waits until " + whoRides(in.Seats) + " serves again"}
 }
 
