@@ -23,7 +23,7 @@ type fullFigures struct {
 	ManySeconds float64 `json:"manyChangesSeconds"`
 	MBBefore    float64 `json:"mbBeforeManyChanges"`
 	MBAfter     float64 `json:"mbAfterManyChanges"`
-	// ResyncMs is for Lines of the route map, and as many of the allow list.
+	// ResyncMs is for Lines of the route map; the tenants are open to everybody and have no others.
 	ResyncMs float64 `json:"resyncMs"`
 	Lines    int     `json:"resyncRouteLines"`
 }

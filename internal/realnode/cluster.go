@@ -163,29 +163,16 @@ func (c *Cluster) makeVolumes(ctx context.Context) error {
 	return nil
 }
 
+// pollEvery is gentle: most checks start a program.
+const pollEvery = 100 * time.Millisecond
+
 // patience bounds waits that take a second when all is well.
 const patience = 2 * time.Minute
 
 // Until waits for a condition, at most for a time; the error of the last check is
 // told when time runs out.
 func Until(ctx context.Context, atMost time.Duration, what string, check func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, atMost)
-	defer cancel()
-	var last error
-	for {
-		done, err := check(ctx)
-		if err == nil && done {
-			return nil
-		}
-		if ctx.Err() == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("waited %s for: %s", atMost, what), last)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	return controlplane.Until(ctx, atMost, pollEvery, what, check)
 }
 
 // Kubectl runs kubectl as the cluster's administrator and returns what it prints.
