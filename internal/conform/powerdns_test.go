@@ -75,20 +75,25 @@ zone-cache-refresh-interval=0
 
 func (s *powerDNS) Up() {
 	s.t.Helper()
-	started, err := process.Start(process.Spec{Name: "PowerDNS", Path: powerDNSProgram, LogFile: filepath.Join(s.dir, "pdns.log"),
+	s.process = startProgram(s.t, s.api, process.Spec{Name: "PowerDNS", Path: powerDNSProgram, LogFile: filepath.Join(s.dir, "pdns.log"),
 		Args: []string{"--config-dir=" + s.dir, "--daemon=no", "--guardian=no", "--disable-syslog=yes"}})
+}
+
+// startProgram starts one and waits until it listens; the caller stops it.
+func startProgram(t *testing.T, address string, spec process.Spec) *process.Process {
+	t.Helper()
+	started, err := process.Start(spec)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.process = started
 	until := time.Now().Add(30 * time.Second)
 	for {
-		if conn, err := net.Dial("tcp", s.api); err == nil {
+		if conn, err := net.Dial("tcp", address); err == nil {
 			_ = conn.Close()
-			return
+			return started
 		}
 		if !started.Running() || time.Now().After(until) {
-			s.t.Fatalf("PowerDNS does not answer: %s", started.Tail())
+			t.Fatalf("%s does not answer: %s", spec.Name, started.Tail())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

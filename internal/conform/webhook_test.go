@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/internal/controlplane"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/controlplanetest"
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
 	"github.com/soctalk/soctalk-ingress/internal/dnswebhook"
 	"github.com/soctalk/soctalk-ingress/internal/named"
 	"github.com/soctalk/soctalk-ingress/internal/record"
@@ -35,34 +35,12 @@ func freeAddress(t *testing.T) string {
 func startWebhook(t *testing.T, environment string, arguments ...string) string {
 	t.Helper()
 	address := freeAddress(t)
-	command := exec.Command(controlplanetest.Program(t, controlplane.ExternalDNS), append(arguments, "--webhook-listen", address)...)
-	command.Env = append(os.Environ(), environment)
-	log, err := os.Create(filepath.Join(t.TempDir(), "webhook.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	command.Stdout, command.Stderr = log, log
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-		_ = log.Close()
+	server := startProgram(t, address, process.Spec{
+		Name: "the webhook server", Path: controlplanetest.Program(t, controlplane.ExternalDNS), Args: append(arguments, "--webhook-listen", address),
+		Env: append(os.Environ(), environment), LogFile: filepath.Join(t.TempDir(), "webhook.log"),
 	})
-	until := time.Now().Add(30 * time.Second)
-	for {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-			return "http://" + address
-		}
-		if time.Now().After(until) {
-			text, _ := os.ReadFile(log.Name())
-			t.Fatalf("the webhook server does not answer: %v\n%s", err, text)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	t.Cleanup(func() { server.Stop(10 * time.Second) })
+	return "http://" + address
 }
 
 // behindBIND is the server around external-dns's RFC 2136 provider.
