@@ -56,11 +56,7 @@ func (s *StandIn) Forward(ctx context.Context, namespace string, podLabels map[s
 					network.Reset(client)
 					return
 				}
-				defer context.AfterFunc(ctx, func() {
-					network.Reset(client)
-					network.Reset(backend)
-				})()
-				network.Relay(client, backend)
+				network.RelayUntil(ctx, client, backend)
 			}()
 		}
 	}()

@@ -122,11 +122,7 @@ func (p *Proxy) relay(client net.Conn, key string, port int32) {
 		network.Reset(client)
 		return
 	}
-	defer context.AfterFunc(p.ctx, func() {
-		network.Reset(client)
-		network.Reset(backend)
-	})()
-	network.Relay(client, backend)
+	network.RelayUntil(p.ctx, client, backend)
 }
 
 func (p *Proxy) dial(remote net.Addr, key string, port int32) (net.Conn, error) {

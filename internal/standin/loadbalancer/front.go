@@ -80,12 +80,7 @@ func (f *front) relay(client net.Conn, port int32) {
 		network.Reset(client)
 		return
 	}
-	stop := context.AfterFunc(f.ctx, func() {
-		network.Reset(client)
-		network.Reset(backend)
-	})
-	defer stop()
-	network.Relay(client, backend)
+	network.RelayUntil(f.ctx, client, backend)
 }
 
 func (f *front) dial(remote net.Addr, port int32) (net.Conn, error) {

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
@@ -20,6 +21,15 @@ func Relay(a, b net.Conn) {
 	both.Wait()
 	_ = a.Close()
 	_ = b.Close()
+}
+
+// RelayUntil relays, and resets both legs once the context ends.
+func RelayUntil(ctx context.Context, a, b net.Conn) {
+	defer context.AfterFunc(ctx, func() {
+		Reset(a)
+		Reset(b)
+	})()
+	Relay(a, b)
 }
 
 func carry(to, from net.Conn) {

@@ -264,11 +264,7 @@ func (g *gateway) pass(ctx context.Context, client net.Conn, service string) {
 		network.Reset(client)
 		return
 	}
-	defer context.AfterFunc(ctx, func() {
-		network.Reset(client)
-		network.Reset(backend)
-	})()
-	network.Relay(client, backend)
+	network.RelayUntil(ctx, client, backend)
 }
 
 func (g *gateway) hangUp() {
