@@ -84,7 +84,7 @@ func TestOneOfTwoEdgesDies(t *testing.T) {
 	refused := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.4.0.1")}, Timeout: 5 * time.Second}
 	if conn, err := refused.DialContext(t.Context(), "tcp", fmt.Sprintf("%s:%d", addresses[1], status.EdgePorts.Events)); err == nil {
 		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-		_, _ = conn.Write(wazuh.AppendFrame(nil, []byte("#ping")))
+		_, _ = conn.Write(wazuh.AppendFrame(nil, []byte(wazuh.Ping)))
 		if n, err := conn.Read(make([]byte, 16)); err == nil {
 			t.Errorf("the edge that came back serves %d bytes to a network that was shut out meanwhile", n)
 		}

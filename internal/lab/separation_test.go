@@ -118,7 +118,7 @@ func ping(t *testing.T, l *lab.Lab, slug, source string) error {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := conn.Write(wazuh.AppendFrame(nil, []byte("#ping"))); err != nil {
+	if _, err := conn.Write(wazuh.AppendFrame(nil, []byte(wazuh.Ping))); err != nil {
 		return err
 	}
 	_, err = conn.Read(make([]byte, 16))

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -71,17 +70,14 @@ func ping(ctx context.Context, m machine, address string, port int32) error {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := conn.Write([]byte("\x05\x00\x00\x00#ping")); err != nil {
+	if _, err := conn.Write(wazuh.AppendFrame(nil, []byte(wazuh.Ping))); err != nil {
 		return err
 	}
-	answer := make([]byte, 9)
-	if _, err := io.ReadFull(conn, answer); err != nil {
-		return err
+	answer, err := wazuh.NewFrameReader(conn).Next()
+	if err == nil && string(answer) != wazuh.Pong {
+		err = fmt.Errorf("answered %q", answer)
 	}
-	if string(answer[4:]) != "#pong" {
-		return fmt.Errorf("answered %q", answer)
-	}
-	return nil
+	return err
 }
 
 // edgesAreReplaced: a rolling update of the DaemonSet, during which an agent that
