@@ -40,8 +40,18 @@ type changeFigures struct {
 	Ratio           float64 `json:"referenceAddToOurs"`
 }
 
-// ranged is an edge with room for that many tenants and 20 more; the range of
-// the facts has 5,000 pairs.
+// peopled is a site that serves so many tenants, all at one target.
+func peopled(t *testing.T, tenants int, target string, change ...func(*Options)) *site {
+	s := newSite(t, change...)
+	for n := range tenants {
+		route := routeFor(n, target)
+		s.routes[route.Tenant] = route
+	}
+	s.apply()
+	return s
+}
+
+// ranged is an edge with room for that many tenants and 20 more, and for 5,000 at most.
 func ranged(tenants int) func(*Options) {
 	return func(o *Options) {
 		o.Config.Last = int32(firstPort + 2*min(tenants+20, 5000) - 1)
@@ -67,12 +77,7 @@ func benchChanges(t *testing.T, tenants int, target string) changeFigures {
 }
 
 func benchOurs(t *testing.T, held int, target string, row *changeFigures) {
-	s := newSite(t, ranged(held))
-	for n := range held {
-		route := routeFor(n, target)
-		s.routes[route.Tenant] = route
-	}
-	s.apply()
+	s := peopled(t, held, target, ranged(held))
 	var addWire, deleteWire []time.Duration
 	extra := routeFor(held, target)
 	served := func() bool {

@@ -68,12 +68,7 @@ func benchGenerations(t *testing.T, name string, with func(t *testing.T) subject
 
 func oursWith(target string) func(t *testing.T) subject {
 	return func(t *testing.T) subject {
-		s := newSite(t, ranged(generationTenants))
-		for n := range generationTenants {
-			route := routeFor(n, target)
-			s.routes[route.Tenant] = route
-		}
-		s.apply()
+		s := peopled(t, generationTenants, target, ranged(generationTenants))
 		master, err := s.edge.process.masterPID()
 		if err != nil {
 			t.Fatal(err)
@@ -118,12 +113,7 @@ type heldFigures struct {
 func benchHeld(t *testing.T, target string) (out heldFigures) {
 	const tenants, held, changes = 100, 9000, 1000
 	t.Run("held", func(t *testing.T) {
-		s := newSite(t, ranged(400), unhurried)
-		for n := range tenants {
-			route := routeFor(n, target)
-			s.routes[route.Tenant] = route
-		}
-		s.apply()
+		s := peopled(t, tenants, target, ranged(400), unhurried)
 		agents := startHelper(t, "agents")
 		for n := range 50 {
 			agents.tell("hold %s %d", s.port(n, 0), held/50)

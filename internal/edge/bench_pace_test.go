@@ -31,12 +31,7 @@ type fullFigures struct {
 func benchFull(t *testing.T, target string) (out fullFigures) {
 	const tenants, spare, held, paced, many = 4800, 200, 4000, 400, 5000
 	t.Run("full", func(t *testing.T) {
-		s := newSite(t, ranged(tenants+spare), unhurried)
-		for n := range tenants {
-			route := routeFor(n, target)
-			s.routes[route.Tenant] = route
-		}
-		s.apply()
+		s := peopled(t, tenants, target, ranged(tenants+spare), unhurried)
 		master, err := s.edge.process.masterPID()
 		if err != nil {
 			t.Fatal(err)
