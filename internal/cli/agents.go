@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/roster"
 )
@@ -100,15 +101,15 @@ func newAgentsListCommand(s *session) *cobra.Command {
 }
 
 func (s *session) listAgents(ctx context.Context, out *output, slug string, flags listFlags, selector roster.Selector) error {
-	asked, err := s.openRoster(ctx, slug, flags.agentFlags)
+	_, asked, err := s.openRoster(ctx, slug, flags.agentFlags)
 	if err != nil {
 		return err
 	}
-	defer asked.close()
+	defer asked.Close()
 	if flags.watch {
 		return s.watchAgents(ctx, out, asked, selector)
 	}
-	rows, err := asked.rows(ctx, time.Now())
+	rows, err := asked.Rows(ctx, time.Now())
 	if err != nil {
 		return err
 	}
@@ -129,9 +130,9 @@ const (
 )
 
 // watchAgents shows the list again and again, until it is interrupted.
-func (s *session) watchAgents(ctx context.Context, out *output, asked *askedRoster, selector roster.Selector) error {
+func (s *session) watchAgents(ctx context.Context, out *output, asked *desk.Roster, selector roster.Selector) error {
 	for {
-		rows, err := asked.rows(ctx, time.Now())
+		rows, err := asked.Rows(ctx, time.Now())
 		if err != nil {
 			return err
 		}
@@ -141,7 +142,7 @@ func (s *session) watchAgents(ctx context.Context, out *output, asked *askedRost
 		chosen := roster.Select(rows, selector)
 		fmt.Fprintf(s.streams.Out, "%s  %s\n", time.Now().Format(time.TimeOnly), countText(chosen))
 		if len(chosen) > 0 {
-			if err := s.printAgents(out, asked.tenant.Name, chosen, time.Now()); err != nil {
+			if err := s.printAgents(out, asked.Tenant.Name, chosen, time.Now()); err != nil {
 				return err
 			}
 		}
@@ -151,4 +152,17 @@ func (s *session) watchAgents(ctx context.Context, out *output, asked *askedRost
 		case <-time.After(max(watchEvery, watchPerPage*time.Duration(1+len(rows)/agentsPage))):
 		}
 	}
+}
+
+// openRoster opens the ways to those who know a tenant's agents, and says what
+// cannot be asked.
+func (s *session) openRoster(ctx context.Context, slug string, flags agentFlags) (*cluster, *desk.Roster, error) {
+	c, tenant, err := s.connectTo(ctx, slug)
+	if err != nil {
+		return nil, nil, err
+	}
+	asked, err := c.OpenRoster(ctx, tenant, desk.Where{
+		Address: flags.address, Edges: flags.edges, Note: func(what string, err error) { s.talk("note: %s: %v", what, err) },
+	})
+	return c, asked, err
 }

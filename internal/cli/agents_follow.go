@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 )
 
 // revocationView is a revocation in -o json and -o yaml.
@@ -36,7 +37,7 @@ func viewOfRevocation(r v1alpha1.Revocation) revocationView {
 
 // ended is true for a revocation that is done, however it stands.
 func (v revocationView) ended() bool {
-	return v.Step == string(v1alpha1.RevocationDone) && v.Reason != v1alpha1.ReasonRevoking && v.Reason != v1alpha1.ReasonWaitingForGateway
+	return desk.RevocationEnded(v1alpha1.RevocationStep(v.Step), v.Reason)
 }
 
 // followRevocations waits where that was asked for, and prints how they stand.
@@ -104,7 +105,7 @@ func (s *session) waitRevoked(ctx context.Context, c *cluster, flags revokeFlags
 }
 
 func (c *cluster) revocationViews(ctx context.Context, slug string, names []string) ([]revocationView, error) {
-	revocations, err := c.revocations(ctx, slug)
+	revocations, err := c.Revocations(ctx, slug)
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,9 @@ func (s *session) printAgents(out *output, slug string, rows []roster.Row, now t
 		}
 		return nil
 	case !out.table():
-		views := make([]agentView, len(rows)) // an empty list is [], not null
+		views := make([]roster.View, len(rows)) // an empty list is [], not null
 		for i, row := range rows {
-			views[i] = viewOf(row)
+			views[i] = roster.ViewOf(row)
 		}
 		return out.printData(s.streams.Out, views)
 	case len(rows) == 0:
@@ -31,53 +31,6 @@ func (s *session) printAgents(out *output, slug string, rows []roster.Row, now t
 		return nil
 	}
 	return out.printTable(s.streams.Out, agentTable(rows, now))
-}
-
-// agentView is an agent in -o json and -o yaml; what nobody knows of an agent is
-// left out. Status is the manager's word, state ours.
-type agentView struct {
-	ID            string          `json:"id"`
-	Name          string          `json:"name"`
-	Groups        []string        `json:"groups,omitempty"`
-	Version       string          `json:"version,omitempty"`
-	OS            string          `json:"os,omitempty"`
-	State         string          `json:"state"`
-	Status        string          `json:"status,omitempty"`
-	LastKeepAlive *time.Time      `json:"lastKeepAlive,omitempty"`
-	Registered    *time.Time      `json:"registered,omitempty"`
-	IP            string          `json:"ip,omitempty"`
-	RegisterIP    string          `json:"registerIP,omitempty"`
-	SeenFrom      string          `json:"seenFrom,omitempty"`
-	SeenAt        *time.Time      `json:"seenAt,omitempty"`
-	Enrollment    *enrollmentView `json:"enrollment,omitempty"`
-}
-
-// enrollmentView is how an agent got its key.
-type enrollmentView struct {
-	At         time.Time `json:"at"`
-	Credential string    `json:"credential"`
-	Token      string    `json:"token,omitempty"`
-	Source     string    `json:"source"`
-	Via        string    `json:"via,omitempty"`
-}
-
-func viewOf(row roster.Row) agentView {
-	view := agentView{
-		ID: row.ID, Name: row.Name, Groups: row.Groups, Version: row.Version, OS: row.OS, State: row.State, Status: row.Status,
-		LastKeepAlive: known(row.LastKeepAlive), Registered: known(row.Registered),
-		IP: row.ReportedIP, RegisterIP: row.RegisterIP, SeenFrom: row.SeenFrom, SeenAt: known(row.SeenAt),
-	}
-	if e := row.Enrollment; e != nil {
-		view.Enrollment = &enrollmentView{At: e.At, Credential: e.Credential, Token: e.Token, Source: e.Source, Via: e.Via}
-	}
-	return view
-}
-
-func known(at time.Time) *time.Time {
-	if at.IsZero() {
-		return nil
-	}
-	return &at
 }
 
 // agentTable has the columns of the table; those of priority 1 are for -o wide.

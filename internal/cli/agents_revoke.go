@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/reveal"
 	"github.com/soctalk/soctalk-ingress/internal/roster"
@@ -81,19 +78,19 @@ func (s *session) revokeAgents(ctx context.Context, out *output, flags revokeFla
 	if err != nil {
 		return err
 	}
-	asked, err := s.openRoster(ctx, slug, flags.agentFlags)
+	c, asked, err := s.openRoster(ctx, slug, flags.agentFlags)
 	if err != nil {
 		return err
 	}
-	defer asked.close()
+	defer asked.Close()
 	now := time.Now()
-	rows, err := asked.rows(ctx, now)
+	rows, err := asked.Rows(ctx, now)
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(rows, called, flags.selector != "", selector)
+	chosen, err := choose(slug, rows, called, flags.selector != "", selector)
 	if err != nil {
-		return hinted(exitNotFound, err, "soctalk-ingress agents list %s shows all of them", slug)
+		return err
 	}
 	if len(chosen) == 0 {
 		s.talk("no agent fits; nothing was changed")
@@ -108,11 +105,11 @@ func (s *session) revokeAgents(ctx context.Context, out *output, flags revokeFla
 			return err
 		}
 	}
-	names, err := s.createRevocations(ctx, asked, flags, chosen)
+	names, err := s.createRevocations(ctx, c, flags, slug, chosen)
 	if err != nil {
 		return err
 	}
-	return s.followRevocations(ctx, asked.c, out, flags, slug, names)
+	return s.followRevocations(ctx, c, out, flags, slug, names)
 }
 
 // choosable refuses command lines that choose nobody, or that nobody could confirm.
@@ -133,49 +130,25 @@ func (f revokeFlags) choosable(called []string, terminal bool) error {
 
 // choose finds the agents that were called, all of them or none; a selector finds
 // any number.
-func choose(rows []roster.Row, called []string, selecting bool, selector roster.Selector) ([]roster.Row, error) {
+func choose(slug string, rows []roster.Row, called []string, selecting bool, selector roster.Selector) ([]roster.Row, error) {
 	if selecting {
 		return roster.Select(rows, selector), nil
 	}
-	var chosen []roster.Row
-	var missing []error
-	for _, name := range called {
-		row, err := roster.Find(rows, name)
-		if err != nil {
-			missing = append(missing, err)
-			continue
-		}
-		if !slices.ContainsFunc(chosen, func(r roster.Row) bool { return r.ID == row.ID }) {
-			chosen = append(chosen, row)
-		}
-	}
-	return chosen, errors.Join(missing...)
+	return desk.Choose(slug, rows, called)
 }
 
 // createRevocations writes one Revocation for each agent and returns their names.
-func (s *session) createRevocations(ctx context.Context, asked *askedRoster, flags revokeFlags, rows []roster.Row) ([]string, error) {
-	by, err := reveal.Who(ctx, asked.c)
+func (s *session) createRevocations(ctx context.Context, c *cluster, flags revokeFlags, slug string, rows []roster.Row) ([]string, error) {
+	revoked, err := c.Revoke(ctx, slug, rows, flags.sources, flags.why)
 	if err != nil {
 		return nil, err
 	}
-	slug := asked.tenant.Name
 	var names []string
-	for _, row := range rows {
-		revocation := &v1alpha1.Revocation{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: naming.Namespace(slug), Name: naming.Revocation(row.Name, row.ID),
-				Labels: map[string]string{naming.LabelTenant: slug},
-			},
-			Spec: v1alpha1.RevocationSpec{AgentID: row.ID, AgentName: row.Name, SourceCIDRs: flags.sources, Why: strings.TrimSpace(flags.why), By: by},
+	for _, one := range revoked {
+		if one.Already {
+			s.talk("agent %s (%s) is revoked already", one.Agent.ID, one.Agent.Name)
 		}
-		err := asked.c.Create(ctx, revocation)
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return nil, fmt.Errorf("revoke agent %s (%s); %d of %d revocations are written: %w", row.ID, row.Name, len(names), len(rows), err)
-		}
-		if err != nil {
-			s.talk("agent %s (%s) is revoked already", row.ID, row.Name)
-		}
-		names = append(names, revocation.Name)
+		names = append(names, one.Name)
 	}
 	return names, nil
 }
@@ -207,27 +180,17 @@ func (s *session) unrevoke(ctx context.Context, slug string, called []string) er
 	if err != nil {
 		return err
 	}
-	revocations, err := c.revocations(ctx, slug)
+	revocations, err := c.Revocations(ctx, slug)
 	if err != nil {
 		return err
 	}
-	var lift []v1alpha1.Revocation
-	for _, name := range called {
-		found := 0
-		for _, r := range revocations {
-			if r.Name == name || r.Spec.AgentID == name || strings.EqualFold(r.Spec.AgentName, name) {
-				lift = append(lift, r)
-				found++
-			}
-		}
-		if found == 0 {
-			return hinted(exitNotFound, fmt.Errorf("nothing revoked is called %q", name), "soctalk-ingress agents revocations %s shows all of them", slug)
-		}
+	lift, err := desk.CalledRevocations(slug, revocations, called)
+	if err != nil {
+		return err
 	}
 	for _, r := range lift {
-		uid := r.UID
-		if err := c.Delete(ctx, &r, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("lift the ban on agent %q: %w", r.Spec.AgentName, err)
+		if err := c.Unrevoke(ctx, r); err != nil {
+			return err
 		}
 		fmt.Fprintf(s.streams.Out, "ban on agent %q lifted\n", r.Spec.AgentName)
 	}
@@ -261,12 +224,4 @@ func (s *session) listOurs(ctx context.Context, out *output, slug, resource stri
 		return err
 	}
 	return s.printList(ctx, c, out, resource, naming.Namespace(slug), list, fmt.Sprintf(none, slug))
-}
-
-func (c *cluster) revocations(ctx context.Context, slug string) ([]v1alpha1.Revocation, error) {
-	var list v1alpha1.RevocationList
-	if err := c.List(ctx, &list, client.InNamespace(naming.Namespace(slug))); err != nil {
-		return nil, fmt.Errorf("list revocations of tenant %q: %w", slug, err)
-	}
-	return list.Items, nil
 }

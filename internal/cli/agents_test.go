@@ -14,11 +14,11 @@ import (
 func someAgents(now time.Time) []roster.Row {
 	return roster.Join(roster.Known{
 		Agents: []roster.Agent{
-			rosterAgent(wazuh.Agent{
-				ID: "001", Name: "web-01", IP: "10.0.0.5", RegisterIP: "any", Status: wazuh.StatusActive, Version: "Wazuh v4.14.7",
-				Groups: []string{"default", "linux"}, DateAdd: now.Add(-48 * time.Hour), LastKeepAlive: now.Add(-12 * time.Second),
-				OS: wazuh.AgentOS{Name: "Debian GNU/Linux", Platform: "debian", Version: "12"},
-			}),
+			{
+				ID: "001", Name: "web-01", ReportedIP: "10.0.0.5", RegisterIP: "any", Status: wazuh.StatusActive, Version: "v4.14.7",
+				Groups: []string{"default", "linux"}, Registered: now.Add(-48 * time.Hour), LastKeepAlive: now.Add(-12 * time.Second),
+				OS: "Debian GNU/Linux 12",
+			},
 			{ID: "002", Name: "laptop-7", RegisterIP: "any", Status: wazuh.StatusNeverConnected, Registered: now.Add(-time.Minute)},
 			{ID: "003", Name: "old-one", RegisterIP: "any", Status: wazuh.StatusNeverConnected, Registered: now.Add(-time.Hour)},
 		},

@@ -6,22 +6,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/controller"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
 // cluster is the API server as the user may use it.
-type cluster struct {
-	client.Client
-	config *rest.Config
-	scheme *runtime.Scheme
-}
+type cluster struct{ *desk.Desk }
 
 // connect reads flags and kubeconfig. It does not call the server yet.
 func (s *session) connect() (*cluster, error) {
@@ -34,11 +28,11 @@ func (s *session) connect() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(config, client.Options{Scheme: scheme})
+	d, err := desk.New(config, scheme, naming.Product+"-cli")
 	if err != nil {
-		return nil, fmt.Errorf("reach the cluster: %w", err)
+		return nil, err
 	}
-	return &cluster{Client: client.WithFieldOwner(c, naming.Product+"-cli"), config: config, scheme: scheme}, nil
+	return &cluster{d}, nil
 }
 
 // connectTo is where every command about one tenant begins.
@@ -47,33 +41,8 @@ func (s *session) connectTo(ctx context.Context, slug string) (*cluster, v1alpha
 	if err != nil {
 		return nil, v1alpha1.Tenant{}, err
 	}
-	tenant, err := c.tenant(ctx, slug)
+	tenant, err := c.Tenant(ctx, slug)
 	return c, tenant, err
-}
-
-// tenant reads one tenant; a slug nobody has is an error of its own.
-func (c *cluster) tenant(ctx context.Context, slug string) (v1alpha1.Tenant, error) {
-	var tenant v1alpha1.Tenant
-	err := c.Get(ctx, client.ObjectKey{Name: slug}, &tenant)
-	if apierrors.IsNotFound(err) {
-		return tenant, noTenant(slug)
-	}
-	if err != nil {
-		return tenant, fmt.Errorf("get tenant %q: %w", slug, err)
-	}
-	return tenant, nil
-}
-
-func noTenant(slug string) error {
-	return hinted(exitNotFound, fmt.Errorf("no tenant %q", slug), "soctalk-ingress tenant list shows all of them")
-}
-
-func (c *cluster) regions(ctx context.Context) ([]v1alpha1.Region, error) {
-	var regions v1alpha1.RegionList
-	if err := c.List(ctx, &regions); err != nil {
-		return nil, fmt.Errorf("list regions: %w", err)
-	}
-	return regions.Items, nil
 }
 
 // completionPatience bounds what a press of the tab key may take.

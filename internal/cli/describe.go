@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
@@ -173,7 +174,7 @@ func (d description) conditions(w io.Writer) {
 				text = condition.Reason + ": " + text
 			}
 		}
-		fmt.Fprintf(table, "  %s %s\t%s\n", d.paint.mark(d.markOf(condition)), name, text)
+		fmt.Fprintf(table, "  %s %s\t%s\n", d.paint.mark(markOf(d.tenant, condition)), name, text)
 	}
 	_ = table.Flush() // a bytes.Buffer accepts every write
 	if d.tenant.Status.ObservedGeneration < d.tenant.Generation {
@@ -181,14 +182,12 @@ func (d description) conditions(w io.Writer) {
 	}
 }
 
-// markOf tells what is being waited for from what only a person can change.
-func (d description) markOf(condition *metav1.Condition) mark {
-	switch {
-	case condition == nil || condition.Status == metav1.ConditionUnknown:
-		return markWaiting
-	case condition.Status == metav1.ConditionTrue:
+// markOf a condition says how it stands.
+func markOf(tenant v1alpha1.Tenant, condition *metav1.Condition) mark {
+	switch desk.StandingOf(tenant, condition) {
+	case desk.Good:
 		return markGood
-	case meta.IsStatusConditionTrue(d.tenant.Status.Conditions, v1alpha1.ConditionReconciling):
+	case desk.Waiting:
 		return markWaiting
 	}
 	return markBad
@@ -232,27 +231,16 @@ func (d description) recent(w io.Writer) {
 		return
 	}
 	events := slices.Clone(d.events)
-	slices.SortStableFunc(events, func(a, b eventsv1.Event) int { return when(a).Compare(when(b)) })
+	slices.SortStableFunc(events, func(a, b eventsv1.Event) int { return desk.LastSeen(a).Compare(desk.LastSeen(b)) })
 	if len(events) > eventsShown {
 		events = events[len(events)-eventsShown:]
 	}
 	fmt.Fprint(w, "\nevents\n")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, event := range events {
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", d.ago(metav1.NewTime(when(event))), event.Type, event.Reason, event.Note)
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", d.ago(metav1.NewTime(desk.LastSeen(event))), event.Type, event.Reason, event.Note)
 	}
 	_ = table.Flush() // a bytes.Buffer accepts every write
-}
-
-// when an event was last seen.
-func when(event eventsv1.Event) time.Time {
-	switch {
-	case event.Series != nil:
-		return event.Series.LastObservedTime.Time
-	case !event.EventTime.IsZero():
-		return event.EventTime.Time
-	}
-	return event.CreationTimestamp.Time
 }
 
 func (d description) ago(at metav1.Time) string {

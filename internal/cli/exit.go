@@ -5,21 +5,19 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/soctalk/soctalk-ingress/internal/demo"
-	"github.com/soctalk/soctalk-ingress/internal/onboard"
-	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/fault"
 )
 
 // Exit codes. Scripts depend on them: the text below and the numbers change together.
 const (
 	exitOK       = 0
-	exitFailed   = 1
-	exitUsage    = 2
-	exitNotFound = 3
-	exitRefused  = 4
-	exitTimeout  = 5
+	exitFailed   = int(fault.Failed)
+	exitUsage    = int(fault.Usage)
+	exitNotFound = int(fault.NotFound)
+	exitRefused  = int(fault.Refused)
+	exitTimeout  = int(fault.Timeout)
 	// As a shell counts a program that SIGINT ended.
 	exitInterrupted = 130
 )
@@ -42,48 +40,23 @@ func newExitCodesTopic() *cobra.Command {
 }
 
 // failure is an error with an exit code and a hint what to do next.
-type failure struct {
-	code int
-	err  error
-	hint string
-}
-
-func (f *failure) Error() string { return f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
+type failure = fault.Error
 
 // hinted gives an error an exit code and a hint.
 func hinted(code int, err error, hint string, args ...any) error {
-	return &failure{code: code, err: err, hint: fmt.Sprintf(hint, args...)}
+	return fault.New(fault.Class(code), err, hint, args...)
 }
 
 // asUsage marks an error as one of the command line; nil stays nil.
-func asUsage(err error) error {
-	var known *failure
-	if err == nil || errors.As(err, &known) {
-		return err
-	}
-	return &failure{code: exitUsage, err: err}
-}
+func asUsage(err error) error { return fault.AsUsage(err) }
 
 // usageError is an error of the command line.
 func usageError(format string, args ...any) error { return asUsage(fmt.Errorf(format, args...)) }
 
-// codeOf is the one table from errors to exit codes.
+// codeOf is the exit code of an error.
 func codeOf(err error) int {
-	var known *failure
-	var problem *plan.Problem
-	var missing *onboard.Missing
-	switch {
-	case errors.As(err, &known):
-		return known.code
-	case errors.Is(err, demo.ErrInterrupted):
+	if errors.Is(err, demo.ErrInterrupted) {
 		return exitInterrupted
-	case errors.As(err, &problem), errors.As(err, &missing):
-		return exitRefused
-	case apierrors.IsNotFound(err):
-		return exitNotFound
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsAlreadyExists(err), apierrors.IsConflict(err):
-		return exitRefused
 	}
-	return exitFailed
+	return int(fault.ClassOf(err))
 }

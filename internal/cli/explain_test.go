@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/onboard"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
@@ -81,7 +82,7 @@ func TestExitCodes(t *testing.T) {
 	for want, errs := range map[int][]error{
 		exitFailed:   {errors.New("x"), context.Canceled, apierrors.NewForbidden(secrets, "a", errors.New("no"))},
 		exitUsage:    {usageError("x"), fmt.Errorf("wrapped: %w", usageError("x"))},
-		exitNotFound: {noTenant("acme"), apierrors.NewNotFound(secrets, "a")},
+		exitNotFound: {desk.NoTenant("acme"), apierrors.NewNotFound(secrets, "a")},
 		exitRefused:  {&plan.Problem{}, &onboard.Missing{}, apierrors.NewAlreadyExists(secrets, "a")},
 		exitTimeout:  {hinted(exitTimeout, errors.New("x"), "y")},
 	} {

@@ -106,7 +106,7 @@ func (s *session) printList(ctx context.Context, c *cluster, out *output, resour
 		if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
 			return fmt.Errorf("list %s: %w", resource, err)
 		}
-		return out.printObject(s.streams.Out, c.scheme, list)
+		return out.printObject(s.streams.Out, c.Scheme(), list)
 	}
 	table, err := c.serverTable(ctx, resource, namespace, "")
 	if err != nil {
@@ -127,10 +127,10 @@ func (c *cluster) tenantTable(ctx context.Context, name string) (*metav1.Table, 
 // serverTable is the API server's own table of objects of ours; an empty namespace
 // is for those that have none, an empty name for all.
 func (c *cluster) serverTable(ctx context.Context, resource, namespace, name string) (*metav1.Table, error) {
-	config := rest.CopyConfig(c.config)
+	config := rest.CopyConfig(c.Config)
 	config.GroupVersion = &v1alpha1.GroupVersion
 	config.APIPath = "/apis"
-	config.NegotiatedSerializer = serializer.NewCodecFactory(c.scheme).WithoutConversion()
+	config.NegotiatedSerializer = serializer.NewCodecFactory(c.Scheme()).WithoutConversion()
 	rc, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster: %w", err)

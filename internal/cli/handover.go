@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -65,7 +63,7 @@ func (s *session) handoverList(ctx context.Context, out *output, slug string) er
 	}
 	var options []client.ListOption
 	if slug != "" {
-		if _, err := c.tenant(ctx, slug); err != nil {
+		if _, err := c.Tenant(ctx, slug); err != nil {
 			return err
 		}
 		options = append(options, client.InNamespace(naming.Namespace(slug)))
@@ -81,9 +79,9 @@ func (s *session) handoverList(ctx context.Context, out *output, slug string) er
 		}
 		return nil
 	case !out.table():
-		views := make([]handoverView, len(held.Items))
+		views := make([]handover.View, len(held.Items))
 		for i := range held.Items {
-			views[i] = viewHandover(&held.Items[i], time.Now())
+			views[i] = handover.ViewOf(&held.Items[i], time.Now())
 		}
 		return out.printData(s.streams.Out, views)
 	case len(held.Items) == 0:
@@ -93,37 +91,11 @@ func (s *session) handoverList(ctx context.Context, out *output, slug string) er
 	return writeHandovers(s.streams.Out, held.Items, time.Now())
 }
 
-// handoverView is a link in -o json and -o yaml.
-type handoverView struct {
-	Tenant    string         `json:"tenant"`
-	Name      string         `json:"name"`
-	State     handover.State `json:"state"`
-	CreatedBy string         `json:"createdBy"`
-	Why       string         `json:"why"`
-	Created   time.Time      `json:"created"`
-	Expires   time.Time      `json:"expires"`
-	Opened    *time.Time     `json:"opened,omitempty"`
-	From      string         `json:"from,omitempty"`
-}
-
-func viewHandover(held *v1alpha1.Handover, now time.Time) handoverView {
-	view := handoverView{
-		Tenant: naming.SlugOf(held.Namespace), Name: held.Name, State: handover.StateOf(held, now),
-		CreatedBy: held.Spec.CreatedBy, Why: held.Spec.Why,
-		Created: held.CreationTimestamp.UTC(), Expires: held.Spec.Expires.UTC(), From: held.Status.From,
-	}
-	if opened := held.Status.OpenedAt; opened != nil {
-		at := opened.UTC()
-		view.Opened = &at
-	}
-	return view
-}
-
 func writeHandovers(w io.Writer, held []v1alpha1.Handover, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "TENANT\tNAME\tSTATE\tEXPIRES\tOPENED\tFROM\tCREATED BY\tWHY")
 	for i := range held {
-		view := viewHandover(&held[i], now)
+		view := handover.ViewOf(&held[i], now)
 		expires, opened := "-", "-"
 		if view.State == handover.StateWaiting {
 			expires = "in " + duration.HumanDuration(view.Expires.Sub(now))
@@ -166,37 +138,16 @@ func newHandoverRevokeCommand(s *session) *cobra.Command {
 }
 
 func (s *session) handoverRevoke(ctx context.Context, slug, name, why string) error {
-	c, tenant, err := s.connectTo(ctx, slug)
+	c, err := s.connect()
 	if err != nil {
 		return err
 	}
-	by, err := reveal.EntryFor(ctx, c, why, time.Now())
-	if err != nil {
+	if err := c.RevokeHandover(ctx, slug, name, why, s.warn); err != nil {
 		return err
-	}
-	held := &v1alpha1.Handover{}
-	err = c.Get(ctx, client.ObjectKey{Namespace: naming.Namespace(slug), Name: name}, held)
-	if apierrors.IsNotFound(err) {
-		return hinted(exitNotFound, fmt.Errorf("tenant %q has no link %q", slug, name), "soctalk-ingress handover list %s shows all of them", slug)
-	}
-	if err != nil {
-		return fmt.Errorf("get handover %s: %w", name, err)
-	}
-	if held.Status.OpenedAt != nil {
-		return hinted(exitRefused, errors.New("the link was opened from "+held.Status.From+" already"), "rotate the tenant's secret if that was not the customer")
-	}
-	event := reveal.Event{Reason: v1alpha1.EventHandoverRevoked, Action: "Revoke", Note: fmt.Sprintf("handover %s was revoked by %s: %s", name, by.By, by.Why)}
-	if err := event.Try(ctx, c, &tenant, by.At); err != nil {
-		return err
-	}
-	held.Spec.Revoked = true
-	// With the resourceVersion that was read: an opening in between must not be lost.
-	if err := c.Update(ctx, held); err != nil {
-		return fmt.Errorf("revoke handover %s: %w", name, err)
-	}
-	if err := event.Write(ctx, c, &tenant, by.At); err != nil {
-		s.talk("warning: %v", err)
 	}
 	s.talk("link %s of tenant %q opens nothing any more", name, slug)
 	return nil
 }
+
+// warn says what did not keep a thing from being done.
+func (s *session) warn(err error) { s.talk("warning: %v", err) }

@@ -2,20 +2,15 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"net/url"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/handover"
-	"github.com/soctalk/soctalk-ingress/internal/naming"
-	"github.com/soctalk/soctalk-ingress/internal/onboard"
 	"github.com/soctalk/soctalk-ingress/internal/reveal"
 )
 
@@ -71,14 +66,14 @@ func (f *handoverFlags) checkAll(fromEnvironment string) error {
 	if f.url == "" {
 		f.url = fromEnvironment
 	}
-	base, err := url.Parse(f.url)
-	switch {
-	case f.url == "":
+	if f.url == "" {
 		return usageError("--url: say where the links are served, such as https://onboard.mssp.example.com, or set %s", handoverURLVariable)
-	case err != nil || base.Scheme != "https" || base.Host == "" || base.Path != "" && base.Path != "/" || base.RawQuery != "" || base.Fragment != "":
-		return usageError("--url: %q: write https:// and a host, such as https://onboard.mssp.example.com", f.url)
-	case f.expires <= 0 || f.expires > handover.MaxLife:
-		return usageError("--expires: %s: use more than 0 and at most %s", f.expires, handover.MaxLife)
+	}
+	if err := desk.CheckLinks(f.url); err != nil {
+		return usageError("--url: %w", err)
+	}
+	if err := desk.CheckLife(f.expires); err != nil {
+		return usageError("--expires: %w", err)
 	}
 	if err := reveal.CheckWhy(f.why); err != nil {
 		return usageError("--why: %w", err)
@@ -95,64 +90,11 @@ func (s *session) handoverCreate(ctx context.Context, flags handoverFlags, out *
 	if err != nil {
 		return err
 	}
-	// What the page would refuse must be refused here, where somebody can act.
-	if _, err := newSheet(in); err != nil {
-		return err
-	}
-	if err := s.checkArmed(ctx, c, slug); err != nil {
-		return err
-	}
-	by, err := reveal.EntryFor(ctx, c, flags.why, time.Now())
+	link, made, err := c.MakeHandover(ctx, in, flags.expires, flags.why, s.warn)
 	if err != nil {
 		return err
-	}
-	link, err := handover.NewLink(slug, rand.Reader)
-	if err != nil {
-		return err
-	}
-	made := newHandover(link, in, by, flags.expires)
-	event := reveal.Event{Reason: v1alpha1.EventHandoverCreated, Action: "Create", Note: fmt.Sprintf("handover %s was made by %s: %s", link.Name, by.By, by.Why)}
-	if err := event.Try(ctx, c, &in.Tenant, by.At); err != nil {
-		return err
-	}
-	if err := c.Create(ctx, made); err != nil {
-		return fmt.Errorf("create handover %s: %w", link, err)
-	}
-	if err := event.Write(ctx, c, &in.Tenant, by.At); err != nil {
-		s.talk("warning: %v", err)
 	}
 	return s.printLink(out, link, flags.url, made)
-}
-
-func newHandover(link handover.Link, in onboard.Input, by reveal.Entry, life time.Duration) *v1alpha1.Handover {
-	return &v1alpha1.Handover{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: naming.Namespace(link.Tenant), Name: link.Name,
-			Labels: map[string]string{naming.LabelTenant: link.Tenant, naming.LabelManagedBy: naming.Product},
-		},
-		Spec: v1alpha1.HandoverSpec{
-			TokenSHA256: link.Digest(), Expires: metav1.NewTime(by.At.Add(life)), Why: by.Why, CreatedBy: by.By,
-			Kit: v1alpha1.HandoverKit{AuthorityPEM: in.AuthorityPEM, AgentVersion: in.AgentVersion, AgentGroup: in.AgentGroup},
-		},
-	}
-}
-
-// checkArmed refuses a link that would open onto a secret that was shown before.
-// Who may create links need not be allowed to read the secret, and then learns
-// it from the page only.
-func (s *session) checkArmed(ctx context.Context, c *cluster, slug string) error {
-	ref := reveal.Enrollment(slug)
-	status, err := reveal.Look(ctx, c, ref)
-	switch {
-	case apierrors.IsForbidden(err):
-		s.talk("you may not look at the secret, so this does not check whether it was revealed before")
-		return nil
-	case err != nil:
-		return secretError(ref, err)
-	case status.State != reveal.Armed:
-		return secretError(ref, &reveal.Spent{Reference: ref, Status: status})
-	}
-	return nil
 }
 
 // linkView is a fresh link in -o json and -o yaml.

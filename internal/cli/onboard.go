@@ -3,16 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/onboard"
-	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 // onboardFlags are the flags of onboard.
@@ -92,7 +88,7 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 	if err != nil {
 		return err
 	}
-	sheet, err := newSheet(in)
+	sheet, err := desk.Sheet(in)
 	if err != nil {
 		return err
 	}
@@ -112,71 +108,13 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 
 // sheetInput reads what a tenant's sheet is made from.
 func (c *cluster) sheetInput(ctx context.Context, flags onboardFlags, slug string) (onboard.Input, error) {
-	tenant, err := c.tenant(ctx, slug)
-	if err != nil {
-		return onboard.Input{}, err
-	}
-	regions, err := c.regions(ctx)
-	if err != nil {
-		return onboard.Input{}, err
-	}
-	place, err := plan.Place(tenant, regions)
-	if err != nil {
-		return onboard.Input{}, fmt.Errorf("tenant %q: %w", slug, err)
-	}
-	authority, err := c.authority(ctx, flags, place)
-	return onboard.Input{
-		Tenant: tenant, Region: regionNamed(regions, place.Region),
-		AuthorityPEM: authority, AgentVersion: flags.version, AgentGroup: flags.group,
-	}, err
-}
-
-func newSheet(in onboard.Input) (onboard.Sheet, error) {
-	sheet, err := onboard.NewSheet(in)
-	if err != nil {
-		return sheet, hinted(exitRefused, err, "see soctalk-ingress tenant describe %s", in.Tenant.Name)
-	}
-	return sheet, nil
-}
-
-func regionNamed(regions []v1alpha1.Region, name string) v1alpha1.Region {
-	for _, region := range regions {
-		if region.Name == name {
-			return region
-		}
-	}
-	return v1alpha1.Region{}
-}
-
-// authority is the PEM certificate agents must be told to trust; empty for a
-// public authority.
-func (c *cluster) authority(ctx context.Context, flags onboardFlags, place plan.Placement) (string, error) {
-	switch {
-	case flags.publicCA:
-		return "", nil
-	case flags.caFile != "":
+	wishes := desk.Wishes{Version: flags.version, Group: flags.group, PublicAuthority: flags.publicCA}
+	if flags.caFile != "" {
 		text, err := os.ReadFile(flags.caFile)
 		if err != nil {
-			return "", usageError("--ca-file: %w", err)
+			return onboard.Input{}, usageError("--ca-file: %w", err)
 		}
-		return string(text), nil
-	case place.Strategy == v1alpha1.CertificateACME:
-		return place.RegionSpec.Certificates.CABundle, nil // of a private ACME server; a public one needs none
+		wishes.Authority = string(text)
 	}
-	held, err := c.secret(ctx, place.Namespace, place.TLSSecret)
-	if apierrors.IsForbidden(err) {
-		return "", hinted(exitFailed, err, "use --ca-file with the authority's certificate, or --public-ca")
-	}
-	if err != nil {
-		return "", err
-	}
-	if authority := held[naming.KeyTLSCA]; len(authority) > 0 {
-		return string(authority), nil
-	}
-	if bundle := place.RegionSpec.Certificates.CABundle; bundle != "" || place.Strategy == v1alpha1.CertificateWildcard {
-		return bundle, nil // who brings a certificate of a private authority brings ca.crt too
-	}
-	return "", hinted(exitRefused,
-		fmt.Errorf("secret %s/%s has no %s, the authority agents are to trust", place.Namespace, place.TLSSecret, naming.KeyTLSCA),
-		"wait until soctalk-ingress tenant describe %s shows CertificateReady, or use --ca-file or --public-ca", place.Slug)
+	return c.SheetInput(ctx, slug, wishes)
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/soctalk/soctalk-ingress/internal/fault"
 )
 
 // talk says something along the way, on standard error.
@@ -31,14 +33,14 @@ func (s *session) talk(format string, args ...any) {
 
 // reportError prints what went wrong and what to do about it.
 func reportError(w io.Writer, err error, command *cobra.Command) {
-	for _, finding := range explain(err) {
-		fmt.Fprintf(w, "error: %s\n", finding.message)
-		if finding.hint != "" {
-			fmt.Fprintf(w, "hint: %s\n", finding.hint)
+	for _, finding := range fault.Explain(err) {
+		fmt.Fprintf(w, "error: %s\n", finding.Message)
+		if finding.Hint != "" {
+			fmt.Fprintf(w, "hint: %s\n", finding.Hint)
 		}
 	}
 	var known *failure
-	if command != nil && errors.As(err, &known) && known.code == exitUsage && known.hint == "" {
+	if command != nil && errors.As(err, &known) && known.Class == fault.Usage && known.Hint == "" {
 		fmt.Fprintf(w, "hint: see %s --help\n", command.CommandPath())
 	}
 }

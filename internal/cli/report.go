@@ -4,17 +4,14 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/report"
 )
@@ -104,13 +101,9 @@ func (s *session) showReport(ctx context.Context, out *output, name string) erro
 	if err != nil {
 		return err
 	}
-	key, err := c.reportKey(ctx)
+	payload, _, err := c.VerifiedReport(ctx, held)
 	if err != nil {
 		return err
-	}
-	payload, err := report.Verify(key, held.Spec.Envelope)
-	if err != nil {
-		return notVerified(held.Name, err)
 	}
 	if out.format == formatEnvelope {
 		text, err := json.MarshalIndent(held.Spec.Envelope, "", "  ")
@@ -121,10 +114,6 @@ func (s *session) showReport(ctx context.Context, out *output, name string) erro
 		return err
 	}
 	return s.printStatement(out, payload)
-}
-
-func notVerified(name string, err error) error {
-	return hinted(exitRefused, fmt.Errorf("%s: %w", name, err), "do not rely on it; if the operator's key was replaced since, pass the public key of then with report verify --key")
 }
 
 func (s *session) printStatement(out *output, payload []byte) error {
@@ -184,7 +173,7 @@ func (s *session) verifyReport(ctx context.Context, out *output, name, keyFile s
 	}
 	payload, err := report.Verify(key, envelope)
 	if err != nil {
-		return notVerified(name, err)
+		return desk.NotVerified(name, err)
 	}
 	id, err := report.KeyID(key)
 	if err != nil {
@@ -220,7 +209,7 @@ func (s *session) verifyingKey(ctx context.Context, file string) (ed25519.Public
 		if err != nil {
 			return nil, err
 		}
-		return c.reportKey(ctx)
+		return c.ReportKey(ctx)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -231,30 +220,4 @@ func (s *session) verifyingKey(ctx context.Context, file string) (ed25519.Public
 		return nil, usageError("--key: %s: %w", file, err)
 	}
 	return key, nil
-}
-
-// reportKey is the public key the operator publishes: in the namespace it is
-// usually in, or wherever there is exactly one.
-func (c *cluster) reportKey(ctx context.Context) (ed25519.PublicKey, error) {
-	var held corev1.ConfigMap
-	err := c.Get(ctx, client.ObjectKey{Namespace: naming.DefaultSystemNamespace, Name: naming.ReportKey}, &held)
-	if apierrors.IsNotFound(err) {
-		err = c.findReportKey(ctx, &held)
-	}
-	if err != nil {
-		return nil, hinted(codeOf(err), fmt.Errorf("read the key reports are signed with: %w", err), "pass it as a file: report verify FILE --key report-key.pem")
-	}
-	return report.ParsePublicKey([]byte(held.Data[naming.KeyReportPublic]))
-}
-
-func (c *cluster) findReportKey(ctx context.Context, into *corev1.ConfigMap) error {
-	var all corev1.ConfigMapList
-	if err := c.List(ctx, &all, client.MatchingLabels{naming.LabelManagedBy: naming.Product}, client.MatchingFields{"metadata.name": naming.ReportKey}); err != nil {
-		return err
-	}
-	if len(all.Items) != 1 {
-		return errors.New("there is no ConfigMap " + naming.ReportKey + " yet; the operator publishes it with the first report")
-	}
-	*into = all.Items[0]
-	return nil
 }

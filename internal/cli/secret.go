@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/reveal"
 )
@@ -105,7 +105,7 @@ func (s *session) secretStatus(ctx context.Context, out *output, ref reveal.Refe
 	}
 	status, err := reveal.Look(ctx, c, ref)
 	if err != nil {
-		return secretError(ref, err)
+		return desk.SecretError(ref, err)
 	}
 	if out.format != formatText {
 		view := secretView{ref.Tenant, ref.Namespaced().Namespace, ref.Name, ref.Key, status}
@@ -152,7 +152,7 @@ func (s *session) secretRearm(ctx context.Context, ref reveal.Reference, why str
 	changed, err := reveal.Rearm(ctx, c, ref, by)
 	switch {
 	case err != nil && !changed:
-		return secretError(ref, err)
+		return desk.SecretError(ref, err)
 	case err != nil:
 		s.talk("warning: %v", err)
 	}
@@ -164,30 +164,13 @@ func (s *session) secretRearm(ctx context.Context, ref reveal.Reference, why str
 	return nil
 }
 
-// rearmHint is the command that lets a secret be revealed once more.
-func rearmHint(ref reveal.Reference) string {
-	if ref == reveal.Enrollment(ref.Tenant) {
-		return fmt.Sprintf("soctalk-ingress secret rearm %s --why TEXT", ref.Tenant)
-	}
-	return fmt.Sprintf("soctalk-ingress secret rearm %s --secret %s --why TEXT", ref.Tenant, ref.Name)
-}
-
-// spentHint says how a secret is shown once more; only the tenant's own can be
-// rotated.
-func spentHint(ref reveal.Reference) string {
-	if ref == reveal.Enrollment(ref.Tenant) {
-		return "rotate it, or allow it once more with " + rearmHint(ref)
-	}
-	return "allow it once more with " + rearmHint(ref)
-}
-
 // spend reveals a secret to be written to a target, which is taken back if
 // somebody else was first.
 func (s *session) spend(ctx context.Context, c *cluster, ref reveal.Reference, by reveal.Entry, to target) ([]byte, error) {
 	shown, err := reveal.Consume(ctx, c, ref, by)
 	if len(shown) == 0 {
 		to.discard()
-		return nil, secretError(ref, err)
+		return nil, desk.SecretError(ref, err)
 	}
 	if err != nil {
 		s.talk("warning: %v", err)
@@ -197,20 +180,5 @@ func (s *session) spend(ctx context.Context, c *cluster, ref reveal.Reference, b
 
 // unwritten is the error of a secret that is spent and reached nobody.
 func unwritten(ref reveal.Reference, err error) error {
-	return hinted(exitFailed, fmt.Errorf("the secret was marked as revealed and could not be written: %w", err), "allow it once more with %s", rearmHint(ref))
-}
-
-// secretError gives an error of internal/reveal its exit code and a hint.
-func secretError(ref reveal.Reference, err error) error {
-	var spent *reveal.Spent
-	var ended *reveal.Ended
-	switch {
-	case errors.As(err, &ended):
-		return hinted(exitRefused, err, "make another with soctalk-ingress token create %s NAME", ref.Tenant)
-	case errors.As(err, &spent):
-		return hinted(exitRefused, err, "%s", spentHint(ref))
-	case errors.Is(err, reveal.ErrMissing):
-		return hinted(exitRefused, err, "the operator makes it with the tenant; see soctalk-ingress tenant describe %s", ref.Tenant)
-	}
-	return err
+	return hinted(exitFailed, fmt.Errorf("the secret was marked as revealed and could not be written: %w", err), "allow it once more with %s", desk.RearmHint(ref))
 }

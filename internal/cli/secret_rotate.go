@@ -8,10 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
@@ -48,33 +47,18 @@ func newSecretRotateCommand(s *session) *cobra.Command {
 	return command
 }
 
-// request is the value of the annotation: a time, so that each is another one, and
-// the overlap if it was given.
-func (f rotateFlags) request(now time.Time) (string, error) {
-	stamp := now.UTC().Format(time.RFC3339Nano)
-	if f.overlap == "" {
-		return stamp, nil
-	}
-	overlap, err := time.ParseDuration(f.overlap)
-	if err != nil || overlap < 0 {
-		return "", usageError("--overlap: %q: use a duration such as 24h or 90m, or 0 to end the old secret at once", f.overlap)
-	}
-	return fmt.Sprintf("%s overlap=%s", stamp, overlap), nil
-}
-
 func (s *session) secretRotate(ctx context.Context, flags rotateFlags, slug string) error {
-	request, err := flags.request(time.Now())
+	request, err := desk.RotationRequest(time.Now(), flags.overlap)
+	if err != nil {
+		return usageError("--overlap: %w", err)
+	}
+	c, err := s.connect()
 	if err != nil {
 		return err
 	}
-	c, tenant, err := s.connectTo(ctx, slug)
+	before, err := c.Rotate(ctx, slug, request)
 	if err != nil {
 		return err
-	}
-	before := tenant.DeepCopy()
-	metav1.SetMetaDataAnnotation(&tenant.ObjectMeta, naming.AnnotationRotate, request)
-	if err := c.Patch(ctx, &tenant, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("ask for a rotation of tenant %q: %w", slug, err)
 	}
 	if now := before.Status.Rotation; now != nil && now.Step != v1alpha1.RotationDone {
 		s.talk("a rotation is under way (%s); this one follows it", now.Step)
@@ -93,7 +77,7 @@ func (s *session) waitRotated(ctx context.Context, c *cluster, slug, request str
 	end := time.Now().Add(timeout)
 	const bounded = 100 * 365 * 24 * time.Hour // by late, which knows the overlap
 	err := poll(ctx, bounded, func(ctx context.Context) (bool, error) {
-		tenant, err := c.tenant(ctx, slug)
+		tenant, err := c.Tenant(ctx, slug)
 		if err != nil {
 			return false, err
 		}

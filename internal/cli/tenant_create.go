@@ -8,13 +8,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/chart"
-	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
@@ -154,19 +151,8 @@ func (s *session) createTenant(ctx context.Context, flags createFlags, out *outp
 	if err != nil {
 		return err
 	}
-	if err := c.judge(ctx, tenant); err != nil {
+	if err := c.CreateTenant(ctx, &tenant, flags.dryRun); err != nil {
 		return err
-	}
-	var options []client.CreateOption
-	if flags.dryRun {
-		options = append(options, client.DryRunAll)
-	}
-	err = c.Create(ctx, &tenant, options...)
-	switch {
-	case apierrors.IsAlreadyExists(err):
-		return hinted(exitRefused, fmt.Errorf("tenant %q exists already", tenant.Name), "look at it with soctalk-ingress tenant describe %s, or choose another slug", tenant.Name)
-	case err != nil:
-		return fmt.Errorf("create tenant %q: %w", tenant.Name, err)
 	}
 	if flags.wait {
 		if tenant, err = s.waitReady(ctx, c, tenant.Name, flags.timeout); err != nil {
@@ -174,7 +160,7 @@ func (s *session) createTenant(ctx context.Context, flags createFlags, out *outp
 		}
 	}
 	if out.format != formatText {
-		return out.printObject(s.streams.Out, c.scheme, &tenant)
+		return out.printObject(s.streams.Out, c.Scheme(), &tenant)
 	}
 	s.sayCreated(tenant, flags)
 	return nil
@@ -186,53 +172,10 @@ func (s *session) sayCreated(tenant v1alpha1.Tenant, flags createFlags) {
 	case flags.dryRun:
 		fmt.Fprintf(s.streams.Out, "tenant %q would be created (dry run)\n", tenant.Name)
 	case flags.wait:
-		fmt.Fprintf(s.streams.Out, "tenant %q is ready: %s\n", tenant.Name, wayIn(tenant.Status))
+		fmt.Fprintf(s.streams.Out, "tenant %q is ready: %s\n", tenant.Name, desk.WayIn(tenant.Status))
 		s.talk("next: soctalk-ingress onboard %s", tenant.Name)
 	default:
 		fmt.Fprintf(s.streams.Out, "tenant %q created\n", tenant.Name)
 		s.talk("next: soctalk-ingress tenant describe %s, and once it is ready soctalk-ingress onboard %s", tenant.Name, tenant.Name)
 	}
-}
-
-// wayIn is a tenant's way in, in a line.
-func wayIn(status v1alpha1.TenantStatus) string {
-	text := status.Hostname
-	if status.Address != "" {
-		text += " (" + status.Address + ")"
-	}
-	for _, port := range status.Ports {
-		text += fmt.Sprintf(", %s on %d", port.Name, port.Port)
-	}
-	return text
-}
-
-// judge asks the planner what the operator would say of a new tenant, with the
-// claims of the others where the user may read them.
-func (c *cluster) judge(ctx context.Context, tenant v1alpha1.Tenant) error {
-	regions, err := c.regions(ctx)
-	if err != nil {
-		return err
-	}
-	var claims v1alpha1.ClaimList
-	if err := c.List(ctx, &claims); err != nil && !apierrors.IsForbidden(err) {
-		return fmt.Errorf("list claims: %w", err)
-	}
-	return verdict(plan.Input{
-		Tenant: tenant, Regions: regions, Now: time.Now(),
-		Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()},
-		Observed: plan.Observed{Claims: plan.Holders(claims.Items)},
-	})
-}
-
-// verdict decides a tenant and renders it, as the operator will: some values are
-// refused by the tenant chart alone, such as a version nobody can run.
-func verdict(in plan.Input) error {
-	desired, err := plan.Tenant(in)
-	if err != nil {
-		return fmt.Errorf("tenant %q: %w", in.Tenant.Name, err)
-	}
-	if _, err := chart.Render(desired.Values, chart.Options{}); err != nil {
-		return fmt.Errorf("tenant %q: %w", in.Tenant.Name, hinted(exitRefused, err, "this is about the tenant chart's values, which soctalk-ingress render --values shows"))
-	}
-	return nil
 }

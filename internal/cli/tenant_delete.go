@@ -10,10 +10,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 )
 
 // deleteFlags are the flags of tenant delete.
@@ -66,10 +65,8 @@ func (s *session) deleteTenant(ctx context.Context, flags deleteFlags, slug stri
 				return err
 			}
 		}
-		uid := tenant.UID
-		// The one that was looked at is removed, not one created in between.
-		if err := c.Delete(ctx, &tenant, client.Preconditions{UID: &uid}); err != nil {
-			return fmt.Errorf("delete tenant %q: %w", slug, err)
+		if err := c.Remove(ctx, tenant); err != nil {
+			return err
 		}
 	}
 	if !flags.wait {
@@ -91,19 +88,10 @@ func whatGoes(tenant v1alpha1.Tenant) []string {
 		name += " (" + tenant.Spec.DisplayName + ")"
 	}
 	lines := []string{"removing tenant " + name + " takes away:"}
-	status := tenant.Status
-	if agents := status.Agents; agents != nil {
-		lines = append(lines, fmt.Sprintf("  the keys of %d registered agents, %d of them connected now", agents.Total, agents.Active))
-	} else {
-		lines = append(lines, "  the keys of its registered agents; their number is not known")
+	for _, line := range desk.Loss(tenant) {
+		lines = append(lines, "  "+line)
 	}
-	if status.Hostname != "" {
-		lines = append(lines, "  its way in: "+wayIn(status))
-	}
-	if tenant.Spec.Manager.Attach != nil {
-		return append(lines, "  what this product made in namespace "+naming.Namespace(tenant.Name))
-	}
-	return append(lines, "  namespace "+naming.Namespace(tenant.Name)+" with the manager and all its data")
+	return lines
 }
 
 // askForSlug wants the slug typed, because a y is typed before one has read.

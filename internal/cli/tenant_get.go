@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 )
 
 func newTenantListCommand(s *session) *cobra.Command {
@@ -68,15 +69,15 @@ func (s *session) getTenant(ctx context.Context, out *output, slug string) error
 		return err
 	}
 	if !out.table() {
-		tenant, err := c.tenant(ctx, slug)
+		tenant, err := c.Tenant(ctx, slug)
 		if err != nil {
 			return err
 		}
-		return out.printObject(s.streams.Out, c.scheme, &tenant)
+		return out.printObject(s.streams.Out, c.Scheme(), &tenant)
 	}
 	table, err := c.tenantTable(ctx, slug)
 	if apierrors.IsNotFound(err) {
-		return noTenant(slug)
+		return desk.NoTenant(slug)
 	}
 	if err != nil {
 		return fmt.Errorf("get tenant %q: %w", slug, err)

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
-	"github.com/soctalk/soctalk-ingress/internal/reveal"
 )
 
 // offboardFlags are the flags of tenant offboard.
@@ -87,7 +87,7 @@ func (s *session) offboard(ctx context.Context, flags offboardFlags, slug string
 	}
 	if !flags.wait && file == nil {
 		fmt.Fprintf(s.streams.Out, "tenant %q is being removed\n", slug)
-		s.talk("next: soctalk-ingress tenant describe %s shows the steps, and then: soctalk-ingress report show %s", slug, reportName(tenant))
+		s.talk("next: soctalk-ingress tenant describe %s shows the steps, and then: soctalk-ingress report show %s", slug, desk.ReportName(tenant))
 		return nil
 	}
 	if err := s.waitGone(ctx, c, slug, string(tenant.UID), flags.timeout); err != nil {
@@ -96,14 +96,10 @@ func (s *session) offboard(ctx context.Context, flags offboardFlags, slug string
 	return s.tellOffboarded(ctx, c, tenant, file)
 }
 
-func reportName(tenant v1alpha1.Tenant) string {
-	return naming.OffboardingReport(tenant.Name, string(tenant.UID))
-}
-
 // beginOffboarding asks, writes down who and why, and deletes. A removal that is
 // under way already goes on as it began.
 func (s *session) beginOffboarding(ctx context.Context, c *cluster, flags offboardFlags, slug string) (v1alpha1.Tenant, error) {
-	tenant, err := c.tenant(ctx, slug)
+	tenant, err := c.Tenant(ctx, slug)
 	if err != nil {
 		return tenant, err
 	}
@@ -119,38 +115,19 @@ func (s *session) beginOffboarding(ctx context.Context, c *cluster, flags offboa
 			return tenant, err
 		}
 	}
-	who, err := reveal.Who(ctx, c)
-	if err != nil {
-		return tenant, err
-	}
-	uid := tenant.UID
-	err = c.change(ctx, slug, func(tenant *v1alpha1.Tenant) {
-		if tenant.Annotations == nil {
-			tenant.Annotations = map[string]string{}
-		}
-		tenant.Annotations[naming.AnnotationOffboardedBy] = who
-		tenant.Annotations[naming.AnnotationOffboardedWhy] = flags.why
-	})
-	if err != nil {
-		return tenant, err
-	}
-	// The one that was looked at is removed, not one created in between.
-	if err := c.Delete(ctx, &tenant, client.Preconditions{UID: &uid}); err != nil {
-		return tenant, fmt.Errorf("delete tenant %q: %w", slug, err)
-	}
-	return tenant, nil
+	return tenant, c.Offboard(ctx, tenant, flags.why)
 }
 
 // tellOffboarded ends with the report: written to the file, or named.
 func (s *session) tellOffboarded(ctx context.Context, c *cluster, tenant v1alpha1.Tenant, file *os.File) error {
 	var held v1alpha1.OffboardingReport
-	err := c.Get(ctx, client.ObjectKey{Name: reportName(tenant)}, &held)
+	err := c.Get(ctx, client.ObjectKey{Name: desk.ReportName(tenant)}, &held)
 	if apierrors.IsNotFound(err) {
 		return hinted(exitFailed, fmt.Errorf("tenant %q is gone, and there is no report of its removal", tenant.Name),
 			"somebody removed its finalizer by hand; look for what is left with: kubectl get claims,namespaces -l %s=%s", naming.LabelTenant, tenant.Name)
 	}
 	if err != nil {
-		return fmt.Errorf("get offboarding report %q: %w", reportName(tenant), err)
+		return fmt.Errorf("get offboarding report %q: %w", desk.ReportName(tenant), err)
 	}
 	if file != nil {
 		text, err := json.MarshalIndent(held.Spec.Envelope, "", "  ")

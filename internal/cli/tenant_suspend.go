@@ -9,11 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/naming"
-	"github.com/soctalk/soctalk-ingress/internal/reveal"
 )
 
 // suspendFlags are the flags of tenant suspend and tenant resume.
@@ -86,19 +83,7 @@ func (s *session) suspend(ctx context.Context, flags suspendFlags, slug string) 
 	if err != nil {
 		return err
 	}
-	who, err := reveal.Who(ctx, c)
-	if err != nil {
-		return err
-	}
-	err = c.change(ctx, slug, func(tenant *v1alpha1.Tenant) {
-		tenant.Spec.Suspended = true
-		if tenant.Annotations == nil {
-			tenant.Annotations = map[string]string{}
-		}
-		tenant.Annotations[naming.AnnotationSuspendedBy] = who
-		tenant.Annotations[naming.AnnotationSuspendedWhy] = flags.why
-	})
-	if err != nil {
+	if err := c.Suspend(ctx, slug, flags.why); err != nil {
 		return err
 	}
 	if !flags.wait {
@@ -114,7 +99,7 @@ func (s *session) waitSuspended(ctx context.Context, c *cluster, slug string, ti
 	var tenant v1alpha1.Tenant
 	err := poll(ctx, timeout, func(ctx context.Context) (bool, error) {
 		var err error
-		if tenant, err = c.tenant(ctx, slug); err != nil {
+		if tenant, err = c.Tenant(ctx, slug); err != nil {
 			return false, err
 		}
 		conditions := tenant.Status.Conditions
@@ -152,12 +137,7 @@ func (s *session) resume(ctx context.Context, flags suspendFlags, slug string) e
 	if err != nil {
 		return err
 	}
-	err = c.change(ctx, slug, func(tenant *v1alpha1.Tenant) {
-		tenant.Spec.Suspended = false
-		delete(tenant.Annotations, naming.AnnotationSuspendedBy)
-		delete(tenant.Annotations, naming.AnnotationSuspendedWhy)
-	})
-	if err != nil {
+	if err := c.Resume(ctx, slug); err != nil {
 		return err
 	}
 	if flags.wait {
@@ -166,22 +146,5 @@ func (s *session) resume(ctx context.Context, flags suspendFlags, slug string) e
 		}
 	}
 	fmt.Fprintf(s.streams.Out, "tenant %q resumed\n", slug)
-	return nil
-}
-
-// change edits a tenant that is not on its way out.
-func (c *cluster) change(ctx context.Context, slug string, edit func(*v1alpha1.Tenant)) error {
-	tenant, err := c.tenant(ctx, slug)
-	if err != nil {
-		return err
-	}
-	if tenant.DeletionTimestamp != nil {
-		return hinted(exitRefused, fmt.Errorf("tenant %q is being removed", slug), "soctalk-ingress tenant describe %s shows the steps", slug)
-	}
-	before := tenant.DeepCopy()
-	edit(&tenant)
-	if err := c.Patch(ctx, &tenant, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("change tenant %q: %w", slug, err)
-	}
 	return nil
 }

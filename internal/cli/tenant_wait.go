@@ -11,10 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/fault"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/report"
 )
@@ -72,7 +72,7 @@ func (s *session) waitReady(ctx context.Context, c *cluster, slug string, timeou
 	var last string
 	err := poll(ctx, timeout, func(ctx context.Context) (bool, error) {
 		var err error
-		if tenant, err = c.tenant(ctx, slug); err != nil {
+		if tenant, err = c.Tenant(ctx, slug); err != nil {
 			return false, err
 		}
 		now := progressOf(tenant)
@@ -98,9 +98,9 @@ func (s *session) waitGone(ctx context.Context, c *cluster, slug string, uid str
 	shown, begun := 0, false
 	last := "waiting for the operator to begin"
 	err := poll(ctx, timeout, func(ctx context.Context) (bool, error) {
-		tenant, err := c.tenant(ctx, slug)
+		tenant, err := c.Tenant(ctx, slug)
 		var known *failure
-		if errors.As(err, &known) && known.code == exitNotFound {
+		if errors.As(err, &known) && known.Class == fault.NotFound {
 			return true, nil
 		}
 		if err != nil {

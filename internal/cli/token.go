@@ -7,14 +7,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
-	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 func newTokenCommand(s *session) *cobra.Command {
@@ -84,21 +82,11 @@ func newTokenCreateCommand(s *session) *cobra.Command {
 // spec is what the flags describe, as of now.
 func (f tokenFlags) spec(now time.Time) (v1alpha1.EnrollmentTokenSpec, error) {
 	spec := v1alpha1.EnrollmentTokenSpec{MaxUses: f.maxUses, Group: f.group, Names: f.names, SourceCIDRs: f.sources}
-	if f.expires == "" {
-		return spec, nil
-	}
-	at, err := time.Parse(time.RFC3339, f.expires)
+	end, err := desk.TokenEnd(f.expires, now)
 	if err != nil {
-		lasts, notDuration := time.ParseDuration(f.expires)
-		if notDuration != nil {
-			return spec, usageError("--expires: %q: write a time from now such as 72h, or a date such as 2026-12-31T18:00:00Z", f.expires)
-		}
-		at = now.Add(lasts)
+		return spec, usageError("--expires: %w", err)
 	}
-	if !at.After(now) {
-		return spec, usageError("--expires: %q: that is over already", f.expires)
-	}
-	spec.Expires = &metav1.Time{Time: at.UTC().Truncate(time.Second)}
+	spec.Expires = end
 	return spec, nil
 }
 
@@ -107,26 +95,13 @@ func (s *session) createToken(ctx context.Context, out *output, flags tokenFlags
 	if err != nil {
 		return err
 	}
-	c, tenant, err := s.connectTo(ctx, slug)
+	c, err := s.connect()
 	if err != nil {
 		return err
 	}
-	if enrollment := tenant.Status.Enrollment; enrollment != nil && enrollment.Mode == v1alpha1.EnrollmentDirect {
-		return hinted(exitRefused, fmt.Errorf("enrollment of tenant %q is direct: authd knows one secret and no tokens", slug), "set spec.enrollment to gateway")
-	}
-	if err := c.roomForToken(ctx, slug, time.Now()); err != nil {
+	token, err := c.MakeToken(ctx, slug, name, spec)
+	if err != nil {
 		return err
-	}
-	token := v1alpha1.EnrollmentToken{
-		ObjectMeta: metav1.ObjectMeta{Namespace: naming.Namespace(slug), Name: name, Labels: map[string]string{naming.LabelTenant: slug}},
-		Spec:       spec,
-	}
-	err = c.Create(ctx, &token)
-	switch {
-	case apierrors.IsAlreadyExists(err):
-		return hinted(exitRefused, fmt.Errorf("tenant %q has a token %q already", slug, name), "choose another name; soctalk-ingress token list %s shows all of them", slug)
-	case err != nil:
-		return fmt.Errorf("create token %q of tenant %q: %w", name, slug, err)
 	}
 	if flags.wait {
 		if token, err = s.waitToken(ctx, c, slug, name, flags.timeout, v1alpha1.ReasonReady, v1alpha1.ReasonTokenEarly); err != nil {
@@ -134,23 +109,10 @@ func (s *session) createToken(ctx context.Context, out *output, flags tokenFlags
 		}
 	}
 	if out.format != formatText {
-		return out.printObject(s.streams.Out, c.scheme, &token)
+		return out.printObject(s.streams.Out, c.Scheme(), &token)
 	}
 	fmt.Fprintf(s.streams.Out, "token %q of tenant %q created; its secret is in Secret %s/%s\n", name, slug, token.Namespace, naming.TokenSecret(name))
 	s.talk("next: soctalk-ingress secret reveal %s --secret %s --why TEXT", slug, naming.TokenSecret(name))
-	return nil
-}
-
-// roomForToken refuses a token that the gateway would not know.
-func (c *cluster) roomForToken(ctx context.Context, slug string, now time.Time) error {
-	var tokens v1alpha1.EnrollmentTokenList
-	if err := c.List(ctx, &tokens, client.InNamespace(naming.Namespace(slug))); err != nil {
-		return fmt.Errorf("list the tokens of tenant %q: %w", slug, err)
-	}
-	if live := plan.LiveTokens(tokens.Items, now); live >= plan.MaxTokens {
-		return hinted(exitRefused, fmt.Errorf("tenant %q has %d tokens that count, and its gateway knows no more than %d", slug, live, plan.MaxTokens),
-			"end some that are not needed: soctalk-ingress token list %s", slug)
-	}
 	return nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
-	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
 // endFlags are the flags of the two ways to end a token.
@@ -51,10 +50,8 @@ func (s *session) revokeToken(ctx context.Context, flags endFlags, slug, name st
 	if err != nil {
 		return err
 	}
-	before := token.DeepCopy()
-	token.Spec.Revoked = true
-	if err := c.Patch(ctx, &token, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("revoke token %q of tenant %q: %w", name, slug, err)
+	if err := c.RevokeToken(ctx, slug, token); err != nil {
+		return err
 	}
 	if flags.wait {
 		if _, err := s.waitToken(ctx, c, slug, name, flags.timeout, v1alpha1.ReasonTokenRevoked, v1alpha1.ReasonNotGuarded); err != nil {
@@ -89,8 +86,8 @@ func (s *session) deleteToken(ctx context.Context, flags endFlags, slug, name st
 		return err
 	}
 	uid := token.UID
-	if err := c.Delete(ctx, &token, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("delete token %q of tenant %q: %w", name, slug, err)
+	if err := c.DeleteToken(ctx, slug, token); err != nil {
+		return err
 	}
 	if flags.wait {
 		err := poll(ctx, flags.timeout, func(ctx context.Context) (bool, error) {
@@ -109,14 +106,10 @@ func (s *session) deleteToken(ctx context.Context, flags endFlags, slug, name st
 }
 
 func (s *session) findToken(ctx context.Context, slug, name string) (*cluster, v1alpha1.EnrollmentToken, error) {
-	var token v1alpha1.EnrollmentToken
 	c, _, err := s.connectTo(ctx, slug)
 	if err != nil {
-		return nil, token, err
+		return nil, v1alpha1.EnrollmentToken{}, err
 	}
-	err = c.Get(ctx, client.ObjectKey{Namespace: naming.Namespace(slug), Name: name}, &token)
-	if apierrors.IsNotFound(err) {
-		return nil, token, hinted(exitNotFound, fmt.Errorf("tenant %q has no token %q", slug, name), "soctalk-ingress token list %s shows all of them", slug)
-	}
+	token, err := c.Token(ctx, slug, name)
 	return c, token, err
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/onboard"
+	"github.com/soctalk/soctalk-ingress/internal/roster"
 )
 
 // Onboarding answers GET /api/v1/tenants/{slug}/onboarding, with the query's version
@@ -26,34 +27,9 @@ type Agents struct {
 }
 
 // Agent is an agent, as agents list -o json prints it; what nobody knows of it is
-// left out. Status is the manager's word, state ours.
-type Agent struct {
-	ID      string   `json:"id"`
-	Name    string   `json:"name"`
-	Groups  []string `json:"groups,omitempty"`
-	Version string   `json:"version,omitempty"`
-	OS      string   `json:"os,omitempty"`
-	// State is the status, or enrolled for one that has a key and was not heard of yet.
-	State         string           `json:"state"`
-	Status        string           `json:"status,omitempty"`
-	LastKeepAlive *time.Time       `json:"lastKeepAlive,omitempty"`
-	Registered    *time.Time       `json:"registered,omitempty"`
-	IP            string           `json:"ip,omitempty"`
-	RegisterIP    string           `json:"registerIP,omitempty"`
-	SeenFrom      string           `json:"seenFrom,omitempty"`
-	SeenAt        *time.Time       `json:"seenAt,omitempty"`
-	Enrollment    *AgentEnrollment `json:"enrollment,omitempty"`
-}
-
-// AgentEnrollment is how an agent got its key.
-type AgentEnrollment struct {
-	At time.Time `json:"at"`
-	// Credential is secret, previous or token.
-	Credential string `json:"credential"`
-	Token      string `json:"token,omitempty"`
-	Source     string `json:"source"`
-	Via        string `json:"via,omitempty"`
-}
+// left out. Status is the manager's word; state is that, or enrolled for one that has a
+// key and was not heard of yet.
+type Agent = roster.View
 
 // RevokeRequest is the body of POST /api/v1/tenants/{slug}/agents/revoke: ids, or a
 // selector such as name=berlin-*,status=disconnected. With dryRun it says who would be

@@ -15,7 +15,9 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/golden"
+	"github.com/soctalk/soctalk-ingress/internal/handover"
 	"github.com/soctalk/soctalk-ingress/internal/onboard"
+	"github.com/soctalk/soctalk-ingress/internal/roster"
 )
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -46,11 +48,11 @@ func examples(t *testing.T) map[string]any {
 	agent := wire.Agent{
 		ID: "007", Name: "laptop-7", Groups: []string{"default", "berlin"}, Version: "v4.14.7", OS: "Debian GNU/Linux 12", State: "active", Status: "active",
 		LastKeepAlive: ago(8 * time.Second), Registered: ago(time.Hour), IP: "10.1.2.3", RegisterIP: "any", SeenFrom: "203.0.113.7", SeenAt: ago(8 * time.Second),
-		Enrollment: &wire.AgentEnrollment{At: noon.Add(-time.Hour), Credential: "token", Token: "berlin", Source: "203.0.113.7"},
+		Enrollment: &roster.EnrollmentView{At: noon.Add(-time.Hour), Credential: "token", Token: "berlin", Source: "203.0.113.7"},
 	}
 	fresh := wire.Agent{
 		ID: "008", Name: "web-01", State: "enrolled", Status: "never_connected", Registered: ago(20 * time.Second),
-		Enrollment: &wire.AgentEnrollment{At: noon.Add(-20 * time.Second), Credential: "secret", Source: "203.0.113.8"},
+		Enrollment: &roster.EnrollmentView{At: noon.Add(-20 * time.Second), Credential: "secret", Source: "203.0.113.8"},
 	}
 	entry := wire.Entry{By: "jane@mssp.example.com", At: noon.Add(-48 * time.Hour), Why: "first agents, ticket 4711"}
 	return map[string]any{
@@ -188,7 +190,7 @@ func tokenExample() wire.Token {
 
 func handoverExample(state string) wire.Handover {
 	held := wire.Handover{
-		Name: "h-1f2e3d4c5b6a", State: state, CreatedBy: "jane@mssp.example.com", Why: "first agents, ticket 4711",
+		Tenant: "acme", Name: "h-1f2e3d4c5b6a", State: handover.State(state), CreatedBy: "jane@mssp.example.com", Why: "first agents, ticket 4711",
 		Created: noon.Add(-time.Hour), Expires: noon.Add(23 * time.Hour),
 	}
 	if state == "opened" {

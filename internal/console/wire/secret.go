@@ -1,6 +1,11 @@
 package wire
 
-import "time"
+import (
+	"time"
+
+	"github.com/soctalk/soctalk-ingress/internal/handover"
+	"github.com/soctalk/soctalk-ingress/internal/reveal"
+)
 
 // Secret answers GET /api/v1/tenants/{slug}/secret: what is known of the enrollment
 // secret, without it. ?token=berlin asks about that token's instead; a token's cannot be
@@ -18,11 +23,7 @@ type Secret struct {
 }
 
 // Entry is who did something, when, and why.
-type Entry struct {
-	By  string    `json:"by"`
-	At  time.Time `json:"at"`
-	Why string    `json:"why"`
-}
+type Entry = reveal.Entry
 
 // Rotation is how the last replacement of the secret went.
 type Rotation struct {
@@ -100,19 +101,9 @@ type Handovers struct {
 	Handovers []Handover `json:"handovers"`
 }
 
-// Handover is a link that opens the onboarding kit once. DELETE .../handovers/{name} with
-// a WhyRequest takes it back.
-type Handover struct {
-	Name string `json:"name"`
-	// State is waiting, opened, revoked or expired.
-	State     string     `json:"state"`
-	CreatedBy string     `json:"createdBy"`
-	Why       string     `json:"why"`
-	Created   time.Time  `json:"created"`
-	Expires   time.Time  `json:"expires"`
-	Opened    *time.Time `json:"opened,omitempty"`
-	From      string     `json:"from,omitempty"`
-}
+// Handover is a link that opens the onboarding kit once, as handover list -o json prints
+// it. DELETE .../handovers/{name} with a WhyRequest takes it back.
+type Handover = handover.View
 
 // HandoverRequest is the body of POST /api/v1/tenants/{slug}/handovers; expires such as 24h.
 type HandoverRequest struct {

@@ -1,4 +1,4 @@
-package cli
+package fault
 
 import (
 	"errors"
@@ -15,26 +15,31 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
-// finding is one thing that is wrong, and what to do about it.
-type finding struct{ message, hint string }
+// Finding is one thing that is wrong, and what to do about it.
+type Finding struct {
+	Message string
+	// Field that is wrong, where one is named.
+	Field string
+	Hint  string
+}
 
-// explain turns an error into what a person can act on. What the planner refuses
+// Explain turns an error into what a person can act on. What the planner refuses
 // and what the API server refuses look the same.
-func explain(err error) []finding {
-	var known *failure
-	if errors.As(err, &known) && known.hint != "" {
-		return []finding{{err.Error(), known.hint}}
+func Explain(err error) []Finding {
+	var known *Error
+	if errors.As(err, &known) && known.Hint != "" {
+		return []Finding{{Message: err.Error(), Hint: known.Hint}}
 	}
 	var problem *plan.Problem
 	if errors.As(err, &problem) {
 		// What was said around the problem, such as the tenant's name, stays.
 		context := strings.TrimSuffix(err.Error(), problem.Error())
-		return []finding{{context + refusal(problem.Field, strconv.Quote(problem.Value)), problem.Remedy}}
+		return []Finding{{context + refusal(problem.Field, strconv.Quote(problem.Value)), problem.Field, problem.Remedy}}
 	}
 	if status := invalid(err); status != nil {
 		return refusals(status)
 	}
-	return []finding{{err.Error(), hintFor(err)}}
+	return []Finding{{Message: err.Error(), Hint: hintFor(err)}}
 }
 
 func refusal(field, value string) string {
@@ -56,23 +61,23 @@ func invalid(err error) *metav1.Status {
 	return nil
 }
 
-func refusals(status *metav1.Status) []finding {
+func refusals(status *metav1.Status) []Finding {
 	details := status.Details
 	context := ""
 	if details.Name != "" {
 		context = fmt.Sprintf("%s %q: ", strings.ToLower(details.Kind), details.Name)
 	}
-	var out []finding
+	var out []Finding
 	for _, cause := range details.Causes {
 		if cause.Field == "" || cause.Field == "<nil>" {
 			continue // that further rules were not looked at
 		}
 		value, remedy := splitCause(cause.Message)
 		remedy = strings.TrimPrefix(remedy, cause.Field+" in body ")
-		out = append(out, finding{context + refusal(cause.Field, value), remedy})
+		out = append(out, Finding{context + refusal(cause.Field, value), cause.Field, remedy})
 	}
 	if out == nil {
-		return []finding{{status.Message, ""}}
+		return []Finding{{Message: status.Message}}
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package cli
+package desk
 
 import (
 	"context"
@@ -15,14 +15,23 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
-// askedRoster asks manager, gateway and edges about a tenant's agents. Only the
-// manager is necessary; that another cannot be asked is said once.
-type askedRoster struct {
-	s      *session
-	c      *cluster
-	tenant v1alpha1.Tenant
-	edges  string
+// Where says where to ask about a tenant's agents.
+type Where struct {
+	// Address of the manager's API; empty forwards a port to its pod.
+	Address string
+	// Edges is the namespace of the edges' pods.
+	Edges string
+	// Note is told once of each thing that cannot be asked, and why.
+	Note func(what string, err error)
+}
 
+// Roster asks manager, gateway and edges about a tenant's agents. Only the
+// manager is necessary.
+type Roster struct {
+	Tenant v1alpha1.Tenant
+
+	d       *Desk
+	where   Where
 	api     *wazuh.API
 	gateway *admin.Client // nil where there is none, or it cannot be reached
 	closers []func()
@@ -33,64 +42,61 @@ type askedRoster struct {
 	log      []roster.Enrollment
 }
 
-// openRoster opens the ways to those who know a tenant's agents.
-func (s *session) openRoster(ctx context.Context, slug string, flags agentFlags) (*askedRoster, error) {
-	c, tenant, err := s.connectTo(ctx, slug)
+// OpenRoster opens the ways to those who know a tenant's agents. They stay open
+// until Close, or until the context ends.
+func (d *Desk) OpenRoster(ctx context.Context, tenant v1alpha1.Tenant, where Where) (*Roster, error) {
+	r := &Roster{d: d, Tenant: tenant, where: where, told: map[string]bool{}}
+	api, closeAPI, err := d.ManagerAPI(ctx, tenant, where.Address)
 	if err != nil {
 		return nil, err
 	}
-	a := &askedRoster{s: s, c: c, tenant: tenant, edges: flags.edges, told: map[string]bool{}}
-	api, closeAPI, err := c.managerAPI(ctx, tenant, flags.address)
-	if err != nil {
-		return nil, err
-	}
-	a.api, a.closers = api, []func(){closeAPI}
+	r.api, r.closers = api, []func(){closeAPI}
 	if tenant.Status.Enrollment == nil || tenant.Status.Enrollment.Mode != v1alpha1.EnrollmentGateway {
-		return a, nil
+		return r, nil
 	}
-	gateway, closeGateway, err := c.gatewayAPI(ctx, tenant)
+	gateway, closeGateway, err := d.gatewayAPI(ctx, tenant)
 	if err != nil {
-		a.say("how agents enrolled is not shown", err)
-		return a, nil
+		r.note("how agents enrolled is not shown", err)
+		return r, nil
 	}
-	a.gateway, a.closers = gateway, append(a.closers, closeGateway)
-	return a, nil
+	r.gateway, r.closers = gateway, append(r.closers, closeGateway)
+	return r, nil
 }
 
-func (a *askedRoster) close() {
-	for _, end := range a.closers {
+// Close hangs up.
+func (r *Roster) Close() {
+	for _, end := range r.closers {
 		end()
 	}
 }
 
-// say tells once what is missing, and why.
-func (a *askedRoster) say(what string, err error) {
-	if !a.told[what] {
-		a.told[what] = true
-		a.s.talk("note: %s: %v", what, err)
+func (r *Roster) note(what string, err error) {
+	if !r.told[what] {
+		r.told[what] = true
+		r.where.Note(what, err)
 	}
 }
 
-// rows are the tenant's agents as of now.
-func (a *askedRoster) rows(ctx context.Context, now time.Time) ([]roster.Row, error) {
-	agents, err := a.api.ListAgents(ctx, wazuh.AgentFilter{})
+// Rows are the tenant's agents as of now.
+func (r *Roster) Rows(ctx context.Context, now time.Time) ([]roster.Row, error) {
+	agents, err := r.api.ListAgents(ctx, wazuh.AgentFilter{})
 	if err != nil {
-		return nil, managerError(a.tenant.Name, err)
+		return nil, managerError(r.Tenant.Name, err)
 	}
 	known := roster.Known{}
 	for _, agent := range agents {
 		known.Agents = append(known.Agents, rosterAgent(agent))
 	}
-	if a.gateway != nil {
-		if err := a.readLog(ctx); err != nil {
-			a.say("how agents enrolled is not shown", err)
+	if r.gateway != nil {
+		if err := r.readLog(ctx); err != nil {
+			r.note("how agents enrolled is not shown", err)
 		}
-		known.Enrollments = a.log
+		known.Enrollments = r.log
 	}
-	if a.tenant.Status.Mode == v1alpha1.ModeEdgeHAProxy {
-		seen, err := a.c.edgeSightings(ctx, a.edges, a.tenant)
+	if r.Tenant.Status.Mode == v1alpha1.ModeEdgeHAProxy {
+		seen, err := r.d.EdgeSightings(ctx, r.where.Edges, r.Tenant)
 		if err != nil {
-			a.say("where agents come from is not shown", err)
+			r.note("where agents come from is not shown", err)
 		}
 		for _, agent := range seen {
 			known.Sightings = append(known.Sightings, roster.Sighting{ID: agent.ID, Source: agent.Source.String(), At: agent.Seen, Open: agent.Current > 0})
@@ -100,20 +106,20 @@ func (a *askedRoster) rows(ctx context.Context, now time.Time) ([]roster.Row, er
 }
 
 // readLog takes in what is new in the gateway's enrollment log.
-func (a *askedRoster) readLog(ctx context.Context) error {
+func (r *Roster) readLog(ctx context.Context) error {
 	for {
-		page, err := a.gateway.Enrollments(ctx, a.next)
+		page, err := r.gateway.Enrollments(ctx, r.next)
 		if err != nil {
 			return err
 		}
-		if page.Instance != a.instance && a.next != 0 {
-			a.instance, a.next = page.Instance, 0 // a gateway that restarted counts from one again
+		if page.Instance != r.instance && r.next != 0 {
+			r.instance, r.next = page.Instance, 0 // a gateway that restarted counts from one again
 			continue
 		}
-		a.instance, a.next = page.Instance, page.Next
+		r.instance, r.next = page.Instance, page.Next
 		for _, record := range page.Records {
 			if record.Outcome == audit.Enrolled {
-				a.log = append(a.log, roster.Enrollment{
+				r.log = append(r.log, roster.Enrollment{
 					At: record.Time, ID: record.ID, Name: record.Name, Credential: record.Credential, Token: record.Token, Source: record.Source, Via: record.Via,
 				})
 			}
@@ -134,17 +140,17 @@ func rosterAgent(agent wazuh.Agent) roster.Agent {
 
 // gatewayAPI opens a way to the admin port of a tenant's gateway, through the API
 // server to its pod, with what is in the tenant's Secret.
-func (c *cluster) gatewayAPI(ctx context.Context, tenant v1alpha1.Tenant) (*admin.Client, func(), error) {
+func (d *Desk) gatewayAPI(ctx context.Context, tenant v1alpha1.Tenant) (*admin.Client, func(), error) {
 	namespace := naming.Namespace(tenant.Name)
-	held, err := c.secret(ctx, namespace, naming.SecretGatewayAdmin)
+	held, err := d.Secret(ctx, namespace, naming.SecretGatewayAdmin)
 	if err != nil {
 		return nil, nil, err
 	}
-	pod, err := c.gatewayPod(ctx, tenant)
+	pod, err := d.gatewayPod(ctx, tenant)
 	if err != nil {
 		return nil, nil, err
 	}
-	dial, closeDial, err := c.forwardTo(ctx, namespace, pod, naming.PortGatewayAdmin)
+	dial, closeDial, err := d.forwardTo(ctx, namespace, pod, naming.PortGatewayAdmin)
 	if err != nil {
 		return nil, nil, err
 	}

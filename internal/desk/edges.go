@@ -1,4 +1,4 @@
-package cli
+package desk
 
 import (
 	"context"
@@ -14,16 +14,16 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
-// edgeSightings asks every edge of a tenant's Region in the cluster from where
+// EdgeSightings asks every edge of a tenant's Region in the cluster from where
 // the tenant's agents came, the latest first. Each is asked through a port
 // forwarded to its pod, which takes the rights to list pods and to create
 // pods/portforward in the edges' namespace. What some edges told is returned
 // beside the error about the others; where no edge runs in the cluster there is
 // neither.
-func (c *cluster) edgeSightings(ctx context.Context, namespace string, tenant v1alpha1.Tenant) ([]edge.Agent, error) {
+func (d *Desk) EdgeSightings(ctx context.Context, namespace string, tenant v1alpha1.Tenant) ([]edge.Agent, error) {
 	var pods corev1.PodList
 	labels := client.MatchingLabels{naming.LabelName: naming.EdgePodName, naming.LabelRegion: tenant.Status.Region}
-	if err := c.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
+	if err := d.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
 		return nil, fmt.Errorf("list the edges' pods in %s: %w", namespace, err)
 	}
 	all := []edge.Agent{}
@@ -33,7 +33,7 @@ func (c *cluster) edgeSightings(ctx context.Context, namespace string, tenant v1
 		if port == 0 || !managerapi.PodReady(pod) {
 			continue
 		}
-		agents, err := c.askEdge(ctx, pod, port, tenant.Name)
+		agents, err := d.askEdge(ctx, pod, port, tenant.Name)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("edge %s: %w", pod.Name, err))
 			continue
@@ -44,8 +44,8 @@ func (c *cluster) edgeSightings(ctx context.Context, namespace string, tenant v1
 	return all, errors.Join(failed...)
 }
 
-func (c *cluster) askEdge(ctx context.Context, pod corev1.Pod, port int32, slug string) ([]edge.Agent, error) {
-	dial, stop, err := c.forwardTo(ctx, pod.Namespace, pod.Name, port)
+func (d *Desk) askEdge(ctx context.Context, pod corev1.Pod, port int32, slug string) ([]edge.Agent, error) {
+	dial, stop, err := d.forwardTo(ctx, pod.Namespace, pod.Name, port)
 	if err != nil {
 		return nil, err
 	}

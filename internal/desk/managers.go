@@ -1,4 +1,4 @@
-package cli
+package desk
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/fault"
 	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
@@ -24,18 +25,18 @@ const apiPatience = 20 * time.Second
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// managerAPI opens a way to a tenant's manager: directly to address, or through
+// ManagerAPI opens a way to a tenant's manager: directly to address, or through
 // the API server to a pod of it. Who answers must show the certificate of this
 // tenant's manager in either case.
-func (c *cluster) managerAPI(ctx context.Context, tenant v1alpha1.Tenant, address string) (*wazuh.API, func(), error) {
+func (d *Desk) ManagerAPI(ctx context.Context, tenant v1alpha1.Tenant, address string) (*wazuh.API, func(), error) {
 	options := managerapi.Options{Slug: tenant.Name, Manager: tenant.Spec.Manager, Timeout: apiPatience}
-	if err := c.readSecrets(ctx, &options); err != nil {
+	if err := d.readSecrets(ctx, &options); err != nil {
 		return nil, nil, err
 	}
 	dial, closeDial := direct(address), func() {}
 	if address == "" {
 		var err error
-		if dial, closeDial, err = c.forward(ctx, tenant); err != nil {
+		if dial, closeDial, err = d.forward(ctx, tenant); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -57,22 +58,22 @@ func direct(address string) dialer {
 }
 
 // readSecrets reads user and authority of the manager's API.
-func (c *cluster) readSecrets(ctx context.Context, options *managerapi.Options) (err error) {
+func (d *Desk) readSecrets(ctx context.Context, options *managerapi.Options) (err error) {
 	namespace := naming.Namespace(options.Slug)
 	credentials, authority := managerapi.SecretNames(options.Manager)
-	if options.Credentials, err = c.secret(ctx, namespace, credentials); err != nil || authority == "" {
+	if options.Credentials, err = d.Secret(ctx, namespace, credentials); err != nil || authority == "" {
 		return err
 	}
-	options.Authority, err = c.secret(ctx, namespace, authority)
+	options.Authority, err = d.Secret(ctx, namespace, authority)
 	return err
 }
 
-// secret reads the data of a Secret.
-func (c *cluster) secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
+// Secret reads the data of a Secret.
+func (d *Desk) Secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
 	var secret corev1.Secret
-	err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret)
+	err := d.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret)
 	if apierrors.IsNotFound(err) {
-		return nil, hinted(exitRefused, fmt.Errorf("secret %s/%s does not exist", namespace, name), "the operator makes it with the tenant; see soctalk-ingress tenant describe")
+		return nil, fault.New(fault.Refused, fmt.Errorf("secret %s/%s does not exist", namespace, name), "the operator makes it with the tenant; see soctalk-ingress tenant describe")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get secret %s/%s: %w", namespace, name, err)
@@ -81,22 +82,22 @@ func (c *cluster) secret(ctx context.Context, namespace, name string) (map[strin
 }
 
 // managerPod picks a ready pod of the tenant's manager.
-func (c *cluster) managerPod(ctx context.Context, tenant v1alpha1.Tenant) (string, error) {
-	return c.readyPod(ctx, tenant.Name, "manager", managerapi.PodLabels(tenant.Spec.Manager))
+func (d *Desk) managerPod(ctx context.Context, tenant v1alpha1.Tenant) (string, error) {
+	return d.readyPod(ctx, tenant.Name, "manager", managerapi.PodLabels(tenant.Spec.Manager))
 }
 
 // gatewayPod is the manager's, unless somebody else runs that.
-func (c *cluster) gatewayPod(ctx context.Context, tenant v1alpha1.Tenant) (string, error) {
+func (d *Desk) gatewayPod(ctx context.Context, tenant v1alpha1.Tenant) (string, error) {
 	if tenant.Spec.Manager.Attach == nil {
-		return c.managerPod(ctx, tenant)
+		return d.managerPod(ctx, tenant)
 	}
-	return c.readyPod(ctx, tenant.Name, "gateway", naming.GatewayPodLabels())
+	return d.readyPod(ctx, tenant.Name, "gateway", naming.GatewayPodLabels())
 }
 
-func (c *cluster) readyPod(ctx context.Context, slug, what string, labels client.MatchingLabels) (string, error) {
+func (d *Desk) readyPod(ctx context.Context, slug, what string, labels client.MatchingLabels) (string, error) {
 	namespace := naming.Namespace(slug)
 	var pods corev1.PodList
-	if err := c.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
+	if err := d.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
 		return "", fmt.Errorf("list the pods of the %s in %s: %w", what, namespace, err)
 	}
 	for _, pod := range pods.Items {
@@ -104,7 +105,7 @@ func (c *cluster) readyPod(ctx context.Context, slug, what string, labels client
 			return pod.Name, nil
 		}
 	}
-	return "", hinted(exitRefused, fmt.Errorf("the %s of tenant %q is not ready: 0 of %d pods", what, slug, len(pods.Items)),
+	return "", fault.New(fault.Refused, fmt.Errorf("the %s of tenant %q is not ready: 0 of %d pods", what, slug, len(pods.Items)),
 		"see kubectl -n %s get pods, and soctalk-ingress tenant describe %s", namespace, slug)
 }
 
@@ -116,13 +117,13 @@ func managerError(slug string, err error) error {
 	wrapped := fmt.Errorf("ask the manager of tenant %q: %w", slug, err)
 	switch {
 	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
-		return hinted(exitFailed, wrapped, "the user in Secret %s/%s is not the manager's; correct it there", naming.Namespace(slug), naming.SecretAPI)
+		return fault.New(fault.Failed, wrapped, "the user in Secret %s/%s is not the manager's; correct it there", naming.Namespace(slug), naming.SecretAPI)
 	case errors.As(err, &problem) && problem.Code == wazuh.CodeDenied:
-		return hinted(exitFailed, wrapped, "the API user lacks the right to read agents (agent:read)")
+		return fault.New(fault.Failed, wrapped, "the API user lacks the right to read agents (agent:read)")
 	case errors.As(err, &unverified):
-		return hinted(exitFailed, wrapped, "who answered is not this tenant's manager, or its certificate was not made by the authority in the tenant's Secret")
+		return fault.New(fault.Failed, wrapped, "who answered is not this tenant's manager, or its certificate was not made by the authority in the tenant's Secret")
 	case errors.As(err, &network):
-		return hinted(exitFailed, wrapped, "nothing answers at that address; check --api-address, or leave it out")
+		return fault.New(fault.Failed, wrapped, "nothing answers at that address; check --api-address, or leave it out")
 	}
 	return wrapped
 }

@@ -1,4 +1,4 @@
-package cli
+package desk
 
 import (
 	"context"
@@ -18,22 +18,23 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/fault"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
 // forward opens a port on loopback that leads, through the API server, to the
 // API of a tenant's manager.
-func (c *cluster) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, func(), error) {
-	pod, err := c.managerPod(ctx, tenant)
+func (d *Desk) forward(ctx context.Context, tenant v1alpha1.Tenant) (dialer, func(), error) {
+	pod, err := d.managerPod(ctx, tenant)
 	if err != nil {
 		return nil, nil, err
 	}
-	return c.forwardTo(ctx, naming.Namespace(tenant.Name), pod, naming.PortNumber(naming.PortAPI))
+	return d.forwardTo(ctx, naming.Namespace(tenant.Name), pod, naming.PortNumber(naming.PortAPI))
 }
 
 // forwardTo opens a port on loopback that leads to a port of one pod.
-func (c *cluster) forwardTo(ctx context.Context, namespace, pod string, port int32) (dialer, func(), error) {
-	upgrade, err := c.upgrader(namespace, pod)
+func (d *Desk) forwardTo(ctx context.Context, namespace, pod string, port int32) (dialer, func(), error) {
+	upgrade, err := d.upgrader(namespace, pod)
 	if err != nil {
 		return nil, nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
 	}
@@ -68,8 +69,8 @@ func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, lo
 
 // upgrader asks the API server for a stream to a pod: over a WebSocket, and with
 // SPDY where server or proxy know no WebSockets.
-func (c *cluster) upgrader(namespace, pod string) (httpstream.Dialer, error) {
-	target, config, err := c.forwardURL(namespace, pod)
+func (d *Desk) upgrader(namespace, pod string) (httpstream.Dialer, error) {
+	target, config, err := d.forwardURL(namespace, pod)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +88,8 @@ func (c *cluster) upgrader(namespace, pod string) (httpstream.Dialer, error) {
 	}), nil
 }
 
-func (c *cluster) forwardURL(namespace, pod string) (*url.URL, *rest.Config, error) {
-	config := rest.CopyConfig(c.config)
+func (d *Desk) forwardURL(namespace, pod string) (*url.URL, *rest.Config, error) {
+	config := rest.CopyConfig(d.Config)
 	config.GroupVersion = &schema.GroupVersion{Version: "v1"}
 	config.APIPath = "/api"
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
@@ -104,7 +105,7 @@ func (c *cluster) forwardURL(namespace, pod string) (*url.URL, *rest.Config, err
 func forwardError(namespace, pod string, err error) error {
 	err = fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
 	if strings.Contains(err.Error(), "is forbidden") {
-		return hinted(exitFailed, err, "you need the right to create pods/portforward in namespace %s", namespace)
+		return fault.New(fault.Failed, err, "you need the right to create pods/portforward in namespace %s", namespace)
 	}
 	return err
 }

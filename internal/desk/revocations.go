@@ -1,0 +1,118 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/fault"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/reveal"
+	"github.com/soctalk/soctalk-ingress/internal/roster"
+)
+
+// Choose finds the agents of a tenant that were called by id or name, all of them
+// or none.
+func Choose(slug string, rows []roster.Row, called []string) ([]roster.Row, error) {
+	var chosen []roster.Row
+	var missing []error
+	for _, name := range called {
+		row, err := roster.Find(rows, name)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		if !slices.ContainsFunc(chosen, func(r roster.Row) bool { return r.ID == row.ID }) {
+			chosen = append(chosen, row)
+		}
+	}
+	if missing != nil {
+		return nil, fault.New(fault.NotFound, errors.Join(missing...), "soctalk-ingress agents list %s shows all of them", slug)
+	}
+	return chosen, nil
+}
+
+// Revoked is what became of the request to revoke one agent.
+type Revoked struct {
+	Agent roster.Row
+	// Name of the Revocation, and whether it was there before.
+	Name    string
+	Already bool
+}
+
+// Revoke writes one Revocation for each agent. On an error, those written so far are
+// returned beside it.
+func (d *Desk) Revoke(ctx context.Context, slug string, rows []roster.Row, sources []string, why string) ([]Revoked, error) {
+	if err := reveal.CheckWhy(why); err != nil {
+		return nil, fault.AsUsage(err)
+	}
+	by, err := reveal.Who(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	var done []Revoked
+	for _, row := range rows {
+		revocation := &v1alpha1.Revocation{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: naming.Namespace(slug), Name: naming.Revocation(row.Name, row.ID),
+				Labels: map[string]string{naming.LabelTenant: slug},
+			},
+			Spec: v1alpha1.RevocationSpec{AgentID: row.ID, AgentName: row.Name, SourceCIDRs: sources, Why: strings.TrimSpace(why), By: by},
+		}
+		err := d.Create(ctx, revocation)
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return done, fmt.Errorf("revoke agent %s (%s); %d of %d revocations are written: %w", row.ID, row.Name, len(done), len(rows), err)
+		}
+		done = append(done, Revoked{Agent: row, Name: revocation.Name, Already: err != nil})
+	}
+	return done, nil
+}
+
+// Revocations lists a tenant's.
+func (d *Desk) Revocations(ctx context.Context, slug string) ([]v1alpha1.Revocation, error) {
+	var list v1alpha1.RevocationList
+	if err := d.List(ctx, &list, client.InNamespace(naming.Namespace(slug))); err != nil {
+		return nil, fmt.Errorf("list revocations of tenant %q: %w", slug, err)
+	}
+	return list.Items, nil
+}
+
+// RevocationEnded is true for a revocation that is done, however it stands.
+func RevocationEnded(step v1alpha1.RevocationStep, reason string) bool {
+	return step == v1alpha1.RevocationDone && reason != v1alpha1.ReasonRevoking && reason != v1alpha1.ReasonWaitingForGateway
+}
+
+// CalledRevocations finds the revocations that are meant by the name of an agent, its
+// former id, or their own name.
+func CalledRevocations(slug string, all []v1alpha1.Revocation, called []string) ([]v1alpha1.Revocation, error) {
+	var meant []v1alpha1.Revocation
+	for _, name := range called {
+		found := 0
+		for _, r := range all {
+			if r.Name == name || r.Spec.AgentID == name || strings.EqualFold(r.Spec.AgentName, name) {
+				meant = append(meant, r)
+				found++
+			}
+		}
+		if found == 0 {
+			return nil, fault.New(fault.NotFound, fmt.Errorf("nothing revoked is called %q", name), "soctalk-ingress agents revocations %s shows all of them", slug)
+		}
+	}
+	return meant, nil
+}
+
+// Unrevoke lifts one ban.
+func (d *Desk) Unrevoke(ctx context.Context, revocation v1alpha1.Revocation) error {
+	uid := revocation.UID
+	if err := d.Delete(ctx, &revocation, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("lift the ban on agent %q: %w", revocation.Spec.AgentName, err)
+	}
+	return nil
+}
