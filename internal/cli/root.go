@@ -21,6 +21,7 @@ func commands(s *session) []*cobra.Command {
 		newReportCommand(s),
 		newAgentsCommand(s),
 		newTokenCommand(s),
+		newConsoleCommand(s),
 		newRenderCommand(s),
 		operator,
 		newEdgeCommand(s),

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,9 +99,9 @@ func (f createFlags) tenant(slug string) (v1alpha1.Tenant, error) {
 	default:
 		return v1alpha1.Tenant{}, usageError("--wazuh5-agents: %q: use %s or %s", f.wazuh5Agents, v1alpha1.Wazuh5Closed, v1alpha1.Wazuh5Unguarded)
 	}
-	ports, err := parseEdgePorts(f.edgePorts)
+	ports, err := v1alpha1.ParseEdgePorts(f.edgePorts)
 	if err != nil {
-		return v1alpha1.Tenant{}, err
+		return v1alpha1.Tenant{}, usageError("--edge-ports: %q: %w", f.edgePorts, err)
 	}
 	tenant := v1alpha1.Tenant{
 		ObjectMeta: metav1.ObjectMeta{Name: slug},
@@ -123,27 +121,6 @@ func (f createFlags) tenant(slug string) (v1alpha1.Tenant, error) {
 		tenant.Spec.Manager.Deploy = &v1alpha1.ManagerDeploy{Version: f.version}
 	}
 	return tenant, nil
-}
-
-// parseEdgePorts reads EVENTS/ENROLLMENT, or with Wazuh 5 EVENTS/ENROLLMENT/HTTPS;
-// an empty text is no pair.
-func parseEdgePorts(text string) (*v1alpha1.EdgePorts, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var ports [3]int32
-	parts := strings.Split(text, "/")
-	ok := len(parts) == 2 || len(parts) == 3
-	for i, part := range parts {
-		number, err := strconv.ParseUint(part, 10, 16)
-		if ok = ok && err == nil; ok {
-			ports[i] = int32(number)
-		}
-	}
-	if !ok {
-		return nil, usageError("--edge-ports: %q: write two ports as EVENTS/ENROLLMENT, such as 15140/15141", text)
-	}
-	return &v1alpha1.EdgePorts{Events: ports[0], Enrollment: ports[1], HTTPS: ports[2]}, nil
 }
 
 func (s *session) createTenant(ctx context.Context, flags createFlags, out *output, tenant v1alpha1.Tenant) error {

@@ -105,8 +105,20 @@ func (d *Desk) readyPod(ctx context.Context, slug, what string, labels client.Ma
 			return pod.Name, nil
 		}
 	}
-	return "", fault.New(fault.Refused, fmt.Errorf("the %s of tenant %q is not ready: 0 of %d pods", what, slug, len(pods.Items)),
+	return "", fault.New(fault.Refused, &NotReady{What: what, Tenant: slug, Pods: len(pods.Items)},
 		"see kubectl -n %s get pods, and soctalk-ingress tenant describe %s", namespace, slug)
+}
+
+// NotReady says that nobody can be asked at the moment.
+type NotReady struct {
+	// What is not ready, manager or gateway, and whose.
+	What, Tenant string
+	// Pods there are of it.
+	Pods int
+}
+
+func (e *NotReady) Error() string {
+	return fmt.Sprintf("the %s of tenant %q is not ready: 0 of %d pods", e.What, e.Tenant, e.Pods)
 }
 
 // managerError says what an error of the manager's API means for its tenant.

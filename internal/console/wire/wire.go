@@ -25,6 +25,10 @@ type SignIn struct {
 	OIDC bool `json:"oidc"`
 }
 
+// BackgroundHeader, with any value, marks a request the person did not cause, such as
+// asking again after a Change. It does not keep a session from falling idle.
+const BackgroundHeader = "Console-Background"
+
 // SignInRequest is the body of POST /api/v1/session.
 type SignInRequest struct {
 	Token string `json:"token"`

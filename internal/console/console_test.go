@@ -1,0 +1,207 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+
+	"github.com/soctalk/soctalk-ingress/internal/console/wire"
+)
+
+// What the table promises is what is served, and the other way round.
+func TestEveryRouteIsServed(t *testing.T) {
+	served := New(t.Context(), testOptions(t, "https://127.0.0.1:1")).handlers()
+	for _, route := range wire.Routes() {
+		if served[route.Pattern] == nil {
+			t.Errorf("%s is in the table and nobody answers it", route.Pattern)
+		}
+		delete(served, route.Pattern)
+	}
+	for pattern := range served {
+		t.Errorf("%s is answered and not in the table", pattern)
+	}
+}
+
+// Every action of the table can be asked about.
+func TestEveryActionHasRights(t *testing.T) {
+	var known []string
+	for _, action := range append(generalActions(), tenantActions("acme")...) {
+		if len(action.needs) == 0 {
+			t.Errorf("%s needs nothing", action.name)
+		}
+		known = append(known, action.name)
+	}
+	for _, route := range wire.Routes() {
+		if route.Action != "" && !slices.Contains(known, route.Action) {
+			t.Errorf("%s: nobody says what %s takes", route.Pattern, route.Action)
+		}
+	}
+}
+
+func testOptions(t *testing.T, server string) Options {
+	t.Helper()
+	return Options{
+		Cluster: &rest.Config{Host: server}, Scheme: runtime.NewScheme(), Version: "test", Plain: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+}
+
+// call sends a request as a browser on the console's own page does.
+func call(handler http.Handler, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(method, path, strings.NewReader(body))
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, request)
+	return recorder
+}
+
+func TestNobodyIsAnswered(t *testing.T) {
+	handler := New(t.Context(), testOptions(t, "https://127.0.0.1:1")).Handler()
+	for _, route := range wire.Routes() {
+		method, path, _ := strings.Cut(route.Pattern, " ")
+		if path == "/api/v1/about" || path == "/api/v1/session" && method != http.MethodGet {
+			continue
+		}
+		path = strings.NewReplacer("{slug}", "acme", "{name}", "x").Replace(path)
+		got := call(handler, method, path, "{}", "Cookie", "console=guessed")
+		if got.Code != http.StatusUnauthorized {
+			t.Errorf("%s %s without a session: %d %s", method, path, got.Code, got.Body)
+		}
+		if got.Header().Get("Content-Security-Policy") != policy || got.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s %s: headers %v", method, path, got.Header())
+		}
+	}
+}
+
+// Another site cannot act in the name of who is signed in, and not sign anybody in.
+func TestOtherSitesAreRefused(t *testing.T) {
+	handler := New(t.Context(), testOptions(t, "https://127.0.0.1:1")).Handler()
+	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Sec-Fetch-Site", "", "Origin", "https://evil.example"}} {
+		if got := call(handler, http.MethodPost, "/api/v1/session", `{"token":"x"}`, headers...); got.Code != http.StatusForbidden {
+			t.Errorf("%v: %d %s", headers, got.Code, got.Body)
+		}
+	}
+	if got := call(handler, http.MethodPost, "/api/v1/session", `{"token":"x"}`, "Content-Type", "text/plain"); got.Code != http.StatusBadRequest {
+		t.Errorf("a form's content type: %d %s", got.Code, got.Body)
+	}
+}
+
+func TestTokensThatAreNone(t *testing.T) {
+	handler := New(t.Context(), testOptions(t, "https://127.0.0.1:1")).Handler()
+	for body, want := range map[string]int{
+		`{"token":""}`: http.StatusUnprocessableEntity, `{"token":" "}`: http.StatusUnprocessableEntity, `{"token":"a b"}`: http.StatusUnprocessableEntity,
+		`{"token":"a\nb"}`: http.StatusUnprocessableEntity, `{"token":"x","admin":true}`: http.StatusBadRequest, `{`: http.StatusBadRequest, `{} {}`: http.StatusBadRequest,
+	} {
+		got := call(handler, http.MethodPost, "/api/v1/session", body)
+		var problem wire.Problem
+		if err := json.Unmarshal(got.Body.Bytes(), &problem); got.Code != want || err != nil || problem.Error == "" {
+			t.Errorf("%s: %d %s, want %d", body, got.Code, got.Body, want)
+		}
+		if got.Header().Get("Set-Cookie") != "" {
+			t.Errorf("%s: a cookie is set", body)
+		}
+	}
+}
+
+// A session ends after eight hours whatever happens, and after half an hour in which
+// the person did nothing, however busy the page was.
+func TestSessionsEnd(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	held := newVisits(t.Context(), func() time.Time { return now })
+	busy, ok := held.begin(&visit{})
+	idle, _ := held.begin(&visit{})
+	if !ok || held.find(busy, false) == nil || held.find(busy+"x", false) != nil || held.find("", false) != nil {
+		t.Fatal("a session is not found, or another one is")
+	}
+	for range 2 {
+		now = now.Add(20 * time.Minute)
+		if held.find(busy, false) == nil {
+			t.Fatal("a session in use fell idle")
+		}
+		held.find(idle, true)
+	}
+	if held.find(idle, false) != nil {
+		t.Error("a session nobody used for 40 minutes goes on")
+	}
+	for now.Before(time.Date(2026, 11, 25, 19, 50, 0, 0, time.UTC)) {
+		now = now.Add(10 * time.Minute)
+		if held.find(busy, false) == nil {
+			t.Fatalf("the session ended at %s", now)
+		}
+	}
+	now = now.Add(10 * time.Minute)
+	if held.find(busy, false) != nil {
+		t.Error("the session goes on after eight hours")
+	}
+	ended := &visit{}
+	name, _ := held.begin(ended)
+	held.finish(ended)
+	if held.find(name, false) != nil || ended.ctx.Err() == nil {
+		t.Error("a session goes on after its end")
+	}
+}
+
+func TestSessionsAreBounded(t *testing.T) {
+	held := newVisits(t.Context(), time.Now)
+	for range maxVisits {
+		if _, ok := held.begin(&visit{}); !ok {
+			t.Fatal("too few")
+		}
+	}
+	if _, ok := held.begin(&visit{}); ok {
+		t.Error("there is no limit")
+	}
+}
+
+func TestTheCookie(t *testing.T) {
+	c := New(t.Context(), Options{Cluster: &rest.Config{}, Log: slog.New(slog.DiscardHandler)})
+	if text := c.cookie("x").String(); text != "__Host-console=x; Path=/; Max-Age=28800; HttpOnly; Secure; SameSite=Strict" {
+		t.Error(text)
+	}
+}
+
+// The console takes nobody's credentials but the person's.
+func TestTheConsolesOwnCredentialsAreNotUsed(t *testing.T) {
+	options := testOptions(t, "https://127.0.0.1:1")
+	options.Cluster = &rest.Config{
+		Host: "https://127.0.0.1:1", BearerToken: "own", BearerTokenFile: "/own", Username: "own", Password: "own",
+		Impersonate: rest.ImpersonationConfig{UserName: "own"}, TLSClientConfig: rest.TLSClientConfig{Insecure: true},
+	}
+	one, err := New(t.Context(), options).visitFor("persons")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := one.desk.Config
+	if got.BearerToken != "persons" || got.BearerTokenFile != "" || got.Username != "" || got.Password != "" || got.Impersonate.UserName != "" {
+		t.Errorf("acts with %v", got)
+	}
+}
+
+func TestContextsOfStreams(t *testing.T) {
+	one := &visit{}
+	one.ctx, one.end = context.WithCancel(t.Context())
+	for range maxStreams {
+		if !one.enter() {
+			t.Fatal("too few")
+		}
+	}
+	if one.enter() {
+		t.Error("streams have no limit")
+	}
+	one.leave()
+	if !one.enter() {
+		t.Error("a stream that ended still counts")
+	}
+}

@@ -1,0 +1,142 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/internal/console/wire"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// anonymous is whom the API server takes a request without credentials for.
+const anonymous = "system:anonymous"
+
+// signIn asks the API server whose token it is, with that token. The console needs no
+// right for that: everybody may ask who he is.
+func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
+	var request wire.SignInRequest
+	if err := take(w, r, &request); err != nil {
+		return err
+	}
+	token := strings.TrimSpace(request.Token)
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return refuse(http.StatusUnprocessableEntity, "token", "that is no token", "paste what kubectl create token prints, in one line")
+	}
+	if !c.signIns.Allow() {
+		return refuse(http.StatusServiceUnavailable, "", "too many people sign in at this moment", "try again in a few seconds")
+	}
+	one, err := c.visitFor(token)
+	if err != nil {
+		return err
+	}
+	review := &authenticationv1.SelfSubjectReview{}
+	err = one.desk.Create(r.Context(), review)
+	if apierrors.IsUnauthorized(err) || err == nil && review.Status.UserInfo.Username == anonymous {
+		c.options.Log.Info("sign-in refused")
+		return refuse(http.StatusUnauthorized, "token", "the cluster does not accept this token", "it may have expired; make another, such as with kubectl create token NAME")
+	}
+	if err != nil {
+		return err
+	}
+	one.user, one.groups = review.Status.UserInfo.Username, list(review.Status.UserInfo.Groups)
+	name, ok := c.visits.begin(one)
+	if !ok {
+		return refuse(http.StatusServiceUnavailable, "", "too many people are signed in", "try again later")
+	}
+	c.options.Log.Info("signed in", "user", one.user)
+	http.SetCookie(w, c.cookie(name))
+	return give(w, c.session(one))
+}
+
+// visitFor makes what a person with that token acts through.
+func (c *Console) visitFor(token string) (*visit, error) {
+	config := rest.AnonymousClientConfig(c.options.Cluster)
+	config.BearerToken = token
+	config.QPS = -1 // one person's requests; the server protects itself
+	config.UserAgent = naming.Product + "-console/" + c.options.Version
+	d, err := desk.New(config, c.options.Scheme, naming.Product+"-console")
+	if err != nil {
+		return nil, err
+	}
+	watch, err := client.NewWithWatch(config, client.Options{Scheme: c.options.Scheme})
+	if err != nil {
+		return nil, err
+	}
+	return &visit{desk: d, watch: watch}, nil
+}
+
+func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
+	if one := c.visitOf(r); one != nil {
+		c.visits.finish(one)
+		c.options.Log.Info("signed out", "user", one.user)
+	}
+	http.SetCookie(w, c.cookie(""))
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (c *Console) whoAmI(w http.ResponseWriter, _ *http.Request, one *visit) error {
+	return give(w, c.session(one))
+}
+
+func (c *Console) session(one *visit) wire.Session {
+	always, idle := one.ends()
+	return wire.Session{User: one.user, Groups: one.groups, Cluster: c.options.Cluster.Host, Ends: always.UTC(), IdleEnds: idle.UTC()}
+}
+
+// visitOf is whose request it is; nil for nobody who is signed in.
+func (c *Console) visitOf(r *http.Request) *visit {
+	cookie, err := r.Cookie(c.cookieName())
+	if err != nil {
+		return nil
+	}
+	background := r.Header.Get(wire.BackgroundHeader) != "" || r.URL.Path == "/api/v1/events"
+	return c.visits.find(cookie.Value, background)
+}
+
+// person answers somebody who is signed in.
+func (c *Console) person(handle func(http.ResponseWriter, *http.Request, *visit) error) http.Handler {
+	return open(func(w http.ResponseWriter, r *http.Request) error {
+		one := c.visitOf(r)
+		if one == nil {
+			return errSignedOut
+		}
+		err := handle(w, r, one)
+		if apierrors.IsUnauthorized(err) {
+			c.visits.finish(one) // the token has ended before the session
+			http.SetCookie(w, c.cookie(""))
+			return errSignedOut
+		}
+		return err
+	})
+}
+
+var errSignedOut = refuse(http.StatusUnauthorized, "", "you are not signed in, or not any more", "sign in")
+
+// refusal is an answer with a status of its own.
+type refusal struct {
+	status int
+	wire.Problem
+}
+
+func (r *refusal) Error() string { return r.Problem.Error }
+
+func refuse(status int, field, text, next string) error {
+	return &refusal{status, wire.Problem{Error: text, Field: field, Next: next}}
+}
+
+// asRefusal finds one in an error.
+func asRefusal(err error) *refusal {
+	var known *refusal
+	if errors.As(err, &known) {
+		return known
+	}
+	return nil
+}

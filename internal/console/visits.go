@@ -1,0 +1,158 @@
+package console
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"net/http"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/internal/desk"
+)
+
+// How long a session lasts, and how many there may be: each keeps a client.
+const (
+	visitLasts = 8 * time.Hour
+	visitIdle  = 30 * time.Minute
+	maxVisits  = 500
+)
+
+// visit is one person's session.
+type visit struct {
+	user   string
+	groups []string
+	desk   *desk.Desk
+	watch  client.WithWatch
+	begun  time.Time
+
+	// ctx ends with the visit, and with it every port that was forwarded for it.
+	ctx context.Context
+	end context.CancelFunc
+
+	mu      sync.Mutex
+	last    time.Time
+	rosters map[string]*openRoster
+	rights  map[string]knownRights
+	streams int
+}
+
+// visits are the sessions, by a digest of what is in the cookie: who reads this
+// process's memory finds tokens, but a log or a dump of keys opens nothing.
+type visits struct {
+	ctx context.Context
+	now func() time.Time
+
+	mu   sync.Mutex
+	held map[[sha256.Size]byte]*visit
+}
+
+func newVisits(ctx context.Context, now func() time.Time) *visits {
+	return &visits{ctx: ctx, now: now, held: map[[sha256.Size]byte]*visit{}}
+}
+
+// begin keeps a visit and returns what its cookie says; false if there are too many.
+func (v *visits) begin(one *visit) (string, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.held) >= maxVisits {
+		return "", false
+	}
+	name := rand.Text() + rand.Text()
+	one.ctx, one.end = context.WithCancel(v.ctx)
+	one.begun, one.last = v.now(), v.now()
+	one.rosters, one.rights = map[string]*openRoster{}, map[string]knownRights{}
+	v.held[sha256.Sum256([]byte(name))] = one
+	return name, true
+}
+
+// find returns the visit a cookie names, nil if it has ended. A request that the
+// person did not cause does not keep it from falling idle.
+func (v *visits) find(name string, background bool) *visit {
+	v.mu.Lock()
+	one := v.held[sha256.Sum256([]byte(name))]
+	v.mu.Unlock()
+	if one == nil || one.over(v.now()) {
+		return nil
+	}
+	if !background {
+		one.mu.Lock()
+		one.last = v.now()
+		one.mu.Unlock()
+	}
+	return one
+}
+
+// finish ends a visit.
+func (v *visits) finish(one *visit) {
+	v.mu.Lock()
+	for key, held := range v.held {
+		if held == one {
+			delete(v.held, key)
+		}
+	}
+	v.mu.Unlock()
+	one.end()
+}
+
+// ends are when a visit is over: whatever happens, and if nothing is asked for.
+func (one *visit) ends() (always, idle time.Time) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return one.begun.Add(visitLasts), one.last.Add(visitIdle)
+}
+
+func (one *visit) over(now time.Time) bool {
+	always, idle := one.ends()
+	return one.ctx.Err() != nil || !now.Before(always) || !now.Before(idle)
+}
+
+// sweepEvery is how often what is over is looked for.
+const sweepEvery = 20 * time.Second
+
+// sweep ends visits that are over, and hangs up on managers nobody looks at.
+func (v *visits) sweep(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepEvery):
+		}
+		now := v.now()
+		v.mu.Lock()
+		all := make([]*visit, 0, len(v.held))
+		for _, one := range v.held {
+			all = append(all, one)
+		}
+		v.mu.Unlock()
+		for _, one := range all {
+			if one.over(now) {
+				v.finish(one)
+			}
+			one.hangUp(now)
+		}
+	}
+}
+
+// cookie is the session's; an empty name takes it back.
+func (c *Console) cookie(name string) *http.Cookie {
+	cookie := &http.Cookie{
+		Name: c.cookieName(), Value: name, Path: "/", HttpOnly: true, Secure: !c.options.Plain, SameSite: http.SameSiteStrictMode,
+		MaxAge: int(visitLasts.Seconds()),
+	}
+	if name == "" {
+		cookie.MaxAge = -1
+	}
+	return cookie
+}
+
+// cookieName has the prefix that ties the cookie to this very host, where browsers
+// allow it.
+func (c *Console) cookieName() string {
+	if c.options.Plain {
+		return "console"
+	}
+	return "__Host-console"
+}

@@ -1,0 +1,149 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/soctalk/soctalk-ingress/internal/console/wire"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
+	"github.com/soctalk/soctalk-ingress/internal/fault"
+	"github.com/soctalk/soctalk-ingress/internal/onboard"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+const (
+	// maxBody is far above what any request needs.
+	maxBody = 64 << 10
+	// policy lets the pages run their own scripts and styles and nothing else, and
+	// talk to where they came from and nowhere else.
+	policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+// guarded puts what keeps the console to itself on every answer, errors too.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range map[string]string{
+			"Content-Security-Policy":      policy,
+			"Cache-Control":                "no-store",
+			"Referrer-Policy":              "no-referrer",
+			"X-Content-Type-Options":       "nosniff",
+			"X-Frame-Options":              "DENY",
+			"X-Robots-Tag":                 "noindex",
+			"Cross-Origin-Opener-Policy":   "same-origin",
+			"Cross-Origin-Resource-Policy": "same-origin",
+			"Strict-Transport-Security":    "max-age=31536000", // browsers heed it over TLS only
+		} {
+			w.Header().Set(name, value)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// open answers anybody; an error becomes a Problem.
+func open(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if err := handle(w, r); err != nil {
+			status, problem := problemOf(err)
+			answer(w, status, problem)
+		}
+	})
+}
+
+// take reads a request's body, and refuses fields nobody knows.
+func take(_ http.ResponseWriter, r *http.Request, into any) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return refuse(http.StatusBadRequest, "", "the body is not application/json", "")
+	}
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return refuse(http.StatusBadRequest, "", "the body cannot be read: "+strings.TrimPrefix(err.Error(), "json: "), "")
+	}
+	if decoder.More() {
+		return refuse(http.StatusBadRequest, "", "the body goes on after its end", "")
+	}
+	return nil
+}
+
+func give(w http.ResponseWriter, value any) error {
+	answer(w, http.StatusOK, value)
+	return nil
+}
+
+// accept answers that the operator goes on with it.
+func accept(w http.ResponseWriter, message string, warning error) error {
+	accepted := wire.Accepted{Message: message}
+	if warning != nil {
+		accepted.Warning = warning.Error()
+	}
+	answer(w, http.StatusAccepted, accepted)
+	return nil
+}
+
+func answer(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // whoever asked has gone; there is nobody to tell
+}
+
+// problemOf is the one table from errors to answers. The words are the command line's.
+func problemOf(err error) (int, wire.Problem) {
+	if known := asRefusal(err); known != nil {
+		return known.status, known.Problem
+	}
+	var problems []wire.Problem
+	for _, finding := range fault.Explain(err) {
+		problems = append(problems, wire.Problem{Error: finding.Message, Field: finding.Field, Next: finding.Hint})
+	}
+	first := problems[0]
+	first.More = problems[1:]
+	status := statusOf(err)
+	if status == http.StatusForbidden {
+		first.Next = "ask the cluster's administrator for the right that is named here"
+	}
+	return status, first
+}
+
+func statusOf(err error) int {
+	var problem *plan.Problem
+	var missing *onboard.Missing
+	var unready *desk.NotReady
+	switch {
+	// A forwarder passes on what the API server says as text only.
+	case apierrors.IsForbidden(err), strings.Contains(err.Error(), "is forbidden"):
+		return http.StatusForbidden
+	case errors.As(err, &missing), errors.As(err, &unready):
+		return http.StatusServiceUnavailable
+	case errors.As(err, &problem), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		return http.StatusUnprocessableEntity
+	}
+	switch fault.ClassOf(err) {
+	case fault.Usage:
+		return http.StatusUnprocessableEntity
+	case fault.NotFound:
+		return http.StatusNotFound
+	case fault.Refused:
+		return http.StatusConflict
+	case fault.Timeout:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadGateway
+}
+
+// list is a list that is written as [] when it is empty.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
