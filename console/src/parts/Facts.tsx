@@ -1,0 +1,16 @@
+import { DescriptionList, DescriptionListDescription, DescriptionListGroup, DescriptionListTerm } from "@patternfly/react-core";
+import type { ReactNode } from "react";
+
+/** Facts is a list of names and values; what has no value is not shown. */
+export function Facts({ of }: { of: [string, ReactNode][] }) {
+  return (
+    <DescriptionList isCompact className="gap-below" columnModifier={{ default: "1Col", md: "2Col", xl: "3Col" }}>
+      {of.filter(([, value]) => value !== undefined && value !== "").map(([name, value]) => (
+        <DescriptionListGroup key={name}>
+          <DescriptionListTerm>{name}</DescriptionListTerm>
+          <DescriptionListDescription>{value}</DescriptionListDescription>
+        </DescriptionListGroup>
+      ))}
+    </DescriptionList>
+  );
+}

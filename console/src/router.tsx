@@ -1,0 +1,51 @@
+// Which address shows which screen. Whoever has no session sees the door, whatever
+// the address, and after it the screen that was asked for.
+import { EmptyState, EmptyStateBody, PageSection } from "@patternfly/react-core";
+import { useQuery } from "@tanstack/react-query";
+import { Link, createRootRoute, createRoute, createRouter, redirect } from "@tanstack/react-router";
+import { Refusal } from "./api/client";
+import { client, session } from "./api/queries";
+import { Answer } from "./parts/Answer";
+import { RegionsPage } from "./regions/RegionsPage";
+import { SignIn } from "./session/SignIn";
+import { Shell } from "./shell/Shell";
+import { TenantPage } from "./tenant/TenantPage";
+import { CreatePage } from "./tenants/CreatePage";
+import { TenantsPage } from "./tenants/TenantsPage";
+
+function Door() {
+  const answer = useQuery(session());
+  if (answer.error instanceof Refusal && answer.error.status === 401) return <SignIn over={answer.data !== undefined} />;
+  return <Answer of={answer}>{(data) => <Shell session={data} />}</Answer>;
+}
+
+// A 401 anywhere means that the session is over: the door is asked again.
+client.getQueryCache().subscribe((event) => {
+  if (event.type !== "updated" || event.action.type !== "error" || event.query.queryKey[0] === "session") return;
+  if (event.action.error instanceof Refusal && event.action.error.status === 401) void client.invalidateQueries({ queryKey: ["session"] });
+});
+
+function Nowhere() {
+  return (
+    <PageSection>
+      <EmptyState titleText="Nothing is here" headingLevel="h1"><EmptyStateBody><Link to="/tenants">See the tenants</Link></EmptyStateBody></EmptyState>
+    </PageSection>
+  );
+}
+
+const root = createRootRoute({ component: Door, notFoundComponent: Nowhere });
+const home = createRoute({ getParentRoute: () => root, path: "/", beforeLoad: () => { throw redirect({ to: "/tenants" }); } });
+const list = createRoute({ getParentRoute: () => root, path: "/tenants", component: TenantsPage });
+const create = createRoute({ getParentRoute: () => root, path: "/new", component: CreatePage });
+const regions = createRoute({ getParentRoute: () => root, path: "/regions", component: RegionsPage });
+const path = createRoute({
+  getParentRoute: () => root, path: "/tenants/$slug",
+  beforeLoad: ({ params }) => { throw redirect({ to: "/tenants/$slug/$tab", params: { slug: params.slug, tab: "path" } }); },
+});
+const one = createRoute({ getParentRoute: () => root, path: "/tenants/$slug/$tab", component: TenantPage });
+
+export const router = createRouter({ routeTree: root.addChildren([home, list, create, regions, path, one]) });
+
+declare module "@tanstack/react-router" {
+  interface Register { router: typeof router }
+}

@@ -1,0 +1,80 @@
+// The frame around every screen: who is signed in, where to go, and whether what is
+// shown is fresh.
+import {
+  Alert, Button, Masthead, MastheadBrand, MastheadContent, MastheadMain, MastheadToggle, Nav, NavItem, NavList, Page, PageSection, PageSidebar,
+  PageSidebarBody, PageToggleButton, SkipToContent, Toolbar, ToolbarContent, ToolbarGroup, ToolbarItem,
+} from "@patternfly/react-core";
+import BarsIcon from "@patternfly/react-icons/dist/esm/icons/bars-icon";
+import MoonIcon from "@patternfly/react-icons/dist/esm/icons/moon-icon";
+import SunIcon from "@patternfly/react-icons/dist/esm/icons/sun-icon";
+import { useQueryClient } from "@tanstack/react-query";
+import { Link, Outlet, useParams, useRouterState } from "@tanstack/react-router";
+import { call } from "../api/client";
+import { useLive } from "../api/live";
+import type { Session } from "../api/types";
+import { useTheme } from "./theme";
+
+export function Shell({ session }: { session: Session }) {
+  const queries = useQueryClient();
+  const { slug } = useParams({ strict: false });
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  // The server asks a manager only while somebody looks at its agents.
+  const looking = slug && /\/(agents|onboarding)$/.test(path) ? slug : undefined;
+  const up = useLive(queries, looking);
+  const leave = async () => {
+    await call("DELETE", "/api/v1/session").catch(() => undefined);
+    queries.clear();
+    location.assign("/");
+  };
+  return (
+    <Page
+      isManagedSidebar
+      isContentFilled
+      mainContainerId="main"
+      skipToContent={<SkipToContent href="#main">Skip to content</SkipToContent>}
+      masthead={<Head user={session.user} leave={leave} />}
+      sidebar={
+        <PageSidebar>
+          <PageSidebarBody>
+            <Nav aria-label="Screens">
+              <NavList>
+                <NavItem isActive={path.startsWith("/tenants")}><Link to="/tenants">Tenants</Link></NavItem>
+                <NavItem isActive={path.startsWith("/regions")}><Link to="/regions">Regions</Link></NavItem>
+              </NavList>
+            </Nav>
+          </PageSidebarBody>
+        </PageSidebar>
+      }
+    >
+      {!up && (
+        <PageSection>
+          <Alert isInline variant="warning" component="p" title="The console's server does not tell of changes; the page asks every 10 seconds." />
+        </PageSection>
+      )}
+      <Outlet />
+    </Page>
+  );
+}
+
+function Head({ user, leave }: { user: string; leave: () => void }) {
+  const [dark, flip] = useTheme();
+  return (
+    <Masthead>
+      <MastheadMain>
+        <MastheadToggle><PageToggleButton variant="plain" aria-label="Navigation"><BarsIcon /></PageToggleButton></MastheadToggle>
+        <MastheadBrand><Link to="/tenants" className="brand"><img src="/icon.svg" alt="" width="24" height="24" />SocTalk Ingress</Link></MastheadBrand>
+      </MastheadMain>
+      <MastheadContent>
+        <Toolbar isStatic>
+          <ToolbarContent>
+            <ToolbarGroup align={{ default: "alignEnd" }} gap={{ default: "gapMd" }} alignItems="center">
+              <ToolbarItem visibility={{ default: "hidden", md: "visible" }}>{user}</ToolbarItem>
+              <ToolbarItem><Button variant="plain" aria-label={dark ? "Light theme" : "Dark theme"} icon={dark ? <SunIcon /> : <MoonIcon />} onClick={flip} /></ToolbarItem>
+              <ToolbarItem><Button variant="secondary" onClick={leave}>Sign out</Button></ToolbarItem>
+            </ToolbarGroup>
+          </ToolbarContent>
+        </Toolbar>
+      </MastheadContent>
+    </Masthead>
+  );
+}

@@ -1,0 +1,70 @@
+// Opens every screen and every state of it in Chromium, light and dark: axe finds
+// nothing, nothing is said on the browser's console, the policy refuses nothing, and on
+// a phone nothing scrolls sideways. Pictures go to PICTURES, if that is set.
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { example, serve } from "./server.mjs";
+import { screens } from "./screens.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const folder = process.env.PICTURES;
+if (folder) mkdirSync(folder, { recursive: true });
+const only = process.argv[2];
+const findings = [];
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+async function look(screen, theme, width) {
+  const where = `${screen.name}, ${theme}, ${width} px`;
+  const server = await serve(screen.answers ?? {});
+  const context = await browser.newContext({ colorScheme: theme, viewport: { width, height: 900 }, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  // The examples were written at noon of one day; ages are told from there.
+  await page.clock.setFixedTime(new Date(example("Tenants").now));
+  page.on("console", (message) => {
+    // A refusal the screen is about is told by Chromium as well.
+    if (message.type() === "error" && !(screen.answers && /status of \d+/.test(message.text()))) findings.push(`${where}: console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => findings.push(`${where}: ${error}`));
+  try {
+    await page.goto(server.url + screen.path);
+    await page.getByText(screen.shows, { exact: false }).first().waitFor({ timeout: 30_000 });
+    for (const step of screen.steps ?? []) await step(page);
+    // As CDP evaluates it: the page's own policy stays in force for the page.
+    await page.evaluate(axe + ";0");
+    const { violations } = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+    for (const violation of violations) findings.push(`${where}: axe ${violation.id}: ${violation.help}: ${violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ")}`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+    if (wide) findings.push(`${where}: scrolls sideways`);
+    if (folder) {
+      // PatternFly scrolls inside its own container: the window is made as high as that.
+      const height = await page.evaluate(() => Math.max(900, (document.querySelector("#main")?.scrollHeight ?? 0) + 90));
+      await page.setViewportSize({ width, height: Math.min(height, 2600) });
+      await page.screenshot({ path: join(folder, `${screen.name}-${theme}${width < 600 ? "-phone" : ""}.png`) });
+    }
+  } catch (error) {
+    findings.push(`${where}: ${String(error).slice(0, 400)}`);
+    if (folder) await page.screenshot({ path: join(folder, `${screen.name}-${theme}-failed.png`) }).catch(() => undefined);
+  }
+  await context.close();
+  server.close();
+}
+
+let looked = 0;
+for (const screen of screens) {
+  if (only && !screen.name.includes(only)) continue;
+  for (const [theme, width] of [["light", 1280], ["dark", 1280], ...(screen.phone ? [["light", 375]] : [])]) {
+    await look(screen, theme, width);
+    looked++;
+  }
+}
+await browser.close();
+if (looked === 0) findings.push("no screen was looked at");
+for (const finding of findings) console.error(finding);
+console.log(`${looked} looks, ${findings.length} findings`);
+process.exit(findings.length === 0 ? 0 : 1);
