@@ -22,19 +22,27 @@ import (
 // CreateTenant lets planner, chart and API server judge a new tenant, and writes it
 // unless it is a dry run.
 func (d *Desk) CreateTenant(ctx context.Context, tenant *v1alpha1.Tenant, dryRun bool) error {
+	// The API server first: what its schema refuses, the chart refuses in other words.
+	tried := tenant.DeepCopy()
+	if err := created(tenant.Name, d.Create(ctx, tried, client.DryRunAll)); err != nil {
+		return err
+	}
 	if err := d.judge(ctx, *tenant); err != nil {
 		return err
 	}
-	var options []client.CreateOption
 	if dryRun {
-		options = append(options, client.DryRunAll)
+		*tenant = *tried
+		return nil
 	}
-	err := d.Create(ctx, tenant, options...)
+	return created(tenant.Name, d.Create(ctx, tenant))
+}
+
+func created(slug string, err error) error {
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return fault.New(fault.Refused, fmt.Errorf("tenant %q exists already", tenant.Name), "look at it with soctalk-ingress tenant describe %s, or choose another slug", tenant.Name)
+		return fault.New(fault.Refused, fmt.Errorf("tenant %q exists already", slug), "look at it with soctalk-ingress tenant describe %s, or choose another slug", slug)
 	case err != nil:
-		return fmt.Errorf("create tenant %q: %w", tenant.Name, err)
+		return fmt.Errorf("create tenant %q: %w", slug, err)
 	}
 	return nil
 }

@@ -1,0 +1,105 @@
+package charts_test
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/soctalk/soctalk-ingress/charts"
+	"github.com/soctalk/soctalk-ingress/internal/chart"
+)
+
+const consoleTemplate = "soctalk-ingress/templates/console.yaml"
+
+// The console is there only where it is asked for, never without TLS in front of it,
+// and its pod has no rights at all.
+func TestTheConsoleOfTheChart(t *testing.T) {
+	console := func(values map[string]any) map[string]any {
+		values["enabled"] = true
+		return map[string]any{"console": values, "handover": map[string]any{"enabled": true, "host": "onboard.example.com", "behindProxy": true}}
+	}
+	rendered, err := chart.RenderOperator(nil)
+	if err != nil || strings.TrimSpace(rendered[consoleTemplate]) != "" {
+		t.Errorf("it is there unasked: %v, %s", err, rendered[consoleTemplate])
+	}
+	for name, values := range map[string]map[string]any{
+		"without a host":         {"tlsSecret": "console-tls"},
+		"without TLS":            {"host": "console.example.com"},
+		"with TLS at two places": {"host": "console.example.com", "tlsSecret": "console-tls", "ingress": map[string]any{"enabled": true}},
+		"with two pods":          {"host": "console.example.com", "tlsSecret": "console-tls", "replicas": 2},
+	} {
+		if _, err := chart.RenderOperator(console(values)); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	rendered, err = chart.RenderOperator(console(map[string]any{"host": "console.example.com", "tlsSecret": "console-tls"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := rendered[consoleTemplate]
+	var page appsv1.Deployment
+	if err := yaml.UnmarshalStrict([]byte(strings.Split(text, "\n---\n")[0]), &page); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	container := page.Spec.Template.Spec.Containers[0]
+	for _, want := range []string{"--cert-dir=/tls", "--handover-url=https://onboard.example.com"} {
+		if !slices.Contains(container.Args, want) {
+			t.Errorf("started with %v, want %s", container.Args, want)
+		}
+	}
+	if security := container.SecurityContext; security == nil || !*security.ReadOnlyRootFilesystem || *security.AllowPrivilegeEscalation {
+		t.Error("the container may do more than it needs")
+	}
+	if container.ReadinessProbe.HTTPGet.Scheme != "HTTPS" || *page.Spec.Replicas != 1 || page.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
+		t.Errorf("%s", text)
+	}
+	if strings.Contains(text, "RoleBinding") {
+		t.Error("the console's pod is given rights")
+	}
+	for _, want := range []string{"kind: NetworkPolicy", "name: soctalk-ingress-viewer", "name: soctalk-ingress-tenant-operator"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q", want)
+		}
+	}
+	rendered, err = chart.RenderOperator(console(map[string]any{"host": "console.example.com", "ingress": map[string]any{"enabled": true, "className": "nginx"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"kind: Ingress", "ingressClassName: nginx", `host: "console.example.com"`, "--behind-proxy", "scheme: HTTP}"} {
+		if !strings.Contains(rendered[consoleTemplate], want) {
+			t.Errorf("behind an Ingress there is no %q", want)
+		}
+	}
+}
+
+// Who looks changes nothing and reads no Secret; who works reads Secrets by their names.
+func TestTheRolesForPeople(t *testing.T) {
+	for file, secrets := range map[string]bool{"viewer": false, "operator": true} {
+		text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/console/"+file+".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var role rbacv1.ClusterRole
+		if err := yaml.UnmarshalStrict(text, &role); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range role.Rules {
+			if slices.Contains(rule.Verbs, "*") || slices.Contains(rule.Resources, "*") || slices.Contains(rule.APIGroups, "*") {
+				t.Errorf("%s: everything: %v", file, rule)
+			}
+			if slices.Contains(rule.Resources, "secrets") && (!secrets || len(rule.ResourceNames) == 0) {
+				t.Errorf("%s reads Secrets: %v", file, rule)
+			}
+			for _, verb := range rule.Verbs {
+				if file == "viewer" && !slices.Contains([]string{"get", "list", "watch"}, verb) {
+					t.Errorf("a viewer may %s %v", verb, rule.Resources)
+				}
+			}
+		}
+	}
+}
