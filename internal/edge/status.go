@@ -13,17 +13,14 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Handler serves /metrics for Prometheus and /healthz; on the edge's own socket
 // and its admin port, which not everybody reaches, /status and /agents too.
 func (e *Edge) Handler(own bool) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{edge: e})
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(newRegistry(e), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if !e.Status().InStep {
 			http.Error(w, "haproxy does not carry the routes as they are", http.StatusServiceUnavailable)
