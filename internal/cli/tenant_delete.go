@@ -14,6 +14,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // deleteFlags are the flags of tenant delete.
@@ -58,7 +59,7 @@ func (s *session) deleteTenant(ctx context.Context, flags deleteFlags, slug stri
 		return err
 	}
 	if tenant.DeletionTimestamp == nil {
-		for _, line := range whatGoes(tenant) {
+		for _, line := range whatGoes(tenant, c.agentsThatGo(ctx, tenant, time.Now())) {
 			s.talk("%s", line)
 		}
 		if !flags.yes {
@@ -84,19 +85,15 @@ func (s *session) deleteTenant(ctx context.Context, flags deleteFlags, slug stri
 	return nil
 }
 
-// whatGoes says what a removal takes away.
-func whatGoes(tenant v1alpha1.Tenant) []string {
+// whatGoes says what a removal takes away; agents is what is known of their number.
+func whatGoes(tenant v1alpha1.Tenant, agents string) []string {
 	name := fmt.Sprintf("%q", tenant.Name)
 	if tenant.Spec.DisplayName != "" {
 		name += " (" + tenant.Spec.DisplayName + ")"
 	}
 	lines := []string{"removing tenant " + name + " takes away:"}
 	status := tenant.Status
-	if agents := status.Agents; agents != nil {
-		lines = append(lines, fmt.Sprintf("  the keys of %d registered agents, %d of them connected now", agents.Total, agents.Active))
-	} else {
-		lines = append(lines, "  the keys of its registered agents; their number is not known")
-	}
+	lines = append(lines, "  "+agents)
 	if status.Hostname != "" {
 		lines = append(lines, "  its way in: "+wayIn(status))
 	}
@@ -104,6 +101,48 @@ func whatGoes(tenant v1alpha1.Tenant) []string {
 		return append(lines, "  what this product made in namespace "+naming.Namespace(tenant.Name))
 	}
 	return append(lines, "  namespace "+naming.Namespace(tenant.Name)+" with the manager and all its data")
+}
+
+// countPatience is how long somebody who removes a tenant waits for its manager.
+const countPatience = 10 * time.Second
+
+// agentsThatGo has the manager count the agents now: a status is some time old, and
+// hosts may be enrolling. Where it cannot be asked the status has to do, with its age.
+func (c *cluster) agentsThatGo(ctx context.Context, tenant v1alpha1.Tenant, now time.Time) string {
+	ctx, cancel := context.WithTimeout(ctx, countPatience)
+	defer cancel()
+	summary, err := c.countAgents(ctx, tenant)
+	if err == nil {
+		return fmt.Sprintf("the keys of %d registered agents, %d of them connected: the manager says so now", summary.Total, summary.Active)
+	}
+	return agentsOfStatus(tenant, err, now)
+}
+
+func (c *cluster) countAgents(ctx context.Context, tenant v1alpha1.Tenant) (wazuh.Summary, error) {
+	api, done, err := c.managerAPI(ctx, tenant, "")
+	if err != nil {
+		return wazuh.Summary{}, err
+	}
+	defer done()
+	return api.AgentsSummary(ctx)
+}
+
+// agentsOfStatus is what the operator counted last. It writes a status when something
+// in it has changed, so that the moment it did is all that is known of its age.
+func agentsOfStatus(tenant v1alpha1.Tenant, why error, now time.Time) string {
+	counted := tenant.Status.Agents
+	if counted == nil {
+		return fmt.Sprintf("the keys of its registered agents; their number is not known: %v", why)
+	}
+	age := "of unknown age"
+	var written time.Time
+	for _, entry := range tenant.ManagedFields {
+		if entry.Subresource == "status" && entry.Time != nil && entry.Time.After(written) {
+			written = entry.Time.Time
+			age = "written " + since(written, now)
+		}
+	}
+	return fmt.Sprintf("the keys of %d registered agents, %d of them connected, by a status %s, for the manager cannot be asked now: %v", counted.Total, counted.Active, age, why)
 }
 
 // askForSlug wants the slug typed, because a y is typed before one has read.

@@ -5,6 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -31,6 +33,9 @@ func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantSta
 		}
 		r.events.Eventf(tenant, nil, corev1.EventTypeWarning, v1alpha1.ReasonAddressChanged, "Reconcile",
 			"agents are to connect to %s instead of %s", now.Place(), change.Place())
+	}
+	for _, given := range plan.GivenUp(*tenant, status) {
+		r.events.Eventf(tenant, nil, corev1.EventTypeWarning, v1alpha1.EventRecordsAbandoned, "Reconcile", "given up by annotation %s: %s", naming.AnnotationAbandonRecords, given)
 	}
 	if status.Offboarding == nil {
 		return

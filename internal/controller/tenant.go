@@ -76,7 +76,8 @@ func (r *Reconciler) reach(ctx context.Context, in *plan.Input) plan.Outcome {
 	desired, err := r.decide(ctx, in)
 	if isProblem(err) {
 		// What runs under the last good spec goes on running, its certificate too.
-		return plan.Outcome{Err: errors.Join(err, r.renewHeld(ctx, in.Tenant.Name, tlsSecret(in.Tenant)), r.leaveAnyway(ctx, in.Tenant.Name, true))}
+		turn, aside := r.standAside(ctx, in, err)
+		return plan.Outcome{Turn: turn, Err: errors.Join(err, r.renewHeld(ctx, in.Tenant.Name, tlsSecret(in.Tenant)), aside)}
 	}
 	if err != nil {
 		return plan.Outcome{Err: err}

@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -131,6 +133,7 @@ func TestAnUpdateTakesTurns(t *testing.T) {
 	})
 
 	const second = "registry.example.com/soctalk-ingress:2.0.0"
+	managerByDefault(t, l, slugs[0]) // as an upgrade of the kinds may bring it
 	newVersion(t, l, second)
 	restarted := false
 	inTurn(t, l, second, slugs, func(done int) {
@@ -158,7 +161,26 @@ func TestAnUpdateTakesTurns(t *testing.T) {
 	}
 	changesItsManager(t, l, free)
 
+	setRegion(t, l, failed, "nowhere")
+	eventually(t, "the update that failed speaks of the wrong spec", func(context.Context) (bool, error) {
+		told := meta.FindStatusCondition(get(t, l, failed).Status.Conditions, v1alpha1.ConditionUpToDate)
+		if told.Reason != v1alpha1.ReasonUpdateFailed || !strings.Contains(told.Message, `"nowhere"`) {
+			return false, fmt.Errorf("it says %s: %s", told.Reason, told.Message)
+		}
+		return true, nil
+	})
 	newVersion(t, l, second)
+	becomes(t, l, failed, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonUpdateHeldBack)
+	eventually(t, "nobody is kept waiting by a tenant that cannot be healed", func(context.Context) (bool, error) {
+		for _, slug := range slugs {
+			told := meta.FindStatusCondition(get(t, l, slug).Status.Conditions, v1alpha1.ConditionUpToDate)
+			if slug != failed && told.Status != metav1.ConditionTrue {
+				return false, fmt.Errorf("tenant %s says %s: %s", slug, told.Reason, told.Message)
+			}
+		}
+		return true, nil
+	})
+	setRegion(t, l, failed, "")
 	inTurn(t, l, second, slugs, func(int) {})
 	for _, slug := range slugs {
 		if slug != "turn-b" {
@@ -228,6 +250,42 @@ func changesItsManager(t *testing.T, l *lab.Lab, slug string) {
 		}
 		if !strings.Contains(containers(set), "wazuh-manager:4.13.1") {
 			return false, fmt.Errorf("it has %s", containers(set))
+		}
+		return true, nil
+	})
+}
+
+func setRegion(t *testing.T, l *lab.Lab, slug, region string) {
+	t.Helper()
+	tenant := get(t, l, slug)
+	before := tenant.DeepCopy()
+	tenant.Spec.Region = region
+	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// managerByDefault gives the kind Tenant a default inside spec.manager, which asks for
+// what there is, until the test ends. Every tenant then reads as if it asked for that.
+func managerByDefault(t *testing.T, l *lab.Lab, slug string) {
+	t.Helper()
+	const spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec"
+	kind := &unstructured.Unstructured{}
+	kind.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	kind.SetName("tenants.ingress.soctalk.io")
+	change := func(ctx context.Context, patch string) {
+		if err := l.Client.Patch(ctx, kind, client.RawPatch(types.JSONPatchType, []byte(patch))); err != nil {
+			t.Error(err)
+		}
+	}
+	change(t.Context(), `[{"op": "add", "path": "`+spec+`/default", "value": {}},
+		{"op": "add", "path": "`+spec+`/properties/manager/default", "value": {"deploy": {}}}]`)
+	t.Cleanup(func() {
+		change(context.Background(), `[{"op": "remove", "path": "`+spec+`/default"}, {"op": "remove", "path": "`+spec+`/properties/manager/default"}]`)
+	})
+	eventually(t, "the new default is served", func(context.Context) (bool, error) {
+		if get(t, l, slug).Spec.Manager.Deploy == nil {
+			return false, fmt.Errorf("tenant %s reads as before", slug)
 		}
 		return true, nil
 	})

@@ -192,6 +192,8 @@ type Desired struct {
 type Claim struct {
 	Name string             `json:"name"`
 	Kind v1alpha1.ClaimKind `json:"kind"`
+	// For is the version a seat is taken for.
+	For string `json:"for,omitempty"`
 }
 
 // CertificateDuty is the operator's own part in getting the certificate.
