@@ -111,6 +111,9 @@ func (e *Edge) count(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.files.write(fileCounters, text)
-	return err
+	// That history is lost with the next restart is no reason to call HAProxy away.
+	if _, err := e.files.write(fileCounters, text); err != nil {
+		e.log.Warn("the counters could not be kept", "error", err.Error())
+	}
+	return nil
 }

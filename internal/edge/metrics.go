@@ -28,28 +28,30 @@ func perPort(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	metricUp          = metric("haproxy_up", "Whether HAProxy answers.")
-	metricInStep      = metric("in_step", "Whether HAProxy and its files are as the routes say.")
-	metricConnections = metric("haproxy_connections", "Connections now, of all tenants; absent while HAProxy does not answer.")
-	metricLimit       = metric("haproxy_connections_limit", "How many connections HAProxy takes at a time, its maxconn; absent while it does not answer.")
-	metricTenants     = metric("tenants", "Tenants this edge knows.")
-	metricRefused     = metric("tenants_refused", "Tenants whose route cannot be served.")
-	metricChanges     = metric("changes_total", "Tenants added, changed, suspended or removed.")
-	metricDrift       = metric("drift_total", "Comparisons that found HAProxy or a file other than it should be.")
-	metricResyncs     = metric("resyncs_total", "Maps replaced as a whole.")
-	metricStarts      = metric("haproxy_starts_total", "Starts and reloads of HAProxy.")
-	metricErrors      = metric("errors_total", "Steps that failed.")
-	metricSessions    = perPort("sessions", "Sessions now.")
-	metricTotal       = perPort("connections_total", "Connections, rejected ones among them.")
-	metricReceived    = perPort("received_bytes_total", "Bytes from agents.")
-	metricSent        = perPort("sent_bytes_total", "Bytes to agents.")
-	metricRejected    = perPort("rejected_total", "Connections rejected, by reason.", "reason")
+	metricUp           = metric("haproxy_up", "Whether HAProxy answers.")
+	metricInStep       = metric("in_step", "Whether HAProxy and its files are as the routes say.")
+	metricDiskWritable = metric("disk_writable", "Whether the edge's files could be written when it last tried.")
+	metricUnwritten    = metric("changes_unwritten", "Tenants of whom a change is not on the disk; what it takes away is closed in the running HAProxy alone.")
+	metricConnections  = metric("haproxy_connections", "Connections now, of all tenants; absent while HAProxy does not answer.")
+	metricLimit        = metric("haproxy_connections_limit", "How many connections HAProxy takes at a time, its maxconn; absent while it does not answer.")
+	metricTenants      = metric("tenants", "Tenants this edge knows.")
+	metricRefused      = metric("tenants_refused", "Tenants whose route cannot be served.")
+	metricChanges      = metric("changes_total", "Tenants added, changed, suspended or removed.")
+	metricDrift        = metric("drift_total", "Comparisons that found HAProxy or a file other than it should be.")
+	metricResyncs      = metric("resyncs_total", "Maps replaced as a whole.")
+	metricStarts       = metric("haproxy_starts_total", "Starts and reloads of HAProxy.")
+	metricErrors       = metric("errors_total", "Steps that failed.")
+	metricSessions     = perPort("sessions", "Sessions now.")
+	metricTotal        = perPort("connections_total", "Connections, rejected ones among them.")
+	metricReceived     = perPort("received_bytes_total", "Bytes from agents.")
+	metricSent         = perPort("sent_bytes_total", "Bytes to agents.")
+	metricRejected     = perPort("rejected_total", "Connections rejected, by reason.", "reason")
 )
 
 // Describe tells the metrics.
 func (collector) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		metricUp, metricInStep, metricConnections, metricLimit, metricTenants, metricRefused, metricChanges, metricDrift, metricResyncs,
+		metricUp, metricInStep, metricDiskWritable, metricUnwritten, metricConnections, metricLimit, metricTenants, metricRefused, metricChanges, metricDrift, metricResyncs,
 		metricStarts, metricErrors, metricSessions, metricTotal, metricReceived, metricSent, metricRejected,
 	} {
 		out <- desc
@@ -78,6 +80,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	status := c.edge.Status()
 	gauge(metricInStep, truth[status.InStep])
+	gauge(metricDiskWritable, truth[!status.DiskFails])
+	gauge(metricUnwritten, float64(status.Unwritten))
 	counter(metricChanges, status.Counts.Changes)
 	counter(metricDrift, status.Counts.Drift)
 	counter(metricResyncs, status.Counts.Resyncs)
