@@ -193,6 +193,7 @@ func (e *Edge) Run(ctx context.Context) error {
 // begin serves from disk: the source is not asked, it may be away.
 func (e *Edge) begin(ctx context.Context) error {
 	routes, err := e.files.load()
+	known := err == nil
 	if err != nil {
 		// Serving what HAProxy has is better than serving nothing, so nothing is
 		// compared until the source has told.
@@ -206,7 +207,7 @@ func (e *Edge) begin(ctx context.Context) error {
 		e.board.Commit(e.board.Settle(routes, nil, nil))
 		e.ledger.load(e.files)
 	})
-	if err == nil {
+	if known {
 		_, err = e.checkFiles(e.routes())
 	} else {
 		_, err = e.checkOwnFiles(e.routes())
@@ -219,7 +220,14 @@ func (e *Edge) begin(ctx context.Context) error {
 	}
 	if err = e.Check(ctx); isUnwritten(err) {
 		e.note("compare with haproxy", err)
-		return nil
+		err = nil
+	}
+	if known && err == nil {
+		// Who came and went while no edge looked was of those who had the slots until
+		// now, and the source may give them to others.
+		if err := e.count(ctx); err != nil {
+			e.log.Warn("what happened while no edge ran is not counted yet", "error", err.Error())
+		}
 	}
 	return err
 }

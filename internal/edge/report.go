@@ -145,7 +145,7 @@ func (e *Edge) words(failed bool) (words []v1alpha1.RouteEdge, slugs []string, f
 		}
 		words, slugs = append(words, word), append(slugs, slug)
 	}
-	clear(e.unsaid)
+	e.unsaid = map[string]bool{} // not cleared: it may have been large, and is walked at each change
 	return words, slugs, e.failing
 }
 
