@@ -32,10 +32,18 @@ import (
 // removes what is no longer rendered and gives up claims no longer needed. An
 // object the API server refuses keeps none of the others from being applied: a
 // change of storage that cannot be made must not stop a certificate's renewal.
-func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired) (*plan.Turn, error) {
+func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired, waits *plan.Turn) (*plan.Turn, error) {
 	objects, err := r.renderings.of(desired.Placement.Slug, plan.AskedBy(in.Tenant, desired.Placement).String(), desired.Values)
 	if err != nil {
 		return nil, err
+	}
+	if waits != nil {
+		if waits.Note {
+			if err := r.note(ctx, objects); err != nil {
+				return nil, err
+			}
+		}
+		return waits, r.applyObjects(ctx, in, desired, objects, false)
 	}
 	turn, refused, err := r.takeTurn(ctx, in, desired, objects)
 	if err != nil {

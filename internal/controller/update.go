@@ -66,14 +66,8 @@ func (r *Reconciler) takeTurn(ctx context.Context, in *plan.Input, desired plan.
 		}
 	}
 	turn = plan.NextTurn(ask)
-	if turn.Take != "" {
-		holder, err := r.take(ctx, place.Slug, place.Region, plan.Claim{Name: turn.Take, Kind: v1alpha1.ClaimUpdateSeat, For: ask.Version})
-		if err != nil {
-			return plan.Turn{}, nil, err
-		}
-		if holder.Tenant != place.Slug {
-			return plan.Turn{}, nil, errConflict // somebody was faster; the next turn sees who
-		}
+	if err := r.sit(ctx, place.Slug, place.Region, turn.Take, ask.Version); err != nil {
+		return plan.Turn{}, nil, err
 	}
 	if turn.Note {
 		if err := r.note(ctx, objects); err != nil {
@@ -81,6 +75,18 @@ func (r *Reconciler) takeTurn(ctx context.Context, in *plan.Input, desired plan.
 		}
 	}
 	return turn, refused, r.leaveSeats(ctx, place.Slug, turn.Leave)
+}
+
+// sit takes a seat, if there is one to take.
+func (r *Reconciler) sit(ctx context.Context, slug, region, seat, version string) error {
+	if seat == "" {
+		return nil
+	}
+	holder, err := r.take(ctx, slug, region, plan.Claim{Name: seat, Kind: v1alpha1.ClaimUpdateSeat, For: version})
+	if err == nil && holder.Tenant != slug {
+		return errConflict // somebody was faster; the next turn sees who
+	}
+	return err
 }
 
 func (r *Reconciler) updateInput(ctx context.Context, in *plan.Input, slug string, region v1alpha1.RegionSpec) (plan.UpdateInput, error) {

@@ -58,14 +58,19 @@ func hasItsPod(set *appsv1.StatefulSet) bool {
 // one of them was without its pod.
 func inTurn(t *testing.T, l *lab.Lab, image string, slugs []string, meanwhile func(done int)) {
 	t.Helper()
-	eventually(t, "every tenant runs "+image, func(ctx context.Context) (bool, error) {
+	inTurnTo(t, l, "every tenant runs "+image, func(set *appsv1.StatefulSet) bool { return strings.Contains(containers(set), image) }, slugs, meanwhile)
+}
+
+func inTurnTo(t *testing.T, l *lab.Lab, what string, asWanted func(*appsv1.StatefulSet) bool, slugs []string, meanwhile func(done int)) {
+	t.Helper()
+	eventually(t, what, func(ctx context.Context) (bool, error) {
 		var without, done, behind []string
 		for _, slug := range slugs {
 			set, err := managerSet(ctx, l, slug)
 			switch {
 			case err != nil:
 				return false, err
-			case !strings.Contains(containers(set), image):
+			case !asWanted(set):
 				behind = append(behind, slug)
 			case hasItsPod(set):
 				done = append(done, slug)
@@ -289,4 +294,49 @@ func managerByDefault(t *testing.T, l *lab.Lab, slug string) {
 		}
 		return true, nil
 	})
+}
+
+// A Region changes who answers on the enrollment port. That restarts pods, and changes
+// Services, Secrets and policies with them: all of it waits for the tenant's turn.
+func TestARegionsChoiceTakesTurns(t *testing.T) {
+	l := installation(t)
+	slugs := []string{"choice-a", "choice-b", "choice-c"}
+	region(t, l, "choices", v1alpha1.RegionSpec{Domain: "choices.example.com", DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone}})
+	for _, slug := range slugs {
+		create(t, l, slug, v1alpha1.TenantSpec{Region: "choices"})
+		leaves(t, l, slug)
+	}
+	for _, slug := range slugs {
+		becomesReady(t, l, slug)
+	}
+	guarded := func(set *appsv1.StatefulSet) bool { return len(set.Spec.Template.Spec.Containers) > 1 }
+	for _, mode := range []v1alpha1.EnrollmentMode{v1alpha1.EnrollmentDirect, v1alpha1.EnrollmentGateway} {
+		var choices v1alpha1.Region
+		if err := l.Client.Get(t.Context(), types.NamespacedName{Name: "choices"}, &choices); err != nil {
+			t.Fatal(err)
+		}
+		change(t, l, &choices, func() { choices.Spec.Enrollment = mode })
+		waited := map[string]bool{}
+		inTurnTo(t, l, "every tenant's pod is for enrollment "+string(mode), func(set *appsv1.StatefulSet) bool {
+			return guarded(set) == (mode == v1alpha1.EnrollmentGateway)
+		}, slugs, func(int) {
+			for _, slug := range slugs {
+				tenant := get(t, l, slug)
+				told := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionUpToDate)
+				if told == nil || told.Reason != v1alpha1.ReasonUpdateWaiting || waited[slug] {
+					continue
+				}
+				waited[slug] = true
+				if !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionReady) || !strings.Contains(told.Message, "Region choices says otherwise") {
+					t.Errorf("tenant %s waits, and is not as it was before: %s", slug, told.Message)
+				}
+			}
+		})
+		if len(waited) < len(slugs)-1 {
+			t.Errorf("only %v waited for enrollment %s", waited, mode)
+		}
+		for _, slug := range slugs {
+			becomesReady(t, l, slug)
+		}
+	}
 }

@@ -18,8 +18,8 @@ import (
 type Asked struct {
 	// Generation is that count.
 	Generation int64 `json:"generation"`
-	// Manager is a digest of spec.manager.
-	Manager string `json:"manager"`
+	// Spec is a digest of what of it pods come from.
+	Spec string `json:"spec"`
 	// The rest says where the tenant belongs. What an annotation does not speak of was
 	// not known to the version that wrote it, and is not compared.
 	Region    string `json:"region,omitempty"`
@@ -30,16 +30,17 @@ type Asked struct {
 }
 
 // AskedBy is what a tenant asks now. Who answers on the enrollment port and the major
-// version of Wazuh count as its own, whoever chose them: Services and Secrets change
-// with those at once, so the pods must not be late.
+// version of Wazuh belong to it whoever chose them: Services and Secrets change with
+// those, so the pods must not be late. A Region's choice waits with all of it, see [Held].
 func AskedBy(tenant v1alpha1.Tenant, place Placement) Asked {
 	asked := Asked{
 		Generation: tenant.Generation, Region: place.Region, Gateway: &place.Gateway,
 		Major: place.Major, Agents: place.Agents, TLSSecret: place.TLSSecret,
 	}
-	if text, err := json.Marshal(tenant.Spec.Manager); err == nil { // strings and maps always encode
+	own := []any{tenant.Spec.Manager, tenant.Spec.Enrollment, tenant.Spec.WazuhIngress.Wazuh5Agents}
+	if text, err := json.Marshal(own); err == nil { // strings and maps always encode
 		sum := sha256.Sum256(text)
-		asked.Manager = hex.EncodeToString(sum[:6])
+		asked.Spec = hex.EncodeToString(sum[:6])
 	}
 	return asked
 }
@@ -57,18 +58,25 @@ func (a Asked) String() string {
 // says. Pods that carry none say nothing of what was asked, and then nobody is believed
 // to have asked for more: to wait for a turn hurts less than to go out of it.
 func AskedMore(now Asked, annotation string) bool {
-	var before Asked
-	if json.Unmarshal([]byte(annotation), &before) != nil || before.Manager == "" {
-		return false
-	}
-	return now.moreThan(before)
+	before, ok := askedFrom(annotation)
+	return ok && now.moreThan(before)
+}
+
+func askedFrom(annotation string) (before Asked, ok bool) {
+	err := json.Unmarshal([]byte(annotation), &before)
+	return before, err == nil && before.Spec != ""
+}
+
+// wantsMore is true when the spec itself says something else.
+func (a Asked) wantsMore(before Asked) bool {
+	return a.Generation != before.Generation && a.Spec != before.Spec ||
+		before.Region != "" && a.Region != before.Region ||
+		before.TLSSecret != "" && a.TLSSecret != before.TLSSecret
 }
 
 func (a Asked) moreThan(before Asked) bool {
-	return a.Generation != before.Generation && a.Manager != before.Manager ||
-		before.Region != "" && a.Region != before.Region ||
+	return a.wantsMore(before) ||
 		before.Gateway != nil && a.Gateway != nil && *a.Gateway != *before.Gateway ||
 		before.Major != 0 && a.Major != before.Major ||
-		before.Agents != 0 && a.Agents != before.Agents ||
-		before.TLSSecret != "" && a.TLSSecret != before.TLSSecret
+		before.Agents != 0 && a.Agents != before.Agents
 }

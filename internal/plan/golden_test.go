@@ -35,6 +35,8 @@ type scenario struct {
 	// Carries is what the pods' annotation says was asked of them, where that is what
 	// decides whose wish the change is.
 	Carries *string `json:"carries,omitempty"`
+	// Holds is the same, where a tenant waits for its turn with a Region's choice.
+	Holds *string `json:"holds,omitempty"`
 }
 
 // updateVerdict is the want.yaml of such a decision.
@@ -76,6 +78,12 @@ func decide(t *testing.T, folder string) (any, []metav1.Condition) {
 	t.Helper()
 	var given scenario
 	golden.Read(t, filepath.Join(folder, "in.yaml"), &given)
+	if given.Holds != nil {
+		var ok bool
+		if given.Regions, ok = Held(given.Tenant, given.Regions, *given.Holds); !ok {
+			t.Fatal("there is nothing to wait with")
+		}
+	}
 	fillUp(&given)
 	obeyWanted(&given.Input)
 	before, err := json.Marshal(given)

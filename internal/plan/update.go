@@ -268,7 +268,7 @@ func reportUpdate(status *v1alpha1.TenantStatus, in Input, turn *Turn) {
 // Version is what operator and Region want to run, as a seat that is taken for it says:
 // the images that the tenants' own specs leave open, and the chart they come with.
 func Version(operator Operator, chart string, region v1alpha1.RegionSpec) string {
-	return fmt.Sprintf("gateway %s, manager %s %s, chart %s", cmp.Or(operator.GatewayImage, "by default"),
+	return fmt.Sprintf("enrollment %s, gateway %s, manager %s %s, chart %s", cmp.Or(region.Enrollment, v1alpha1.EnrollmentGateway), cmp.Or(operator.GatewayImage, "by default"),
 		cmp.Or(region.Manager.Image, "by default"), cmp.Or(region.Manager.Version, "by default"), chart)
 }
 
