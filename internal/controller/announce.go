@@ -34,9 +34,6 @@ func (r *Reconciler) announce(tenant *v1alpha1.Tenant, status v1alpha1.TenantSta
 		r.events.Eventf(tenant, nil, corev1.EventTypeWarning, v1alpha1.ReasonAddressChanged, "Reconcile",
 			"agents are to connect to %s instead of %s", now.Place(), change.Place())
 	}
-	for _, given := range plan.GivenUp(*tenant, status) {
-		r.events.Eventf(tenant, nil, corev1.EventTypeWarning, v1alpha1.EventRecordsAbandoned, "Reconcile", "given up by annotation %s: %s", naming.AnnotationAbandonRecords, given)
-	}
 	if status.Offboarding == nil {
 		return
 	}
@@ -68,5 +65,13 @@ func (r *Reconciler) announceSide(tenant *v1alpha1.Tenant, status v1alpha1.Tenan
 			continue
 		}
 		r.events.Eventf(tenant, nil, kind, reason, "Reconcile", "%s", after.Message)
+	}
+}
+
+// announceGivenUp tells which records are forgotten on a person's word.
+func (r *Reconciler) announceGivenUp(in plan.Input, status v1alpha1.TenantStatus) {
+	for _, given := range plan.GivenUp(in, status) {
+		r.events.Eventf(&in.Tenant, nil, corev1.EventTypeWarning, v1alpha1.EventRecordsAbandoned, "Reconcile",
+			"given up by annotation %s: %s", naming.AnnotationAbandonRecords, given)
 	}
 }

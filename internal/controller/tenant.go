@@ -172,6 +172,7 @@ func (r *Reconciler) report(ctx context.Context, in plan.Input, outcome plan.Out
 	if err := r.patchStatus(ctx, in.Tenant, status); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.announceGivenUp(in, status)
 	var problem *plan.Problem
 	switch {
 	case errors.As(outcome.Err, &problem) && problem.Waiting():

@@ -196,16 +196,14 @@ func Abandoned(tenant v1alpha1.Tenant, way v1alpha1.DNSWritten) bool {
 	return slices.Contains(given, serverOf(way))
 }
 
-// GivenUp are the ways that a status remembered and, on a person's word, does no more.
-func GivenUp(tenant v1alpha1.Tenant, after v1alpha1.TenantStatus) []string {
+// GivenUp are the records that could not be removed and that a status, on a person's
+// word, remembers no more.
+func GivenUp(in Input, after v1alpha1.TenantStatus) []string {
 	var out []string
-	if tenant.Status.DNS == nil {
-		return nil
-	}
-	for _, way := range tenant.Status.DNS.Written {
-		kept := after.DNS != nil && slices.ContainsFunc(after.DNS.Written, func(other v1alpha1.DNSWritten) bool { return SameWay(way, other) })
-		if !kept && Abandoned(tenant, way) {
-			out = append(out, fmt.Sprintf("the records of %s at %s", way.Hostname, serverOf(way)))
+	for _, left := range in.Observed.DNS.Left {
+		kept := after.DNS != nil && slices.ContainsFunc(after.DNS.Written, func(way v1alpha1.DNSWritten) bool { return SameWay(way, left.Way) })
+		if left.Error != "" && !kept && Abandoned(in.Tenant, left.Way) {
+			out = append(out, fmt.Sprintf("the records of %s at %s", left.Way.Hostname, serverOf(left.Way)))
 		}
 	}
 	return out
