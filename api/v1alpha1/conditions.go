@@ -184,6 +184,8 @@ const (
 	// ReasonUpdateFailed: pods that were restarted for a new version do not get ready,
 	// and no other tenant's are restarted until they do.
 	ReasonUpdateFailed = "UpdateFailed"
+	// ReasonUpdateHeldBack: the tenant takes no turns while its spec is not carried out.
+	ReasonUpdateHeldBack = "UpdateHeldBack"
 
 	// ReasonWaitingForReadiness: the record is published once the rest is ready.
 	ReasonWaitingForReadiness = "WaitingForReadiness"
@@ -205,6 +207,8 @@ const (
 	ReasonDNSUpdateRefused = "DNSUpdateRefused"
 	// ReasonRecordLeftBehind: the name is right; one that was written before it, elsewhere, cannot be taken back.
 	ReasonRecordLeftBehind = "RecordLeftBehind"
+	// ReasonListingDoubted: a DNS provider lists none of our records, which the zone's servers still have.
+	ReasonListingDoubted = "ListingDoubted"
 	// ReasonDNSNotManaged: the Region neither writes nor checks names.
 	ReasonDNSNotManaged = "DNSNotManaged"
 	// ReasonDNSUnreachable: no server of the zone answered the check.
@@ -257,10 +261,10 @@ func Reasons() []string {
 		ReasonEnrollmentDirect, ReasonWazuh5Unguarded, ReasonGatewayUnreachable, ReasonGatewayBypassed, ReasonPolicyBehind,
 		ReasonManagerRefusesGateway,
 		ReasonRotating, ReasonRotationStuck, ReasonRotationNotOurs,
-		ReasonUpdateWaiting, ReasonUpdating, ReasonUpdateFailed,
+		ReasonUpdateWaiting, ReasonUpdating, ReasonUpdateFailed, ReasonUpdateHeldBack,
 		ReasonWaitingForReadiness, ReasonWaitingForRecord, ReasonRecordMissing, ReasonRecordWrong,
 		ReasonRecordShadowed, ReasonRecordOwnedByOther, ReasonServersDisagree, ReasonNameServerDown, ReasonDNSUpdateRefused,
-		ReasonRecordLeftBehind, ReasonDNSNotManaged, ReasonDNSUnreachable,
+		ReasonRecordLeftBehind, ReasonListingDoubted, ReasonDNSNotManaged, ReasonDNSUnreachable,
 		ReasonTenantNotFound, ReasonWaitingForGateway, ReasonNotGuarded,
 		ReasonTokensNearLimit, ReasonTokenBeyondLimit,
 		ReasonTokenEarly, ReasonTokenExpired, ReasonTokenUsedUp, ReasonTokenRevoked,

@@ -15,6 +15,8 @@ const (
 	EventHandoverOpenedAgain = "HandoverOpenedAgain"
 	// EventHandoverRevoked: somebody took back a one-time link.
 	EventHandoverRevoked = "HandoverRevoked"
+	// EventRecordsAbandoned: records that cannot be removed are forgotten, on a person's word.
+	EventRecordsAbandoned = "RecordsAbandoned"
 	// EventTokenRemoved: an enrollment token that had ended long ago was deleted.
 	EventTokenRemoved = "TokenRemoved"
 )

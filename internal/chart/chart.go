@@ -8,6 +8,8 @@
 package chart
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -35,6 +37,20 @@ type Options struct {
 
 // embedded is the chart of this program, read once.
 var embedded = sync.OnceValues(func() (*v2.Chart, error) { return load(charts.Tenant, charts.TenantDir) })
+
+// Digest is one word for everything the chart of this program holds: another version
+// of it may make other pods of the same values.
+var Digest = sync.OnceValue(func() string {
+	chart, err := embedded()
+	if err != nil {
+		return "" // Render tells
+	}
+	sum := sha256.New()
+	for _, file := range chart.Raw {
+		fmt.Fprintf(sum, "%s %d\n%s", file.Name, len(file.Data), file.Data)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
+})
 
 // load reads a chart from a folder of a file system.
 func load(files fs.FS, dir string) (*v2.Chart, error) {

@@ -2,14 +2,17 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/golden"
 )
 
@@ -64,8 +67,14 @@ func TestProgress(t *testing.T) {
 
 func TestWhatARemovalTakesAwayIsSaid(t *testing.T) {
 	tenant := readDescription(t, "testdata/describe/ready").tenant
-	got := strings.Join(whatGoes(tenant), "\n")
-	for _, want := range []string{"acme", "Acme GmbH", "5 registered agents, 3 of them", "198.51.100.21", "acme.soc.mssp.example.com", "tenant-acme"} {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	tenant.ManagedFields = []metav1.ManagedFieldsEntry{
+		{Time: &metav1.Time{Time: now.Add(-time.Second)}},
+		{Subresource: "status", Time: &metav1.Time{Time: now.Add(-time.Hour)}},
+		{Subresource: "status", Time: &metav1.Time{Time: now.Add(-25 * time.Second)}},
+	}
+	got := strings.Join(whatGoes(tenant, desk.AgentsOfStatus(tenant, errors.New("no pod of the manager is ready"), now)), "\n")
+	for _, want := range []string{"acme", "Acme GmbH", "5 registered agents, 3 of them", "by a status written 25s ago", "no pod of the manager is ready", "198.51.100.21", "acme.soc.mssp.example.com", "tenant-acme"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, got)
 		}

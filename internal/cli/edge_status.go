@@ -39,6 +39,11 @@ func newEdgeStatusCommand(s *session) *cobra.Command {
 			return out.printData(s.streams.Out, status)
 		}
 		s.talk("%s: %s", status.Name, summary(status))
+		for _, tenant := range status.Tenants {
+			if tenant.Unwritten != "" {
+				s.talk("%s: %s", tenant.Tenant, tenant.Unwritten)
+			}
+		}
 		return printEdgeStatus(s.streams.Out, status)
 	}
 	return command
@@ -66,6 +71,9 @@ func printEdgeStatus(w io.Writer, status edge.Status) error {
 		}
 		if tenant.Refused != "" {
 			state = "refused"
+		}
+		if tenant.Unwritten != "" {
+			state = "unwritten"
 		}
 		if len(tenant.Ports) == 0 {
 			fmt.Fprintf(table, "%s\t-\t-\t%s\t-\t-\t-\t-\t%s\n", tenant.Tenant, state, tenant.Refused)

@@ -24,8 +24,10 @@ type operatorFlags struct {
 	poll           time.Duration
 	logLevel       string
 	gatewayImage   string
-	updates        plan.Updates
-	keepTokens     time.Duration
+	// metricsNamespace is Prometheus's.
+	metricsNamespace string
+	updates          plan.Updates
+	keepTokens       time.Duration
 }
 
 // newOperatorCommand runs the operator, usually in its Deployment.
@@ -55,7 +57,7 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 			return operator.Run(command.Context(), operator.Options{
 				Config: cluster,
 				Controller: controller.Options{
-					Operator: plan.Operator{Namespace: flags.namespace, PodLabels: naming.OperatorPodLabels(), GatewayImage: flags.gatewayImage},
+					Operator: plan.Operator{Namespace: flags.namespace, PodLabels: naming.OperatorPodLabels(), GatewayImage: flags.gatewayImage, MetricsNamespace: flags.metricsNamespace},
 					Poll:     flags.poll,
 					Updates:  flags.updates,
 
@@ -78,6 +80,7 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 	set.BoolVar(&flags.leaderElect, "leader-elect", false, "work only while holding the Lease, so that replicas can stand by")
 	set.StringVar(&flags.healthAddress, "health-address", ":8081", "where /healthz and /readyz are served; 0 for nowhere")
 	set.StringVar(&flags.metricsAddress, "metrics-address", ":8080", "where /metrics is served; 0 for nowhere")
+	set.StringVar(&flags.metricsNamespace, "metrics-namespace", "", "namespace whose pods may read the gateways' /metrics, such as monitoring; empty: none")
 	set.DurationVar(&flags.poll, "poll", 30*time.Second, "how often a ready tenant's manager is asked for its agents")
 	set.StringVar(&flags.gatewayImage, "gateway-image", "", "image of the gateway beside each manager, such as the operator's own; empty: the one of the tenant chart's version")
 	set.IntVar(&flags.updates.AtATime, "updates-at-a-time", 1, "how many tenants' pods are restarted at a time when a new version of the operator or of a Region's manager asks for it; 0 restarts all at once")

@@ -57,7 +57,7 @@ func (s *session) deleteTenant(ctx context.Context, flags deleteFlags, slug stri
 		return err
 	}
 	if tenant.DeletionTimestamp == nil {
-		for _, line := range whatGoes(tenant) {
+		for _, line := range whatGoes(tenant, c.AgentsThatGo(ctx, tenant, time.Now())) {
 			s.talk("%s", line)
 		}
 		if !flags.yes {
@@ -81,14 +81,14 @@ func (s *session) deleteTenant(ctx context.Context, flags deleteFlags, slug stri
 	return nil
 }
 
-// whatGoes says what a removal takes away.
-func whatGoes(tenant v1alpha1.Tenant) []string {
+// whatGoes says what a removal takes away; agents is what is known of their number.
+func whatGoes(tenant v1alpha1.Tenant, agents string) []string {
 	name := fmt.Sprintf("%q", tenant.Name)
 	if tenant.Spec.DisplayName != "" {
 		name += " (" + tenant.Spec.DisplayName + ")"
 	}
 	lines := []string{"removing tenant " + name + " takes away:"}
-	for _, line := range desk.Loss(tenant) {
+	for _, line := range desk.Loss(tenant, agents) {
 		lines = append(lines, "  "+line)
 	}
 	return lines

@@ -36,6 +36,9 @@ func newTenantOffboardCommand(s *session) *cobra.Command {
 			"Hostname, ports and address then rest for as long as the Region says.\n\n" +
 			"What was seen at each step is kept in an OffboardingReport, signed; --report writes it\n" +
 			"to a file. There is no way back but a backup.\n\n" +
+			"Before it asks, it has the manager count the agents whose keys will go, through a port\n" +
+			"forward as agents list does; where that is not possible it tells the number from the\n" +
+			"tenant's status, and how old that is.\n\n" +
 			"A manager that does not answer holds the removal up. The steps say so, and how to go\n" +
 			"on without it.",
 		Example: "  soctalk-ingress tenant offboard acme --why 'contract ended, ticket 4711' --report acme.json\n\n" +
@@ -107,7 +110,7 @@ func (s *session) beginOffboarding(ctx context.Context, c *cluster, flags offboa
 		s.talk("tenant %q is being removed already; its report keeps the reason it was begun with", slug)
 		return tenant, nil
 	}
-	for _, line := range whatGoes(tenant) {
+	for _, line := range whatGoes(tenant, c.AgentsThatGo(ctx, tenant, time.Now())) {
 		s.talk("%s", line)
 	}
 	if !flags.yes {

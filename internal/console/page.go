@@ -87,7 +87,7 @@ func pageOf(tenant v1alpha1.Tenant, now time.Time) (wire.Tenant, error) {
 		Hops:   []wire.Hop{}, Sides: []wire.Hop{}, Manager: wire.Manager{Kind: "deployed"},
 		AllowedNetworks: list(tenant.Spec.WazuhIngress.AllowedCIDRs),
 		Certificate:     certificateOf(status.Certificate), Removal: removalOf(tenant),
-		Spec: spec, Loss: desk.Loss(tenant),
+		Spec: spec, Loss: desk.Loss(tenant, desk.AgentsOfStatus(tenant, nil, now)),
 	}
 	for _, name := range v1alpha1.HopConditions() {
 		page.Hops = append(page.Hops, hopOf(tenant, name))

@@ -5,6 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -63,5 +65,13 @@ func (r *Reconciler) announceSide(tenant *v1alpha1.Tenant, status v1alpha1.Tenan
 			continue
 		}
 		r.events.Eventf(tenant, nil, kind, reason, "Reconcile", "%s", after.Message)
+	}
+}
+
+// announceGivenUp tells which records are forgotten on a person's word.
+func (r *Reconciler) announceGivenUp(in plan.Input, status v1alpha1.TenantStatus) {
+	for _, given := range plan.GivenUp(in, status) {
+		r.events.Eventf(&in.Tenant, nil, corev1.EventTypeWarning, v1alpha1.EventRecordsAbandoned, "Reconcile",
+			"given up by annotation %s: %s", naming.AnnotationAbandonRecords, given)
 	}
 }

@@ -32,16 +32,27 @@ import (
 // removes what is no longer rendered and gives up claims no longer needed. An
 // object the API server refuses keeps none of the others from being applied: a
 // change of storage that cannot be made must not stop a certificate's renewal.
-func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired) (*plan.Turn, error) {
-	objects, err := r.renderings.of(desired.Placement.Slug, plan.OwnSpec(in.Tenant, desired.Placement), desired.Values)
+func (r *Reconciler) apply(ctx context.Context, in *plan.Input, desired plan.Desired, waits *plan.Turn) (*plan.Turn, error) {
+	objects, err := r.renderings.of(desired.Placement.Slug, plan.AskedBy(in.Tenant, desired.Placement).String(), desired.Values)
 	if err != nil {
 		return nil, err
 	}
-	turn, err := r.takeTurn(ctx, in, desired, objects)
+	if waits != nil {
+		if waits.Note {
+			if err := r.note(ctx, objects); err != nil {
+				return nil, err
+			}
+		}
+		return waits, r.applyObjects(ctx, in, desired, objects, false)
+	}
+	turn, refused, err := r.takeTurn(ctx, in, desired, objects)
 	if err != nil {
 		return nil, err
 	}
-	return &turn, r.applyObjects(ctx, in, desired, objects, turn.Write)
+	if err := r.applyObjects(ctx, in, desired, objects, turn.Write); err != nil || refused == nil {
+		return &turn, err
+	}
+	return &turn, refused
 }
 
 // applyObjects leaves the pods, and what they mount, as they are unless it is their turn.

@@ -60,6 +60,9 @@ func (r *Reconciler) take(ctx context.Context, slug, region string, want plan.Cl
 		}},
 		Spec: v1alpha1.ClaimSpec{Tenant: slug, Kind: want.Kind},
 	}
+	if want.For != "" {
+		claim.Annotations = map[string]string{naming.AnnotationUpdateFor: want.For}
+	}
 	err := r.writer.Create(ctx, claim)
 	if err == nil {
 		return plan.Holder{Tenant: slug}, nil

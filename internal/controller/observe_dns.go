@@ -25,6 +25,8 @@ func (r *Reconciler) observeDNS(ctx context.Context, tenant v1alpha1.Tenant, pla
 		var err error
 		if left.Current, _, err = r.readRecords(ctx, way, nil); err != nil {
 			left.Error = err.Error()
+		} else if plan.Unlisted(way, left.Current, dns, place.Hostname) {
+			left.Error = r.stillMarked(ctx, dns.Server, way)
 		}
 		state.Left = append(state.Left, left)
 	}
@@ -90,6 +92,10 @@ func (r *Reconciler) askZone(ctx context.Context, state *plan.DNSState, dns v1al
 		})
 		expected := slices.Clone(state.Expected)
 		slices.Sort(expected)
+		if state.Owner == nil && answer.Error == "" && dns.Webhook != nil && state.WriteError == "" && len(state.Current) == 0 {
+			// The provider says that there is nothing.
+			state.Owner = r.asker.Owner(ctx, answer.Server, record.Naming{Prefix: dns.TXTPrefix}, hostname)
+		}
 		if answer.Error != "" || state.Alias != "" && answer.Target == state.Alias || slices.Equal(answer.Addresses, slices.Compact(expected)) {
 			continue
 		}
@@ -100,4 +106,22 @@ func (r *Reconciler) askZone(ctx context.Context, state *plan.DNSState, dns v1al
 			state.Owner = r.asker.Owner(ctx, answer.Server, record.Naming{Prefix: dns.TXTPrefix}, hostname)
 		}
 	}
+}
+
+// stillMarked says that a server of the zone still has our mark beside a name, of which
+// a provider lists nothing; empty when none has.
+func (r *Reconciler) stillMarked(ctx context.Context, first string, way v1alpha1.DNSWritten) string {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	found, err := r.asker.Find(ctx, first, way.Hostname)
+	if err != nil {
+		return "" // a zone that is nowhere holds nothing
+	}
+	for _, server := range found.Servers {
+		owner := r.asker.Owner(ctx, server, record.Naming{Prefix: way.TXTPrefix}, way.Hostname)
+		if owner != nil && owner.ID == way.OwnerID {
+			return plan.StillMarked(server.String())
+		}
+	}
+	return ""
 }

@@ -57,7 +57,9 @@ func (r *Reconciler) observeManager(ctx context.Context, tenant v1alpha1.Tenant,
 	if err := askManager(ctx, api, countsSessions(tenant), &state); err != nil {
 		state.Refused = refused(err)
 		state.Error = words(err)
+		return state, nil
 	}
+	r.answers.note(tenant.Name, r.options.Now())
 	return state, nil
 }
 

@@ -34,7 +34,7 @@ func (r *Reconciler) offboard(ctx context.Context, request ctrl.Request) (ctrl.R
 	if !controllerutil.ContainsFinalizer(tenant, naming.Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	if err := r.leaveAnyway(ctx, tenant.Name, false); err != nil {
+	if err := r.leaveAnyway(ctx, tenant.Name); err != nil {
 		return ctrl.Result{}, err
 	}
 	now := metav1.NewTime(r.options.Now())
@@ -113,7 +113,7 @@ func (t *trouble) Unwrap() error { return t.error }
 // abandoned gives a step up that cannot be finished, on a person's word. What can
 // be done is done all the same, and the API server is never gone around.
 func abandoned(tenant *v1alpha1.Tenant, seen sight, err error) (sight, bool) {
-	why := tenant.Annotations[naming.AnnotationAbandonRegistrations]
+	why := wordOf(tenant)
 	var theirs *trouble
 	held := ""
 	switch {
@@ -130,7 +130,12 @@ func abandoned(tenant *v1alpha1.Tenant, seen sight, err error) (sight, bool) {
 
 // wayAround tells how to go on without what a step needs.
 func wayAround(tenant *v1alpha1.Tenant) string {
-	return fmt.Sprintf("repair it, or go on without it: kubectl annotate tenant %s %s=\"why\"", tenant.Name, naming.AnnotationAbandonRegistrations)
+	return fmt.Sprintf("repair it, or go on without it: kubectl annotate tenant %s %s=\"why\"", tenant.Name, naming.AnnotationAbandonStep)
+}
+
+// wordOf is why a person told the operator to go on without what a step needs.
+func wordOf(tenant *v1alpha1.Tenant) string {
+	return cmp.Or(tenant.Annotations[naming.AnnotationAbandonStep], tenant.Annotations[naming.AnnotationAbandonRegistrations])
 }
 
 func progressOf(tenant *v1alpha1.Tenant, now metav1.Time) *v1alpha1.OffboardingStatus {

@@ -21,42 +21,52 @@ func (r *Reconciler) takeNameBack(ctx context.Context, tenant *v1alpha1.Tenant) 
 	if err := r.deleteEndpoint(ctx, tenant.Name); err != nil {
 		return err
 	}
-	ways, err := r.waysOf(ctx, tenant)
+	ways, server, err := r.waysOf(ctx, tenant)
 	if err != nil {
 		return err
 	}
+	var unlisted []v1alpha1.DNSWritten
 	for _, way := range ways {
 		current, _, err := r.readRecords(ctx, way, nil)
+		if err == nil && way.Webhook != nil && len(current) == 0 {
+			unlisted = append(unlisted, way)
+		}
 		if err == nil {
 			err = r.change(ctx, way, current, record.Plan(current, nil, way.OwnerID), tenant.Name)
 		}
-		if err != nil {
+		if err != nil && !plan.Abandoned(*tenant, way) {
 			return &trouble{fmt.Errorf("the records of %s cannot be removed: %w; %s", way.Hostname, err, wayAround(tenant))}
+		}
+	}
+	// Last, for what one way lists another may have removed just now.
+	for _, way := range unlisted {
+		if still := r.stillMarked(ctx, server, way); still != "" && !plan.Abandoned(*tenant, way) {
+			return &trouble{fmt.Errorf("the records of %s cannot be removed: %s; %s", way.Hostname, still, wayAround(tenant))}
 		}
 	}
 	return nil
 }
 
 // waysOf are all that the tenant's records were written by: what its status
-// remembers, and for the names it holds, what its Region says.
-func (r *Reconciler) waysOf(ctx context.Context, tenant *v1alpha1.Tenant) ([]v1alpha1.DNSWritten, error) {
-	var ways []v1alpha1.DNSWritten
+// remembers, and for the names it holds, what its Region says; and the server that is
+// asked first about names there.
+func (r *Reconciler) waysOf(ctx context.Context, tenant *v1alpha1.Tenant) (ways []v1alpha1.DNSWritten, server string, err error) {
 	if tenant.Status.DNS != nil {
 		ways = tenant.Status.DNS.Written
 	}
 	var region v1alpha1.Region
-	err := r.cached.Get(ctx, types.NamespacedName{Name: tenant.Status.Region}, &region)
+	err = r.cached.Get(ctx, types.NamespacedName{Name: tenant.Status.Region}, &region)
 	if apierrors.IsNotFound(err) {
-		return ways, nil
+		return ways, "", nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read region %q: %w", tenant.Status.Region, err)
+		return nil, "", fmt.Errorf("read region %q: %w", tenant.Status.Region, err)
 	}
 	claims, err := r.claims(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return plan.Ways(ways, region.Spec, claims, tenant.Name), nil
+	return plan.Ways(ways, region.Spec, claims, tenant.Name), region.Spec.DNS.Server, nil
 }
 
 // nameGone asks each of the zone's own servers for the tenant's name. Where the

@@ -29,7 +29,7 @@ func (r *Reconciler) writeReport(ctx context.Context, tenant *v1alpha1.Tenant, p
 	}
 	ended := *tenant.DeepCopy()
 	ended.Status.Offboarding = progress
-	given := clip(tenant.Annotations[naming.AnnotationAbandonRegistrations])
+	given := clip(wordOf(tenant))
 	abandoned := false
 	for _, record := range progress.Done {
 		abandoned = abandoned || record.Abandoned

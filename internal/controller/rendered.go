@@ -26,8 +26,8 @@ type rendering struct {
 
 func newRenderings() *renderings { return &renderings{last: map[string]rendering{}} }
 
-// of renders a tenant's objects. Those that have pods carry a digest of what the
-// tenant's own spec asks of them.
+// of renders a tenant's objects. Those that have pods carry what the tenant's own spec
+// asks of them.
 func (r *renderings) of(slug, ownSpec string, values map[string]any) ([]*unstructured.Unstructured, error) {
 	now := digest([]any{ownSpec, values})
 	r.mu.Lock()

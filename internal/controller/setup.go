@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -100,8 +101,9 @@ func CacheOptions(kinds []schema.GroupVersionKind) cache.Options {
 	return cache.Options{ByObject: byObject, ReaderFailOnMissingInformer: true}
 }
 
-// Register adds the controllers to a manager. The kinds are those of [Kinds].
-func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options) error {
+// Register adds the controllers to a manager, and returns what Prometheus reads. The
+// kinds are those of [Kinds].
+func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options) (prometheus.Collector, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
@@ -130,22 +132,24 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		providers:  newProviders(options.Poll, options.Now),
 		looks:      newLooks(),
 		gateways:   newGateways(options.Dial),
+		answers:    &answers{},
 	}
 	if err := r.watchTenants(mgr, kinds); err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.watchAgents(mgr); err != nil {
-		return err
+		return nil, err
 	}
 	regions := &RegionReconciler{
 		cached: mgr.GetClient(), direct: mgr.GetAPIReader(), writer: mgr.GetClient(),
 		kinds: kinds, namespace: options.Operator.Namespace, applied: newApplied(),
 	}
 	if err := regions.watch(mgr); err != nil {
-		return err
+		return nil, err
 	}
 	claims := &ClaimReconciler{cached: mgr.GetClient(), direct: mgr.GetAPIReader(), writer: mgr.GetClient(), now: options.Now}
-	return claims.watch(mgr)
+	told := collector{cached: mgr.GetClient(), answers: r.answers, elected: mgr.Elected(), now: options.Now}
+	return told, claims.watch(mgr)
 }
 
 // Pauses between attempts after an error. The last one is short enough that after
@@ -181,6 +185,7 @@ type Reconciler struct {
 	providers  *providers
 	looks      *looks
 	gateways   *gateways
+	answers    *answers
 }
 
 func (r *Reconciler) watchTenants(mgr ctrl.Manager, kinds []schema.GroupVersionKind) error {

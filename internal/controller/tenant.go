@@ -59,11 +59,11 @@ func (r *Reconciler) turn(ctx context.Context, request ctrl.Request, tenant v1al
 	if err := r.addFinalizer(ctx, &tenant); err != nil {
 		return ctrl.Result{}, err
 	}
-	in, err := r.input(ctx, tenant)
+	in, waits, err := r.input(ctx, tenant)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	outcome := r.reach(ctx, &in)
+	outcome := r.reach(ctx, &in, waits)
 	if errors.Is(outcome.Err, errConflict) {
 		return ctrl.Result{}, outcome.Err
 	}
@@ -71,18 +71,19 @@ func (r *Reconciler) turn(ctx context.Context, request ctrl.Request, tenant v1al
 }
 
 // reach decides and applies. What it decided is returned even when applying
-// failed, so that the report can describe it.
-func (r *Reconciler) reach(ctx context.Context, in *plan.Input) plan.Outcome {
+// failed, so that the report can describe it. A tenant that waits has its turn already.
+func (r *Reconciler) reach(ctx context.Context, in *plan.Input, waits *plan.Turn) plan.Outcome {
 	desired, err := r.decide(ctx, in)
 	if isProblem(err) {
 		// What runs under the last good spec goes on running, its certificate too.
-		return plan.Outcome{Err: errors.Join(err, r.renewHeld(ctx, in.Tenant.Name, tlsSecret(in.Tenant)), r.leaveAnyway(ctx, in.Tenant.Name, true))}
+		turn, aside := r.standAside(ctx, in, err)
+		return plan.Outcome{Turn: turn, Err: errors.Join(err, r.renewHeld(ctx, in.Tenant.Name, tlsSecret(in.Tenant)), aside)}
 	}
 	if err != nil {
 		return plan.Outcome{Err: err}
 	}
 	wrote := r.writes.Load()
-	turn, refused := r.apply(ctx, in, desired)
+	turn, refused := r.apply(ctx, in, desired, waits)
 	if refused == nil {
 		refused = r.cut(ctx, in.Tenant, &desired)
 	}
@@ -125,27 +126,32 @@ func (r *Reconciler) decide(ctx context.Context, in *plan.Input) (plan.Desired, 
 	return plan.Desired{}, fmt.Errorf("claim names for tenant %q: lost %d races in a row", in.Tenant.Name, attempts)
 }
 
-// input gathers everything a decision may depend on.
-func (r *Reconciler) input(ctx context.Context, tenant v1alpha1.Tenant) (plan.Input, error) {
+// input gathers everything a decision may depend on. The turn is that of a tenant that
+// waits with its Region's choice.
+func (r *Reconciler) input(ctx context.Context, tenant v1alpha1.Tenant) (plan.Input, *plan.Turn, error) {
 	var regions v1alpha1.RegionList
 	if err := r.cached.List(ctx, &regions); err != nil {
-		return plan.Input{}, fmt.Errorf("list regions: %w", err)
+		return plan.Input{}, nil, fmt.Errorf("list regions: %w", err)
 	}
 	claims, err := r.claims(ctx)
 	if err != nil {
-		return plan.Input{}, err
+		return plan.Input{}, nil, err
 	}
 	in := plan.Input{
 		Tenant: tenant, Regions: regions.Items, Operator: r.options.Operator,
 		Drain: r.options.Drain, CountAge: r.options.CountAge, Now: r.options.Now(),
 	}
 	in.Observed.Claims = claims
-	place, err := plan.Place(tenant, regions.Items)
+	waits, err := r.hold(ctx, &in)
 	if err != nil {
-		return in, nil // plan.Tenant meets the same problem and reports it
+		return in, nil, err
+	}
+	place, err := plan.Place(tenant, in.Regions)
+	if err != nil {
+		return in, waits, nil // plan.Tenant meets the same problem and reports it
 	}
 	in.Observed, err = r.observe(ctx, tenant, place, claims)
-	return in, err
+	return in, waits, err
 }
 
 func (r *Reconciler) addFinalizer(ctx context.Context, tenant *v1alpha1.Tenant) error {
@@ -166,6 +172,7 @@ func (r *Reconciler) report(ctx context.Context, in plan.Input, outcome plan.Out
 	if err := r.patchStatus(ctx, in.Tenant, status); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.announceGivenUp(in, status)
 	var problem *plan.Problem
 	switch {
 	case errors.As(outcome.Err, &problem) && problem.Waiting():

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/chart"
 	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
@@ -35,99 +36,156 @@ func ofPods(kind schema.GroupVersionKind) bool {
 // takeTurn finds out whether the tenant's pods may be changed now, and takes the seat
 // that goes with it. Two tenants that see one seat free race for its Claim, which the
 // API server stores once.
-func (r *Reconciler) takeTurn(ctx context.Context, in *plan.Input, desired plan.Desired, objects []*unstructured.Unstructured) (plan.Turn, error) {
+func (r *Reconciler) takeTurn(ctx context.Context, in *plan.Input, desired plan.Desired, objects []*unstructured.Unstructured) (turn plan.Turn, refused error, err error) {
 	place := desired.Placement
-	ask, held, err := r.updateInput(ctx, in, place, objects)
+	ask, err := r.updateInput(ctx, in, place.Slug, place.RegionSpec)
 	if err != nil {
-		return plan.Turn{}, err
+		return plan.Turn{}, nil, err
 	}
-	if !ask.Differs {
-		if err := r.replaceHeld(ctx, held); err != nil {
-			return plan.Turn{}, err
-		}
-	}
-	turn := plan.NextTurn(ask)
-	if turn.Take != "" {
-		holder, err := r.take(ctx, place.Slug, place.Region, plan.Claim{Name: turn.Take, Kind: v1alpha1.ClaimUpdateSeat})
-		if err != nil {
-			return plan.Turn{}, err
-		}
-		if holder.Tenant != place.Slug {
-			return plan.Turn{}, errConflict // somebody was faster; the next turn sees who
-		}
-	}
-	return turn, r.leaveSeats(ctx, place.Slug, turn.Leave)
-}
-
-func (r *Reconciler) updateInput(ctx context.Context, in *plan.Input, place plan.Placement, objects []*unstructured.Unstructured) (ask plan.UpdateInput, held []corev1.Pod, err error) {
-	ask = plan.UpdateInput{
-		Slug: place.Slug, Namespace: place.Namespace, Rules: r.options.Updates, Settled: true, Now: in.Now,
-		Told: meta.FindStatusCondition(in.Tenant.Status.Conditions, v1alpha1.ConditionUpToDate) != nil,
-	}
-	if ask.Seats, err = r.seats(ctx); err != nil {
-		return ask, nil, err
-	}
+	var held []corev1.Pod
 	for _, object := range objects {
-		if hasPods(object) {
-			more, err := r.compare(ctx, object, &ask)
-			if err != nil {
-				return ask, nil, err
-			}
-			held = append(held, more...)
+		if !hasPods(object) {
+			continue
 		}
+		more, err := r.compare(ctx, object, plan.AskedBy(in.Tenant, place), &ask)
+		if isProblem(err) {
+			refused = err
+		} else if err != nil {
+			return plan.Turn{}, nil, err
+		}
+		held = append(held, more...)
 	}
 	for _, seat := range ask.Seats {
 		if seat.Tenant == place.Slug {
 			ask.Unwell = plan.Unwell(*in, place, seat.Since)
 		}
 	}
-	return ask, held, nil
+	if !ask.Differs && refused == nil {
+		if err := r.replaceHeld(ctx, held); err != nil {
+			return plan.Turn{}, nil, err
+		}
+	}
+	turn = plan.NextTurn(ask)
+	if err := r.sit(ctx, place.Slug, place.Region, turn.Take, ask.Version); err != nil {
+		return plan.Turn{}, nil, err
+	}
+	if turn.Note {
+		if err := r.note(ctx, objects); err != nil {
+			return plan.Turn{}, nil, err
+		}
+	}
+	return turn, refused, r.leaveSeats(ctx, place.Slug, turn.Leave)
+}
+
+// sit takes a seat, if there is one to take.
+func (r *Reconciler) sit(ctx context.Context, slug, region, seat, version string) error {
+	if seat == "" {
+		return nil
+	}
+	holder, err := r.take(ctx, slug, region, plan.Claim{Name: seat, Kind: v1alpha1.ClaimUpdateSeat, For: version})
+	if err == nil && holder.Tenant != slug {
+		return errConflict // somebody was faster; the next turn sees who
+	}
+	return err
+}
+
+func (r *Reconciler) updateInput(ctx context.Context, in *plan.Input, slug string, region v1alpha1.RegionSpec) (plan.UpdateInput, error) {
+	seats, err := r.seats(ctx)
+	return plan.UpdateInput{
+		Slug: slug, Namespace: naming.Namespace(slug), Rules: r.options.Updates, Seats: seats, Settled: true, Now: in.Now,
+		Told:    meta.FindStatusCondition(in.Tenant.Status.Conditions, v1alpha1.ConditionUpToDate) != nil,
+		Waits:   plan.UpdateWaits(in.Tenant),
+		Version: plan.Version(r.options.Operator, chart.Digest(), region),
+	}, err
 }
 
 // compare has the API server say whether a write would restart pods: it alone knows
-// its defaults, and who else owns what. It returns the pods that hold a StatefulSet up.
-func (r *Reconciler) compare(ctx context.Context, want *unstructured.Unstructured, ask *plan.UpdateInput) (held []corev1.Pod, err error) {
-	live := &unstructured.Unstructured{}
-	live.SetGroupVersionKind(want.GroupVersionKind())
-	err = r.cached.Get(ctx, client.ObjectKeyFromObject(want), live)
-	if apierrors.IsNotFound(err) {
-		return nil, nil // the first time restarts nobody
+// its defaults, and who else owns what. It returns the pods that hold a StatefulSet
+// up. The error is a problem if the API server would refuse the write.
+func (r *Reconciler) compare(ctx context.Context, want *unstructured.Unstructured, asks plan.Asked, ask *plan.UpdateInput) (held []corev1.Pod, err error) {
+	live, err := r.live(ctx, want.GroupVersionKind(), client.ObjectKeyFromObject(want))
+	if live == nil || err != nil {
+		return nil, err // the first time restarts nobody
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
+	if held, err = r.lookAtPods(ctx, live, ask); err != nil || r.applied.unchanged(want, live) {
+		return held, err
 	}
-	state, err := podsOf(live)
-	if err != nil {
-		return nil, err
-	}
-	ask.Serving = ask.Serving || state.serving
-	if !state.settled {
-		pods, err := r.podsBehind(ctx, live)
-		if err != nil {
-			return nil, err
-		}
-		ask.Settled, ask.Trouble, held = false, podTrouble(pods), former(pods, state.revision)
-	}
-	if r.applied.unchanged(want, live) {
-		return held, nil
-	}
+	ask.Own = ask.Own || plan.AskedMore(asks, live.GetAnnotations()[naming.AnnotationOwnSpec])
 	would := want.DeepCopy()
 	err = r.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(would), client.FieldOwner(naming.Product), client.ForceOwnership, client.DryRunAll)
 	if apierrors.IsInvalid(err) {
-		return nil, nil // the write itself will tell
+		object := want.GetKind() + " " + want.GetName()
+		ask.Refused = object + ": " + err.Error()
+		return held, plan.Rejected(object, err.Error())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("try to apply %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
 	}
 	before, _, _ := unstructured.NestedMap(live.Object, "spec", "template")
 	after, _, _ := unstructured.NestedMap(would.Object, "spec", "template")
-	if equality.Semantic.DeepEqual(before, after) {
-		return held, nil
-	}
-	ask.Differs = true
-	asked := live.GetAnnotations()[naming.AnnotationOwnSpec]
-	ask.Own = ask.Own || asked != "" && asked != want.GetAnnotations()[naming.AnnotationOwnSpec]
+	ask.Differs = ask.Differs || !equality.Semantic.DeepEqual(before, after)
 	return held, nil
+}
+
+// live is an object as it is now; nil when there is none.
+func (r *Reconciler) live(ctx context.Context, kind schema.GroupVersionKind, key client.ObjectKey) (*unstructured.Unstructured, error) {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(kind)
+	err := r.cached.Get(ctx, key, live)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", kind.Kind, key, err)
+	}
+	return live, nil
+}
+
+// lookAtPods says how the pods of one object are doing, and which of them hold it up.
+func (r *Reconciler) lookAtPods(ctx context.Context, live *unstructured.Unstructured, ask *plan.UpdateInput) (held []corev1.Pod, err error) {
+	state, err := podsOf(live)
+	if err != nil {
+		return nil, err
+	}
+	ask.Serving = ask.Serving || state.serving
+	if state.settled {
+		return nil, nil
+	}
+	pods, err := r.podsBehind(ctx, live)
+	if err != nil {
+		return nil, err
+	}
+	ask.Settled, ask.Trouble = false, podTrouble(pods)
+	return former(pods, state.revision), nil
+}
+
+// note writes onto pods that are left as they are what the tenant asks for now. What
+// a person changes from here on is then told from what an update brings.
+func (r *Reconciler) note(ctx context.Context, objects []*unstructured.Unstructured) error {
+	for _, want := range objects {
+		if !hasPods(want) {
+			continue
+		}
+		live, err := r.live(ctx, want.GroupVersionKind(), client.ObjectKeyFromObject(want))
+		if err != nil {
+			return err
+		}
+		text := want.GetAnnotations()[naming.AnnotationOwnSpec]
+		if live == nil || live.GetAnnotations()[naming.AnnotationOwnSpec] == text {
+			continue
+		}
+		after := live.DeepCopy()
+		notes := after.GetAnnotations()
+		if notes == nil {
+			notes = map[string]string{}
+		}
+		notes[naming.AnnotationOwnSpec] = text
+		after.SetAnnotations(notes)
+		if err := r.writer.Patch(ctx, after, client.MergeFrom(live), client.FieldOwner(naming.Product)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("note on %s %s/%s what the tenant asks for: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
+		}
+	}
+	return nil
 }
 
 // podsState is how the pods of one object are doing: settled when every one is of the
@@ -210,6 +268,7 @@ func (r *Reconciler) seats(ctx context.Context) ([]plan.Seat, error) {
 		}
 		seats = append(seats, plan.Seat{
 			Name: claim.Name, Tenant: claim.Spec.Tenant, Since: claim.CreationTimestamp.UTC(), Failed: plan.UpdateFailed(tenant),
+			For: claim.Annotations[naming.AnnotationUpdateFor],
 		})
 	}
 	return seats, nil
@@ -237,43 +296,49 @@ func (r *Reconciler) leaveSeats(ctx context.Context, slug string, names []string
 	return nil
 }
 
-// leaveAnyway gives up the seats of a tenant whose pods nobody changes any more: it is
-// being removed, or its spec is wrong while they are ready.
-func (r *Reconciler) leaveAnyway(ctx context.Context, slug string, onlySettled bool) error {
+// leaveAnyway gives up the seats of a tenant that is being removed.
+func (r *Reconciler) leaveAnyway(ctx context.Context, slug string) error {
 	seats, err := r.seats(ctx)
 	if err != nil {
 		return err
 	}
 	for _, seat := range seats {
-		if seat.Tenant != slug {
-			continue
-		}
-		if onlySettled {
-			if done, err := r.podsSettled(ctx, slug); err != nil || !done {
+		if seat.Tenant == slug {
+			if err := r.leaveSeats(ctx, slug, []string{seat.Name}); err != nil {
 				return err
 			}
-		}
-		if err := r.leaveSeats(ctx, slug, []string{seat.Name}); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-func (r *Reconciler) podsSettled(ctx context.Context, slug string) (bool, error) {
-	for kind, name := range map[string]string{"StatefulSet": naming.Manager, "Deployment": naming.ServiceGateway} {
-		live := &unstructured.Unstructured{}
-		live.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind(kind))
-		err := r.cached.Get(ctx, client.ObjectKey{Namespace: naming.Namespace(slug), Name: name}, live)
-		if apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return false, fmt.Errorf("read %s %s: %w", kind, name, err)
-		}
-		if state, err := podsOf(live); err != nil || !state.settled {
-			return false, err
+// standAside is the turn of a tenant whose spec is not carried out; nil if it has no
+// seat and waits for none.
+func (r *Reconciler) standAside(ctx context.Context, in *plan.Input, problem error) (*plan.Turn, error) {
+	slug := in.Tenant.Name
+	var region v1alpha1.RegionSpec
+	for _, known := range in.Regions {
+		if known.Name == in.Tenant.Status.Region {
+			region = known.Spec
 		}
 	}
-	return true, nil
+	ask, err := r.updateInput(ctx, in, slug, region)
+	if err != nil {
+		return nil, err
+	}
+	ask.Problem = problem.Error()
+	for kind, name := range map[string]string{"StatefulSet": naming.Manager, "Deployment": naming.ServiceGateway} {
+		live, err := r.live(ctx, appsv1.SchemeGroupVersion.WithKind(kind), client.ObjectKey{Namespace: ask.Namespace, Name: name})
+		if err != nil {
+			return nil, err
+		}
+		if live == nil {
+			continue
+		}
+		if _, err := r.lookAtPods(ctx, live, &ask); err != nil {
+			return nil, err
+		}
+	}
+	turn := plan.NextTurn(ask)
+	return &turn, r.leaveSeats(ctx, slug, turn.Leave)
 }

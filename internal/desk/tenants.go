@@ -143,22 +143,6 @@ func (d *Desk) Remove(ctx context.Context, tenant v1alpha1.Tenant) error {
 	return nil
 }
 
-// Loss says, a line each, what a removal takes away.
-func Loss(tenant v1alpha1.Tenant) []string {
-	lines := []string{"the keys of its registered agents; their number is not known"}
-	status := tenant.Status
-	if agents := status.Agents; agents != nil {
-		lines[0] = fmt.Sprintf("the keys of %d registered agents, %d of them connected now", agents.Total, agents.Active)
-	}
-	if status.Hostname != "" {
-		lines = append(lines, "its way in: "+WayIn(status))
-	}
-	if tenant.Spec.Manager.Attach != nil {
-		return append(lines, "what this product made in namespace "+naming.Namespace(tenant.Name))
-	}
-	return append(lines, "namespace "+naming.Namespace(tenant.Name)+" with the manager and all its data")
-}
-
 // WayIn is a tenant's way in, in a line.
 func WayIn(status v1alpha1.TenantStatus) string {
 	text := status.Hostname

@@ -51,7 +51,7 @@ func (e *Edge) cutDue(ctx context.Context) {
 		for _, old := range routes {
 			if tenant, taken := e.board.Tenant(old.Slot); taken {
 				route, _ := e.board.InForce(tenant)
-				held[old.Slot], serves[old.Slot] = true, !route.Suspended
+				held[old.Slot], serves[old.Slot] = true, !route.Suspended && e.unwritten.serves(tenant)
 			}
 		}
 	})

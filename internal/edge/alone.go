@@ -16,7 +16,7 @@ const fileLock = "lock"
 // that comes about; HAProxy, which outlives it, does not inherit it.
 func (e *Edge) alone() (release func(), err error) {
 	path := filepath.Join(e.config.Dir, fileLock)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make sure that no other edge runs here: %w", err)
 	}

@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
@@ -19,6 +20,7 @@ func (e *Edge) Apply(ctx context.Context, update Update) error {
 	e.acting.Lock()
 	defer e.acting.Unlock()
 	e.wishes.take(update)
+	e.told = true
 	return e.settle(ctx)
 }
 
@@ -26,14 +28,19 @@ func (e *Edge) Apply(ctx context.Context, update Update) error {
 func (e *Edge) settle(ctx context.Context) error {
 	changed, unreadable, gone := e.wishes.open()
 	settled := e.board.Settle(changed, unreadable, gone)
+	behind := e.unwritten != nil
 	if len(settled.Before)+len(settled.After) == 0 && !e.unknown {
 		e.update(func() { e.board.Commit(settled) })
 		e.wishes.done()
+		if behind || e.silent { // what was taken from the process alone is taken back
+			e.silent = false
+			return e.check(ctx)
+		}
 		return nil
 	}
 	changes := compare(e.config, settled.Before, settled.After)
 	if err := e.writeDown(settled, changes); err != nil {
-		return err // nothing has changed yet
+		return e.closeUnwritten(ctx, settled, err)
 	}
 	e.disown(ctx, settled.Before, settled.After)
 	e.update(func() {
@@ -45,13 +52,20 @@ func (e *Edge) settle(ctx context.Context) error {
 		e.unknown = false
 		return e.check(ctx)
 	}
+	if behind || e.silent {
+		e.silent = false
+		return e.caughtUp(ctx, changes)
+	}
 	if err := e.carryOut(ctx, changes); err != nil {
 		// The files are right and the process is not: the comparison repairs it now,
 		// and if HAProxy is away, once it is back.
 		e.log.Warn("a change did not go through and is repaired", "tenants", changes.count, "error", err.Error())
 		return e.check(ctx)
 	}
-	e.update(func() { e.inStep, e.failing = true, false })
+	e.update(func() {
+		e.inStep, e.failing = true, false
+		clear(e.faults)
+	})
 	e.log.Info("routes changed", "tenants", changes.count, "refused", len(settled.Refused))
 	return nil
 }
@@ -113,10 +127,7 @@ func (e *Edge) check(ctx context.Context) error {
 		return nil
 	}
 	routes := e.routes()
-	drifted, err := e.checkFiles(routes)
-	if err != nil {
-		return err
-	}
+	drifted, failed := e.checkFiles(routes)
 	info, err := e.runtime.info(ctx)
 	if err != nil {
 		return err
@@ -125,12 +136,17 @@ func (e *Edge) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !e.told && (have.ahead || failed != nil) {
+		e.silent = true
+		e.update(func() { e.inStep, e.worker = false, info["Pid"] })
+		return &unwritten{cause: errors.Join(errSilent, failed)}
+	}
 	want := tablesOf(routes)
 	if err := e.addSlots(ctx, routes, info["Pid"]); err != nil {
 		return err
 	}
 	steps := difference(e.config, have, want)
-	if !steps.empty() || doubled || drifted {
+	if expected := have.ahead || e.unwritten != nil; !expected && (!steps.empty() || doubled || drifted) {
 		e.update(func() { e.counts.Drift++ })
 		e.log.Warn("haproxy or its files were not as they should be, and are repaired",
 			"files", drifted, "doubled", doubled, "lines", len(steps.before)+len(steps.route)+len(steps.after))
@@ -138,22 +154,41 @@ func (e *Edge) check(ctx context.Context) error {
 	if err := e.repair(ctx, routes, want, steps, doubled); err != nil {
 		return err
 	}
-	e.update(func() { e.inStep, e.failing, e.worker = true, false, info["Pid"] })
+	if failed != nil { // the process is as it should be; a next one might not be
+		behind := &unwritten{cause: failed}
+		e.update(func() { e.inStep, e.failing, e.worker, e.unwritten = false, false, info["Pid"], behind })
+		return behind
+	}
+	if have.ahead {
+		if err := e.runtime.do(ctx, []string{"del map " + e.config.File(haproxy.FileRoutes) + " " + keyAhead}); err != nil {
+			return err
+		}
+	}
+	e.update(func() {
+		e.inStep, e.failing, e.worker, e.unwritten = true, false, info["Pid"], nil
+		clear(e.faults)
+	})
 	return nil
 }
 
 // checkFiles writes every file that is not as it should be.
 func (e *Edge) checkFiles(routes []haproxy.Route) (drifted bool, err error) {
+	own, err := e.checkOwnFiles(routes)
+	if err != nil {
+		return false, err
+	}
+	data, err := e.files.save(routes)
+	return own || data, err
+}
+
+// checkOwnFiles does so for those that are made for HAProxy alone.
+func (e *Edge) checkOwnFiles(routes []haproxy.Route) (drifted bool, err error) {
 	config, err := e.writeConfig(routes)
 	if err != nil {
 		return false, err
 	}
 	self, err := e.files.write(haproxy.FileSelf, haproxy.SelfList(e.self))
-	if err != nil {
-		return false, err
-	}
-	data, err := e.files.save(routes)
-	return config || self || data, err
+	return config || self, err
 }
 
 // writeConfig writes what the next HAProxy is started with. It changes with a

@@ -149,6 +149,52 @@ func testSightingsBelongToTheirTenant(t *testing.T) {
 }
 
 // Somebody who makes ids up fills his tenant's memory and nobody else's, and only so far.
+// HAProxy keeps no row of an ended session that has been counted: its own forgetting
+// costs the more the more agents are connected, so nothing may be left to it.
+func TestEndedSessionsAreTakenOut(t *testing.T) { haproxies.Each(t, testEndedSessionsAreTakenOut) }
+
+func testEndedSessionsAreTakenOut(t *testing.T) {
+	s := newSite(t)
+	manager := newEcho(t, "127.10.0.1", "m")
+	s.tenant(0, manager.address(), manager.address())
+	s.apply()
+	stays, _, err := talk(t, "127.1.0.1", s.port(0, 0), frame("005"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ended = 400 // more than fit into one line of commands
+	for range ended {
+		conn, _, err := talk(t, "127.1.0.2", s.port(0, 0), frame("006"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+	}
+	rows := func() []haproxy.AgentRow {
+		agents, _, err := s.edge.readTables(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return agents
+	}
+	if before := len(rows()); before != ended+1 {
+		t.Fatalf("%d rows before anybody has counted, want %d", before, ended+1)
+	}
+	s.eventually("one row is left", func() bool {
+		if err := s.edge.count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return len(rows()) == 1
+	})
+	if left := rows()[0]; left.ID != "005" || !left.Open || left.Source.String() != stays.LocalAddr().String() {
+		t.Errorf("left is %+v, and not the session that is open", left)
+	}
+	agents := s.edge.Agents("t0")
+	if len(agents) != 2 || agents[0].Current != 1 || agents[1].Current != 0 || agents[1].Total != ended {
+		t.Errorf("the edge itself remembers %+v", agents)
+	}
+}
+
 func TestSightingsAreBounded(t *testing.T) {
 	seen := newSightings()
 	begin := time.Unix(1_700_000_000, 0)

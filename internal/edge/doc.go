@@ -7,7 +7,8 @@
 // tenant is ever served: who may come, then the slots, and the line of the route
 // map last. What HAProxy has is read back on a timer; what differs is repaired
 // and counted. The routes come from a [Source]: the API server, or a file. When
-// the source is away, nothing changes and everything is served.
+// the source is away, nothing changes and everything is served. When the disk
+// cannot be written, a change closes what it closes, and opens nothing.
 //
 // The package must not decide which ports a tenant has, and reads no Secret.
 // Start with [Edge] and its Run.

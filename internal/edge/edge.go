@@ -60,6 +60,9 @@ type Edge struct {
 
 	// unknown is true until somebody has said what the routes are.
 	unknown bool
+	// told is true once the source has said so to this edge; silent is true when
+	// something was left closed because it has not.
+	told, silent bool
 
 	// Below is changed by who acts; others read it under the lock.
 	mu     sync.RWMutex
@@ -70,16 +73,19 @@ type Edge struct {
 	failing bool
 	// freed are slots whose tenant left a while ago, and of whom HAProxy may still
 	// know something.
-	freed   map[int32]time.Time
-	lastErr error
-	counts  Counts
-	ledger  *ledger
-	worker  string
-	slotsOf string // the worker that has the slots its configuration does not hold
-	seen    *sightings
-	again   []later
-	hashes  map[string]string // of the specs last given, by tenant
-	unsaid  map[string]bool   // tenants of whom the source has not been told how they are doing
+	freed map[int32]time.Time
+	// faults are what went wrong with what is done again and again, until it goes well.
+	faults map[string]error
+	// unwritten is what the disk does not know; nil while it knows everything.
+	unwritten *unwritten
+	counts    Counts
+	ledger    *ledger
+	worker    string
+	slotsOf   string // the worker that has the slots its configuration does not hold
+	seen      *sightings
+	again     []later
+	hashes    map[string]string // of the specs last given, by tenant
+	unsaid    map[string]bool   // tenants of whom the source has not been told how they are doing
 }
 
 // Counts are what happened since this edge started.
@@ -130,7 +136,7 @@ func New(options Options) (*Edge, error) {
 	e := &Edge{
 		options: options, config: config, self: self, files: newStore(config.Dir), process: process, runtime: process.runtime(),
 		static: static, log: options.Log, board: haproxy.NewBoard(config, self), wishes: newWishes(), failing: true,
-		ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, hashes: map[string]string{}, unsaid: map[string]bool{}, news: make(chan struct{}, 1),
+		ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, hashes: map[string]string{}, unsaid: map[string]bool{}, faults: map[string]error{}, news: make(chan struct{}, 1),
 	}
 	return e, err
 }
@@ -187,6 +193,7 @@ func (e *Edge) Run(ctx context.Context) error {
 // begin serves from disk: the source is not asked, it may be away.
 func (e *Edge) begin(ctx context.Context) error {
 	routes, err := e.files.load()
+	known := err == nil
 	if err != nil {
 		// Serving what HAProxy has is better than serving nothing, so nothing is
 		// compared until the source has told.
@@ -200,21 +207,29 @@ func (e *Edge) begin(ctx context.Context) error {
 		e.board.Commit(e.board.Settle(routes, nil, nil))
 		e.ledger.load(e.files)
 	})
-	if err == nil {
-		if _, err := e.files.save(e.routes()); err != nil {
-			return err
-		}
+	if known {
+		_, err = e.checkFiles(e.routes())
+	} else {
+		_, err = e.checkOwnFiles(e.routes())
 	}
-	if _, err := e.writeConfig(e.routes()); err != nil {
-		return err
-	}
-	if _, err := e.files.write(haproxy.FileSelf, haproxy.SelfList(e.self)); err != nil {
-		return err
+	if err != nil { // with a disk that is full, what is there has to do
+		e.note("write the files", &unwritten{cause: err})
 	}
 	if err := e.serve(ctx); err != nil {
 		return err
 	}
-	return e.Check(ctx)
+	if err = e.Check(ctx); isUnwritten(err) {
+		e.note("compare with haproxy", err)
+		err = nil
+	}
+	if known && err == nil {
+		// Who came and went while no edge looked was of those who had the slots until
+		// now, and the source may give them to others.
+		if err := e.count(ctx); err != nil {
+			e.log.Warn("what happened while no edge ran is not counted yet", "error", err.Error())
+		}
+	}
+	return err
 }
 
 // serve makes HAProxy run with our configuration.
@@ -234,8 +249,8 @@ func (e *Edge) serve(ctx context.Context) error {
 func (e *Edge) revive(ctx context.Context) error {
 	e.process.exited = nil
 	e.update(func() { e.inStep, e.failing = false, true })
-	if err := e.rewrite(); err != nil {
-		return err
+	if err := e.rewrite(); err != nil { // the files of before are better than none
+		e.log.Error("could not write the files anew", "error", err.Error())
 	}
 	if err := e.serve(ctx); err != nil {
 		select { // a HAProxy that cannot start is not tried a hundred times a second
@@ -297,14 +312,18 @@ func (e *Edge) update(change func()) {
 	change()
 }
 
-// note keeps an error for the status, and logs it once.
+// note keeps an error for the status until the same goes well, and logs it. That
+// the files are behind is no failure of HAProxy's, which carries what it should.
 func (e *Edge) note(doing string, err error) {
 	e.update(func() {
-		if err != nil {
-			e.counts.Errors++
-			e.inStep, e.failing = false, true
+		if err == nil {
+			delete(e.faults, doing)
+			return
 		}
-		e.lastErr = err
+		e.faults[doing] = err
+		e.counts.Errors++
+		e.inStep = false
+		e.failing = e.failing || !isUnwritten(err)
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		e.log.Error("could not "+doing, "error", err.Error())

@@ -110,6 +110,26 @@ func (s *store) change(before, after map[string]haproxy.Route) (err error) {
 	)
 }
 
+// strike takes lines out of HAProxy's lists, each in its place, that say of those
+// routes more than is wanted. What is wanted instead is not written.
+func (s *store) strike(before map[string]haproxy.Route, want tables) error {
+	have := newTables()
+	for _, route := range before {
+		have.add(route)
+	}
+	var lines []string
+	for _, key := range slices.Sorted(maps.Keys(have.routes)) {
+		if value := have.routes[key]; stateOf(want.routes[key]) != stateOf(value) {
+			lines = append(lines, haproxy.Entry{Key: key, Value: value}.Line())
+		}
+	}
+	return errors.Join(
+		s.routes.change(nil, lines),
+		s.allow.change(nil, missing(have.allow, want.allow)),
+		s.hosts.change(nil, missing(have.hosts, want.hosts)),
+	)
+}
+
 // missing are lines of one set that are not in the other, in order.
 func missing(from, in map[string]bool) []string {
 	lines := slices.Sorted(maps.Keys(from))

@@ -85,7 +85,8 @@ func tenantOfKey(key string) string {
 	return key
 }
 
-// count reads the tables of the running worker into the ledger.
+// count reads the tables of the running worker into the ledger, and takes out of
+// them what will not change any more.
 func (e *Edge) count(ctx context.Context) error {
 	e.looking.Lock() // an older answer after a newer one would look like a restart
 	defer e.looking.Unlock()
@@ -93,6 +94,7 @@ func (e *Edge) count(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
 	seen, rows, err := e.readTables(ctx)
 	if err != nil {
 		return err
@@ -105,12 +107,19 @@ func (e *Edge) count(ctx context.Context) error {
 	e.update(func() {
 		// A pid may come again; with the start time it does not.
 		e.ledger.add(info["Pid"]+"@"+info["Start_time_sec"]+info["Node"], rows, tenantOf)
-		e.seen.look(time.Now(), seen, tenantOf)
+		e.seen.look(now, seen, tenantOf)
 		text, err = json.Marshal(e.ledger)
 	})
 	if err != nil {
 		return err
 	}
-	_, err = e.files.write(fileCounters, text)
-	return err
+	// That history is lost with the next restart is no reason to call HAProxy away.
+	if _, err := e.files.write(fileCounters, text); err != nil {
+		e.log.Warn("the counters could not be kept", "error", err.Error())
+	}
+	if err := e.forgetEnded(ctx, seen); err != nil {
+		return err
+	}
+	e.update(func() { e.bury(now, seen, rows) })
+	return nil
 }

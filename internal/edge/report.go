@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
@@ -13,20 +14,26 @@ import (
 type Status struct {
 	Name string `json:"name"`
 	// InStep is true while HAProxy and the files are as the routes say.
-	InStep  bool           `json:"inStep"`
-	Error   string         `json:"error,omitempty"`
-	Worker  string         `json:"worker,omitempty"`
-	Counts  Counts         `json:"counts"`
-	Tenants []TenantStatus `json:"tenants"`
+	InStep bool   `json:"inStep"`
+	Error  string `json:"error,omitempty"`
+	// DiskFails is true while the edge's files cannot be written.
+	DiskFails bool `json:"diskFails,omitempty"`
+	// Unwritten is of how many tenants a change is not on the disk.
+	Unwritten int            `json:"unwritten,omitempty"`
+	Worker    string         `json:"worker,omitempty"`
+	Counts    Counts         `json:"counts"`
+	Tenants   []TenantStatus `json:"tenants"`
 }
 
 // TenantStatus is one tenant at one edge.
 type TenantStatus struct {
-	Tenant    string                      `json:"tenant"`
-	Slot      int32                       `json:"slot"`
-	Ports     map[string]int32            `json:"ports,omitempty"`
-	Suspended bool                        `json:"suspended,omitempty"`
-	Refused   string                      `json:"refused,omitempty"`
+	Tenant    string           `json:"tenant"`
+	Slot      int32            `json:"slot"`
+	Ports     map[string]int32 `json:"ports,omitempty"`
+	Suspended bool             `json:"suspended,omitempty"`
+	Refused   string           `json:"refused,omitempty"`
+	// Unwritten says what has become of a change the disk had no room for.
+	Unwritten string                      `json:"unwritten,omitempty"`
 	Counters  map[string]haproxy.Counters `json:"counters,omitempty"`
 }
 
@@ -35,15 +42,22 @@ func (e *Edge) Status() Status {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	status := Status{Name: e.options.Name, InStep: e.inStep, Worker: e.worker, Counts: e.counts, Tenants: []TenantStatus{}}
-	if e.lastErr != nil {
-		status.Error = e.lastErr.Error()
+	var errs []string
+	for _, doing := range slices.Sorted(maps.Keys(e.faults)) {
+		errs = append(errs, doing+": "+e.faults[doing].Error())
 	}
-	for _, slug := range e.board.Tenants() {
+	status.Error = strings.Join(errs, "; ")
+	unwritten := e.unwritten.of()
+	status.Unwritten, status.DiskFails = len(unwritten), e.unwritten != nil
+	tenants := slices.AppendSeq(e.board.Tenants(), maps.Keys(unwritten))
+	slices.Sort(tenants)
+	for _, slug := range slices.Compact(tenants) {
 		route, _ := e.board.InForce(slug)
 		tenant := TenantStatus{Tenant: slug, Slot: route.Slot, Suspended: route.Suspended, Ports: map[string]int32{}, Counters: map[string]haproxy.Counters{}}
 		if err := e.board.Refused(slug); err != nil {
 			tenant.Refused = err.Error()
 		}
+		tenant.Unwritten = unwritten[slug]
 		for _, port := range route.Ports {
 			tenant.Ports[port.Name] = port.Public
 			if counters, counted := e.ledger.Sum[slug+"/"+port.Name]; counted {
@@ -126,9 +140,12 @@ func (e *Edge) words(failed bool) (words []v1alpha1.RouteEdge, slugs []string, f
 		if err := e.board.Refused(slug); err != nil {
 			word.Ready, word.Message = false, clip(err.Error(), 1000)
 		}
+		if text, behind := e.unwritten.of()[slug]; behind {
+			word.Ready, word.Message = false, clip(text, 1000)
+		}
 		words, slugs = append(words, word), append(slugs, slug)
 	}
-	clear(e.unsaid)
+	e.unsaid = map[string]bool{} // not cleared: it may have been large, and is walked at each change
 	return words, slugs, e.failing
 }
 

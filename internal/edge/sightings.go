@@ -37,7 +37,7 @@ type sighting struct {
 	source     netip.Addr
 }
 
-// sightings remembers what HAProxy forgets minutes after a session.
+// sightings remembers what HAProxy is made to forget after a session.
 type sightings struct {
 	agents  map[sighting]*Agent
 	counted map[string]bool // rows of the last look
@@ -138,12 +138,11 @@ func (e *Edge) Agents(tenant string) []Agent {
 
 // disown keeps what HAProxy still knows of a slot's former tenant from the next.
 // Asking it takes long where thousands of agents are connected, so it is done only
-// when a slot is given out again within minutes, and then for all that are free.
+// when a slot is given out again before it was buried, and then for all that are free.
 func (e *Edge) disown(ctx context.Context, before, after map[string]haproxy.Route) {
 	now := time.Now()
 	taken := map[int32]string{}
 	e.update(func() {
-		maps.DeleteFunc(e.freed, func(_ int32, since time.Time) bool { return now.Sub(since) > haproxy.AgentMemory })
 		for slug, old := range before {
 			if route, stays := after[slug]; !stays || route.Slot != old.Slot {
 				e.freed[old.Slot] = now
@@ -193,6 +192,23 @@ func (e *Edge) bury(now time.Time, agents []haproxy.AgentRow, tenants []haproxy.
 	maps.DeleteFunc(e.freed, func(slot int32, since time.Time) bool {
 		return !alive[slot] && now.Sub(since) > 2*e.options.Second
 	})
+}
+
+// forgetEnded takes ended sessions, which have been counted, out of HAProxy's table.
+// Of one that is open again by now HAProxy keeps the row.
+func (e *Edge) forgetEnded(ctx context.Context, agents []haproxy.AgentRow) error {
+	var commands []string
+	for _, row := range agents {
+		if !row.Open {
+			commands = append(commands, "clear table "+haproxy.TableAgents+" key "+row.Key())
+		}
+	}
+	for _, line := range batches(commands) {
+		if _, err := e.runtime.ask(ctx, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readTables asks who is there, and what was counted.

@@ -11,22 +11,20 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Handler serves /metrics for Prometheus and /healthz; on the edge's own socket
 // and its admin port, which not everybody reaches, /status and /agents too.
 func (e *Edge) Handler(own bool) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{edge: e})
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(newRegistry(e), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if !e.Status().InStep {
-			http.Error(w, "haproxy does not carry the routes as they are", http.StatusServiceUnavailable)
+			http.Error(w, "haproxy or its files are not as the routes say; soctalk-ingress edge status says why", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
@@ -50,10 +48,16 @@ func (e *Edge) answer(ctx context.Context, w http.ResponseWriter, value func() a
 	_ = json.NewEncoder(w).Encode(value()) // the asker is gone
 }
 
-// serveStatus listens on the edge's own socket, which only its user may open.
-func (e *Edge) serveStatus() (stop func(), err error) {
+// ownSocket is the edge's own, which only its user may open. On a disk that may only
+// be read there is none.
+func (e *Edge) ownSocket() (net.Listener, error) {
 	file := filepath.Join(e.config.Dir, fileStatus)
-	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+	err := os.Remove(file)
+	if errors.Is(err, syscall.EROFS) {
+		e.log.Error("edge status and edge agents cannot ask this edge", "error", err.Error())
+		return nil, nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	listener, err := net.Listen("unix", file)
@@ -63,7 +67,19 @@ func (e *Edge) serveStatus() (stop func(), err error) {
 	if err := os.Chmod(file, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	stops := []func() error{serveHTTP(listener, e.Handler(true))}
+	return listener, nil
+}
+
+// serveStatus listens on the edge's own socket and where the options say.
+func (e *Edge) serveStatus() (stop func(), err error) {
+	own, err := e.ownSocket()
+	if err != nil {
+		return nil, err
+	}
+	var stops []func() error
+	if own != nil {
+		stops = append(stops, serveHTTP(own, e.Handler(true)))
+	}
 	stop = func() {
 		for _, end := range stops {
 			_ = end()

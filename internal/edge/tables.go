@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
@@ -14,6 +15,8 @@ type tables struct {
 	routes map[string]string
 	allow  map[string]bool
 	hosts  map[string]bool
+	// ahead is true for a process that was closed further than the files tell.
+	ahead bool
 }
 
 func newTables() tables {
@@ -51,6 +54,17 @@ func tablesOf(routes []haproxy.Route) tables {
 	return t
 }
 
+// stateSuspended is the letter of a tenant that gets no service.
+const stateSuspended = "S"
+
+// stateOf is that letter of a value of the route map: suspended, open, or by list.
+func stateOf(value string) string {
+	if fields := strings.Split(value, "/"); len(fields) == 8 {
+		return fields[6]
+	}
+	return ""
+}
+
 // read asks the running process for its lines. A line that is there twice is
 // told: `del` and `set` act on all of them, `add` does not look.
 func (r runtime) read(ctx context.Context, config haproxy.Config) (t tables, doubled bool, err error) {
@@ -64,6 +78,10 @@ func (r runtime) read(ctx context.Context, config haproxy.Config) (t tables, dou
 		return t, false, err
 	}
 	for _, entry := range entries {
+		if entry.Key == keyAhead {
+			t.ahead = true
+			continue
+		}
 		_, twice := t.routes[entry.Key]
 		doubled = doubled || twice
 		t.routes[entry.Key] = entry.Value

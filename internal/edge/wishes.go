@@ -93,5 +93,6 @@ func (w *wishes) open() (changed []haproxy.Route, unreadable map[string]error, g
 	return changed, unreadable, gone
 }
 
-// done is said once what was open is in the files.
-func (w *wishes) done() { clear(w.undone) }
+// done is said once what was open is in the files. A map that was large once takes
+// long to walk for ever, so it is not kept.
+func (w *wishes) done() { w.undone = map[string]bool{} }

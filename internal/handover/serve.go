@@ -49,10 +49,10 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		opens: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "soctalk_handover_opens_total", Help: "presses of the button, by what came of them",
+			Name: "soctalk_handover_opens_total", Help: "Presses of the button, by what came of them.",
 		}, []string{"outcome"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "soctalk_handover_open_seconds", Help: "how long a press of the button took", Buckets: prometheus.ExponentialBuckets(0.005, 2.5, 9),
+			Name: "soctalk_handover_open_seconds", Help: "How long a press of the button took.", Buckets: prometheus.ExponentialBuckets(0.005, 2.5, 9),
 		}),
 	}
 	m.registry.MustRegister(m.opens, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

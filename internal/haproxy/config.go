@@ -29,9 +29,12 @@ const (
 	TableAgents  = "st_agent"
 )
 
-// AgentMemory is how long HAProxy remembers the source of a session that ended.
-// The edge looks more often than that, and remembers longer.
-const AgentMemory = 2 * time.Minute
+// AgentMemory is after how long HAProxy forgets the source of an agent by itself.
+// The edge takes out whoever has gone each time it looks, and remembers longer; so
+// nothing is left to be forgotten, which is meant: up to 3.0, whenever something
+// is, HAProxy walks past every session older than this, with the table locked.
+// It cannot count further than 24 days.
+const AgentMemory = 20 * 24 * time.Hour
 
 // SlotsPerBackend keeps the list HAProxy searches for a slot's server short: up
 // to 2.9 it is searched from its beginning.

@@ -1,8 +1,15 @@
 package lab_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -29,13 +36,15 @@ func TestNamesThroughAProvider(t *testing.T) {
 	}
 	address := listener.Addr().String()
 	_ = listener.Close()
+	front := &blind{}
+	front.to(t, address)
 	region(t, l, "glens", v1alpha1.RegionSpec{Domain: zone, DNS: v1alpha1.DNSSpec{
 		Mode: v1alpha1.DNSDirect, OwnerID: "eu-1", Server: server.Address(), TTL: 60,
-		Webhook: &v1alpha1.WebhookSpec{URL: "http://" + address},
+		Webhook: &v1alpha1.WebhookSpec{URL: front.URL},
 	}})
 	create(t, l, "fern", v1alpha1.TenantSpec{Region: "glens"})
 	leaves(t, l, "fern")
-	reports(t, l, "fern", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonDNSUnreachable, "http://"+address, "is the provider running?")
+	reports(t, l, "fern", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonDNSUnreachable, front.URL, "answers 502")
 	runExternalDNS(t, binary, server, zone, "--webhook-listen", address)
 	reports(t, l, "fern", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonRecordOwnedByOther, "192.0.2.99", "nobody that left a mark")
 	server.Change(zone, nil, []string{name})
@@ -43,9 +52,27 @@ func TestNamesThroughAProvider(t *testing.T) {
 	status := get(t, l, "fern").Status
 	answers(t, server, name, "A", status.Address)
 	answers(t, server, "a-"+name, "TXT", record.Owner{ID: "eu-1", Resource: "tenant/fern"}.Text())
-	if want := "this operator, by changes to the provider at http://" + address; status.DNS.Writer != want {
+	if want := "this operator, by changes to the provider at " + front.URL; status.DNS.Writer != want {
 		t.Errorf("the writer is %q, want %q", status.DNS.Writer, want)
 	}
+	// The provider's account may not read any more: it lists nothing, and says 200.
+	front.sees.Store(false)
+	reports(t, l, "fern", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonListingDoubted, front.URL, "its listing is not believed")
+	if wrote := front.posts.Load(); wrote != 1 {
+		t.Errorf("%d changes were posted, want the first one only", wrote)
+	}
+	// And now the zone is emptied in truth.
+	server.Change(zone, nil, []string{name, "a-" + name})
+	eventually(t, "the records are written again", func(context.Context) (bool, error) {
+		if front.posts.Load() < 2 {
+			return false, errors.New("nothing was posted")
+		}
+		return true, nil
+	})
+	front.sees.Store(true)
+	becomesReady(t, l, "fern")
+	answers(t, server, name, "A", status.Address)
+
 	server.Down()
 	reports(t, l, "fern", v1alpha1.ConditionDNSPublished, v1alpha1.ReasonDNSUnreachable, "answers 500 (Internal Server Error) to GET /records")
 	server.Up()
@@ -56,6 +83,31 @@ func TestNamesThroughAProvider(t *testing.T) {
 	gone(t, l, &v1alpha1.Tenant{}, types.NamespacedName{Name: "fern"})
 	answers(t, server, name, "A")
 	answers(t, server, "a-"+name, "TXT")
+}
+
+// blind is a way to a provider. While it sees nothing it answers as a provider does
+// whose account may not read: a list without anything on it.
+type blind struct {
+	*httptest.Server
+	sees  atomic.Bool
+	posts atomic.Int32
+}
+
+func (b *blind) to(t *testing.T, address string) {
+	b.sees.Store(true)
+	provider := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.URL.Path == "/records" && request.Method == http.MethodPost {
+			b.posts.Add(1)
+		}
+		if request.URL.Path == "/records" && request.Method == http.MethodGet && !b.sees.Load() {
+			w.Header().Set("Content-Type", "application/external.dns.webhook+json;version=1")
+			fmt.Fprint(w, "[]")
+			return
+		}
+		provider.ServeHTTP(w, request)
+	}))
+	t.Cleanup(b.Server.Close)
 }
 
 // A live Region changes its mind about names: another server, another domain and

@@ -287,4 +287,15 @@ func TestARefusedChangeHoldsNothingElseUp(t *testing.T) {
 	if len(service.Spec.LoadBalancerSourceRanges) != 1 {
 		t.Error("the refused StatefulSet kept the Service from being changed")
 	}
+	told = becomes(t, l, "resized", v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonObjectRejected)
+	if !strings.Contains(told.Message, "StatefulSet wazuh-manager") || !strings.Contains(told.Message, "this tenant's own spec asks for it") {
+		t.Errorf("the pods are behind, and it is told so: %s", told.Message)
+	}
+	before = get(t, l, "resized")
+	tenant = before.DeepCopy()
+	tenant.Spec.Manager.Deploy = nil
+	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, l, "resized", v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonOK)
 }

@@ -120,7 +120,7 @@ func TestOffboardingWaitsForTheManager(t *testing.T) {
 		for _, condition := range tenant.Status.Conditions {
 			if condition.Type == v1alpha1.ConditionReady && condition.Reason == v1alpha1.ReasonOffboarding {
 				return strings.Contains(condition.Message, "must delete the registrations") &&
-					strings.Contains(condition.Message, naming.AnnotationAbandonRegistrations), nil
+					strings.Contains(condition.Message, naming.AnnotationAbandonStep), nil
 			}
 		}
 		return false, nil

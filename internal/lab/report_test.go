@@ -30,7 +30,10 @@ func TestOffboardingLeavesAReport(t *testing.T) {
 	uid := string(get(t, l, slug).UID)
 	name := naming.OffboardingReport(slug, uid)
 	file := filepath.Join(t.TempDir(), "audited.json")
-	out := succeed(t, l, "tenant", "offboard", slug, "--why", "contract ended, ticket 4711", "--yes", "--report", file, "--timeout", "90s")
+	code, out, said := run(t, l, "tenant", "offboard", slug, "--why", "contract ended, ticket 4711", "--yes", "--report", file, "--timeout", "90s")
+	if code != 0 || !strings.Contains(said, "the keys of 1 registered agents,") || !strings.Contains(said, "the manager says so now") {
+		t.Errorf("exit %d, and it announced\n%s", code, said)
+	}
 	if want := "tenant \"audited\" removed; report " + name + "\n"; out != want {
 		t.Errorf("it ended with %q, want %q", out, want)
 	}

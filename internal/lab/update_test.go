@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -56,14 +58,19 @@ func hasItsPod(set *appsv1.StatefulSet) bool {
 // one of them was without its pod.
 func inTurn(t *testing.T, l *lab.Lab, image string, slugs []string, meanwhile func(done int)) {
 	t.Helper()
-	eventually(t, "every tenant runs "+image, func(ctx context.Context) (bool, error) {
+	inTurnTo(t, l, "every tenant runs "+image, func(set *appsv1.StatefulSet) bool { return strings.Contains(containers(set), image) }, slugs, meanwhile)
+}
+
+func inTurnTo(t *testing.T, l *lab.Lab, what string, asWanted func(*appsv1.StatefulSet) bool, slugs []string, meanwhile func(done int)) {
+	t.Helper()
+	eventually(t, what, func(ctx context.Context) (bool, error) {
 		var without, done, behind []string
 		for _, slug := range slugs {
 			set, err := managerSet(ctx, l, slug)
 			switch {
 			case err != nil:
 				return false, err
-			case !strings.Contains(containers(set), image):
+			case !asWanted(set):
 				behind = append(behind, slug)
 			case hasItsPod(set):
 				done = append(done, slug)
@@ -131,6 +138,7 @@ func TestAnUpdateTakesTurns(t *testing.T) {
 	})
 
 	const second = "registry.example.com/soctalk-ingress:2.0.0"
+	managerByDefault(t, l, slugs[0]) // as an upgrade of the kinds may bring it
 	newVersion(t, l, second)
 	restarted := false
 	inTurn(t, l, second, slugs, func(done int) {
@@ -158,7 +166,26 @@ func TestAnUpdateTakesTurns(t *testing.T) {
 	}
 	changesItsManager(t, l, free)
 
+	setRegion(t, l, failed, "nowhere")
+	eventually(t, "the update that failed speaks of the wrong spec", func(context.Context) (bool, error) {
+		told := meta.FindStatusCondition(get(t, l, failed).Status.Conditions, v1alpha1.ConditionUpToDate)
+		if told.Reason != v1alpha1.ReasonUpdateFailed || !strings.Contains(told.Message, `"nowhere"`) {
+			return false, fmt.Errorf("it says %s: %s", told.Reason, told.Message)
+		}
+		return true, nil
+	})
 	newVersion(t, l, second)
+	becomes(t, l, failed, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonUpdateHeldBack)
+	eventually(t, "nobody is kept waiting by a tenant that cannot be healed", func(context.Context) (bool, error) {
+		for _, slug := range slugs {
+			told := meta.FindStatusCondition(get(t, l, slug).Status.Conditions, v1alpha1.ConditionUpToDate)
+			if slug != failed && told.Status != metav1.ConditionTrue {
+				return false, fmt.Errorf("tenant %s says %s: %s", slug, told.Reason, told.Message)
+			}
+		}
+		return true, nil
+	})
+	setRegion(t, l, failed, "")
 	inTurn(t, l, second, slugs, func(int) {})
 	for _, slug := range slugs {
 		if slug != "turn-b" {
@@ -231,4 +258,85 @@ func changesItsManager(t *testing.T, l *lab.Lab, slug string) {
 		}
 		return true, nil
 	})
+}
+
+func setRegion(t *testing.T, l *lab.Lab, slug, region string) {
+	t.Helper()
+	tenant := get(t, l, slug)
+	before := tenant.DeepCopy()
+	tenant.Spec.Region = region
+	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// managerByDefault gives the kind Tenant a default inside spec.manager, which asks for
+// what there is, until the test ends. Every tenant then reads as if it asked for that.
+func managerByDefault(t *testing.T, l *lab.Lab, slug string) {
+	t.Helper()
+	const spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec"
+	kind := &unstructured.Unstructured{}
+	kind.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	kind.SetName("tenants.ingress.soctalk.io")
+	change := func(ctx context.Context, patch string) {
+		if err := l.Client.Patch(ctx, kind, client.RawPatch(types.JSONPatchType, []byte(patch))); err != nil {
+			t.Error(err)
+		}
+	}
+	change(t.Context(), `[{"op": "add", "path": "`+spec+`/default", "value": {}},
+		{"op": "add", "path": "`+spec+`/properties/manager/default", "value": {"deploy": {}}}]`)
+	t.Cleanup(func() {
+		change(context.Background(), `[{"op": "remove", "path": "`+spec+`/default"}, {"op": "remove", "path": "`+spec+`/properties/manager/default"}]`)
+	})
+	eventually(t, "the new default is served", func(context.Context) (bool, error) {
+		if get(t, l, slug).Spec.Manager.Deploy == nil {
+			return false, fmt.Errorf("tenant %s reads as before", slug)
+		}
+		return true, nil
+	})
+}
+
+// A Region changes who answers on the enrollment port. That restarts pods, and changes
+// Services, Secrets and policies with them: all of it waits for the tenant's turn.
+func TestARegionsChoiceTakesTurns(t *testing.T) {
+	l := installation(t)
+	slugs := []string{"choice-a", "choice-b", "choice-c"}
+	region(t, l, "choices", v1alpha1.RegionSpec{Domain: "choices.example.com", DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone}})
+	for _, slug := range slugs {
+		create(t, l, slug, v1alpha1.TenantSpec{Region: "choices"})
+		leaves(t, l, slug)
+	}
+	for _, slug := range slugs {
+		becomesReady(t, l, slug)
+	}
+	guarded := func(set *appsv1.StatefulSet) bool { return len(set.Spec.Template.Spec.Containers) > 1 }
+	for _, mode := range []v1alpha1.EnrollmentMode{v1alpha1.EnrollmentDirect, v1alpha1.EnrollmentGateway} {
+		var choices v1alpha1.Region
+		if err := l.Client.Get(t.Context(), types.NamespacedName{Name: "choices"}, &choices); err != nil {
+			t.Fatal(err)
+		}
+		change(t, l, &choices, func() { choices.Spec.Enrollment = mode })
+		waited := map[string]bool{}
+		inTurnTo(t, l, "every tenant's pod is for enrollment "+string(mode), func(set *appsv1.StatefulSet) bool {
+			return guarded(set) == (mode == v1alpha1.EnrollmentGateway)
+		}, slugs, func(int) {
+			for _, slug := range slugs {
+				tenant := get(t, l, slug)
+				told := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionUpToDate)
+				if told == nil || told.Reason != v1alpha1.ReasonUpdateWaiting || waited[slug] {
+					continue
+				}
+				waited[slug] = true
+				if !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionReady) || !strings.Contains(told.Message, "Region choices says otherwise") {
+					t.Errorf("tenant %s waits, and is not as it was before: %s", slug, told.Message)
+				}
+			}
+		})
+		if len(waited) < len(slugs)-1 {
+			t.Errorf("only %v waited for enrollment %s", waited, mode)
+		}
+		for _, slug := range slugs {
+			becomesReady(t, l, slug)
+		}
+	}
 }

@@ -207,15 +207,23 @@ const (
 	// AnnotationCertificateSource on a TLS Secret says how the operator came by what
 	// is in it: a v1alpha1.CertificateStrategy.
 	AnnotationCertificateSource = "ingress.soctalk.io/certificate-source"
-	// AnnotationAbandonRegistrations on a Tenant being deleted tells the operator
-	// to go on although the manager cannot be asked to delete its agents.
+	// AnnotationAbandonStep on a Tenant being deleted tells the operator to go on
+	// although a step cannot be finished, whichever it is, and why. The other is its
+	// former name, which speaks of one step and never meant that one only.
+	AnnotationAbandonStep          = "ingress.soctalk.io/abandon-step"
 	AnnotationAbandonRegistrations = "ingress.soctalk.io/abandon-registrations"
+	// AnnotationAbandonRecords on a Tenant names the DNS servers and providers, with
+	// commas between them, that are gone for good with the records written there.
+	AnnotationAbandonRecords = "ingress.soctalk.io/abandon-records"
 )
 
-// AnnotationOwnSpec on a StatefulSet or Deployment is a digest of what the tenant's
-// own spec asks of its pods. A restart it does not explain is the operator's or the
-// Region's doing, and waits for its turn.
+// AnnotationOwnSpec on a StatefulSet or Deployment says what the tenant's own spec
+// asks of its pods. A restart it does not explain is the operator's or the Region's
+// doing, and waits for its turn.
 const AnnotationOwnSpec = "ingress.soctalk.io/own-spec"
+
+// AnnotationUpdateFor on a claim of an update says for which version it was taken.
+const AnnotationUpdateFor = "ingress.soctalk.io/update-for"
 
 // AnnotationRotate on a Tenant asks for a new enrollment secret, once for each new
 // value; a time stamp serves.

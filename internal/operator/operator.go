@@ -58,10 +58,10 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	if err := controller.Register(mgr, kinds, options.Controller); err != nil {
+	collector, err := controller.Register(mgr, kinds, options.Controller)
+	if err != nil {
 		return err
 	}
-	collector := controller.NewCollector(mgr.GetClient())
 	if err := metrics.Registry.Register(collector); err != nil && !options.AlreadyNamed {
 		return fmt.Errorf("register metrics: %w", err)
 	}

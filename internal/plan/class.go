@@ -28,7 +28,7 @@ func class(reason string) reasonClass {
 		v1alpha1.ReasonKindNotInstalled, v1alpha1.ReasonObjectRejected,
 		v1alpha1.ReasonCertificateChainBroken, v1alpha1.ReasonCertificateUntrusted,
 		v1alpha1.ReasonRecordOwnedByOther, v1alpha1.ReasonDNSUpdateRefused,
-		v1alpha1.ReasonSecretUnsound, v1alpha1.ReasonManagerRefusesCredentials, v1alpha1.ReasonRotationNotOurs, v1alpha1.ReasonUpdateFailed,
+		v1alpha1.ReasonSecretUnsound, v1alpha1.ReasonManagerRefusesCredentials, v1alpha1.ReasonRotationNotOurs, v1alpha1.ReasonUpdateFailed, v1alpha1.ReasonUpdateHeldBack,
 		v1alpha1.ReasonTenantNotFound, v1alpha1.ReasonNotGuarded, v1alpha1.ReasonTokenExpired, v1alpha1.ReasonTokenUsedUp,
 		v1alpha1.ReasonAgentUnknown, v1alpha1.ReasonNameStillRegistered,
 		v1alpha1.ReasonAddressPoolNotFound, v1alpha1.ReasonAddressNotInPool, v1alpha1.ReasonAddressTaken:

@@ -24,7 +24,11 @@ func nameHop(in Input, place Placement) hop {
 	}
 	verdict := judge(dns)
 	if verdict.right {
-		return answeredRightly(place, verdict)
+		hop := answeredRightly(place, verdict)
+		if doubted(in, place) {
+			hop.reason, hop.message = v1alpha1.ReasonListingDoubted, hop.message+"; "+doubtText(in, place)
+		}
+		return hop
 	}
 	if problem, found := writeProblem(in, place); found {
 		return problem
@@ -154,6 +158,9 @@ func writeProblem(in Input, place Placement) (hop, bool) {
 	}
 	if dns.WriteError != "" {
 		return no(condition, v1alpha1.ReasonDNSUnreachable, fmt.Sprintf("%s cannot be written: %s", place.Hostname, dns.WriteError)), true
+	}
+	if doubted(in, place) {
+		return no(condition, v1alpha1.ReasonListingDoubted, doubtText(in, place)), true
 	}
 	if answer, found := unlisted(in, place); found {
 		return no(condition, v1alpha1.ReasonRecordOwnedByOther, fmt.Sprintf("in the way and left alone is what %s says of %s: %s; the provider at %s does not list that record, so that it is not known to be ours; wanted: %s",

@@ -244,6 +244,9 @@ func gatewayValues(in Input, place Placement) map[string]any {
 		repository, tag = name[:colon], name[colon+1:]
 	}
 	out := map[string]any{"image": map[string]any{"repository": repository, "tag": tag, "digest": digest}}
+	if in.Operator.MetricsNamespace != "" {
+		out["metrics"] = map[string]any{"namespace": in.Operator.MetricsNamespace}
+	}
 	if place.Alone {
 		out["storage"] = map[string]any{"className": place.RegionSpec.Manager.StorageClass}
 		out["endpoints"] = endpointsAreOurs(in)

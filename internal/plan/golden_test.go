@@ -32,6 +32,11 @@ type scenario struct {
 	Revocation      *RevocationInput `json:"revocation,omitempty"`
 	// Update is the input where a tenant's turn for a new version is decided.
 	Update *UpdateInput `json:"update,omitempty"`
+	// Carries is what the pods' annotation says was asked of them, where that is what
+	// decides whose wish the change is.
+	Carries *string `json:"carries,omitempty"`
+	// Holds is the same, where a tenant waits for its turn with a Region's choice.
+	Holds *string `json:"holds,omitempty"`
 }
 
 // updateVerdict is the want.yaml of such a decision.
@@ -73,6 +78,12 @@ func decide(t *testing.T, folder string) (any, []metav1.Condition) {
 	t.Helper()
 	var given scenario
 	golden.Read(t, filepath.Join(folder, "in.yaml"), &given)
+	if given.Holds != nil {
+		var ok bool
+		if given.Regions, ok = Held(given.Tenant, given.Regions, *given.Holds); !ok {
+			t.Fatal("there is nothing to wait with")
+		}
+	}
 	fillUp(&given)
 	obeyWanted(&given.Input)
 	before, err := json.Marshal(given)
@@ -89,7 +100,15 @@ func decide(t *testing.T, folder string) (any, []metav1.Condition) {
 		move := Revoke(*given.Revocation)
 		got, conditions = move, move.Status.Conditions
 	case given.Update != nil:
-		verdict := updateVerdict{Turn: NextTurn(*given.Update), Status: *given.Tenant.Status.DeepCopy()}
+		ask := *given.Update
+		if given.Carries != nil {
+			place, err := Place(given.Tenant, given.Regions)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ask.Own = AskedMore(AskedBy(given.Tenant, place), *given.Carries)
+		}
+		verdict := updateVerdict{Turn: NextTurn(ask), Status: *given.Tenant.Status.DeepCopy()}
 		reportUpdate(&verdict.Status, given.Input, &verdict.Turn)
 		got, conditions = verdict, verdict.Status.Conditions
 	default:

@@ -109,6 +109,20 @@ func inZone(dns v1alpha1.DNSSpec, domain, host string) bool {
 	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
+// StillMarked is the error of a former way whose provider lists nothing of ours while
+// a server of the zone still has our mark.
+func StillMarked(server string) string {
+	return fmt.Sprintf("the provider lists nothing of them, but %s still has their mark, so that its listing is not believed; see in its log whether its account may read the zone", server)
+}
+
+// Unlisted is true of a way whose provider lists nothing at the hostname, where the
+// way in force does not write the same names with the same marks.
+func Unlisted(way v1alpha1.DNSWritten, current []record.Current, inForce v1alpha1.DNSSpec, hostname string) bool {
+	same := WriterOf(inForce) != WriterPerson && WriterOf(inForce) != WriterNobody &&
+		way.Hostname == hostname && way.OwnerID == inForce.OwnerID && way.TXTPrefix == inForce.TXTPrefix
+	return way.Webhook != nil && len(current) == 0 && !same
+}
+
 // leaving decides what is taken back now. Where the same name moves to another
 // server, it is there first.
 func leaving(in Input, place Placement, inherited bool) []Leaving {
@@ -168,8 +182,38 @@ func remaining(in Input, place Placement, inherited bool) []v1alpha1.DNSWritten 
 			return true
 		}
 		i := slices.IndexFunc(in.Observed.DNS.Left, func(left LeftState) bool { return SameWay(left.Way, way) })
-		return i >= 0 && in.Observed.DNS.Left[i].Error == "" && !in.Observed.DNS.Left[i].ours()
+		if i < 0 {
+			return false
+		}
+		left := in.Observed.DNS.Left[i]
+		return left.Error == "" && !left.ours() || left.Error != "" && Abandoned(in.Tenant, way)
 	})
+}
+
+// Abandoned is true of records at a server or provider that a person gave up.
+func Abandoned(tenant v1alpha1.Tenant, way v1alpha1.DNSWritten) bool {
+	given := strings.FieldsFunc(tenant.Annotations[naming.AnnotationAbandonRecords], func(r rune) bool { return r == ',' || r == ' ' })
+	return slices.Contains(given, serverOf(way))
+}
+
+// GivenUp are the records that could not be removed and that a status, on a person's
+// word, remembers no more.
+func GivenUp(in Input, after v1alpha1.TenantStatus) []string {
+	var out []string
+	for _, left := range in.Observed.DNS.Left {
+		kept := after.DNS != nil && slices.ContainsFunc(after.DNS.Written, func(way v1alpha1.DNSWritten) bool { return SameWay(way, left.Way) })
+		if left.Error != "" && !kept && Abandoned(in.Tenant, left.Way) {
+			out = append(out, fmt.Sprintf("the records of %s at %s", left.Way.Hostname, serverOf(left.Way)))
+		}
+	}
+	return out
+}
+
+func serverOf(way v1alpha1.DNSWritten) string {
+	if way.RFC2136 != nil {
+		return way.RFC2136.Server
+	}
+	return way.Webhook.URL
 }
 
 // KeptClaims are those of former hostnames whose records are not yet gone: nobody
@@ -188,8 +232,8 @@ func KeptClaims(in Input, place Placement) []Claim {
 func withLeft(hop hop, in Input, place Placement) hop {
 	var words []string
 	for _, left := range in.Observed.DNS.Left {
-		if left.Error != "" && !handedOver(left.Way, place, false) {
-			words = append(words, leftText(left))
+		if left.Error != "" && !handedOver(left.Way, place, false) && !Abandoned(in.Tenant, left.Way) {
+			words = append(words, leftText(left, in.Tenant.Name))
 		}
 	}
 	if len(words) == 0 {
@@ -203,11 +247,12 @@ func withLeft(hop hop, in Input, place Placement) hop {
 }
 
 // leftText names the records, and the marks beside them, so that they can be found.
-func leftText(left LeftState) string {
+func leftText(left LeftState, slug string) string {
 	way := left.Way
 	marks := record.Naming{Prefix: way.TXTPrefix}
-	return fmt.Sprintf("the records of %s (with the TXT records %s and the like that name owner %q) at %s cannot be removed: %s; make that possible again, or remove them there by hand",
-		way.Hostname, marks.Mark(way.Hostname, record.A), way.OwnerID, placeOf(way.RFC2136, way.Webhook), left.Error)
+	return fmt.Sprintf("the records of %s (with the TXT records %s and the like that name owner %q) at %s cannot be removed: %s; make that possible again, or remove them there by hand, or, if it is gone for good, forget them: kubectl annotate tenant %s %s=%s",
+		way.Hostname, marks.Mark(way.Hostname, record.A), way.OwnerID, placeOf(way.RFC2136, way.Webhook), left.Error,
+		slug, naming.AnnotationAbandonRecords, serverOf(way))
 }
 
 // placeOf is where records are written, in words.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -130,11 +131,48 @@ func names(in Input, place Placement) *Names {
 // changes bring the zone in step. A name that the zone's servers have and the
 // provider does not list is not ours: it may be in a zone the provider cannot see.
 func changes(in Input, place Placement, wanted []record.Record) record.Changes {
+	if doubted(in, place) {
+		return record.Changes{}
+	}
 	out := record.Plan(in.Observed.DNS.Current, wanted, place.RegionSpec.DNS.OwnerID)
 	if _, found := unlisted(in, place); found {
 		out.Create = slices.DeleteFunc(out.Create, func(made record.Record) bool { return made.Name == place.Hostname })
 	}
 	return out
+}
+
+// doubted is true when a provider we wrote through lists nothing of a tenant's records,
+// and the zone's own servers still have them with our mark, or cannot be asked. Many
+// providers answer with an empty list where they may not read. A zone that was emptied
+// in truth is believed as soon as its servers have followed.
+func doubted(in Input, place Placement) bool {
+	dns, spec, told := in.Observed.DNS, place.RegionSpec.DNS, in.Tenant.Status.DNS
+	if spec.Webhook == nil || dns.WriteError != "" || len(dns.Current) > 0 || told == nil {
+		return false
+	}
+	way := WayOf(spec, place.Hostname)
+	if !slices.ContainsFunc(told.Written, func(known v1alpha1.DNSWritten) bool { return SameWay(known, way) }) {
+		return false
+	}
+	elsewhere := slices.ContainsFunc(dns.Left, func(left LeftState) bool {
+		return left.Way.Hostname == way.Hostname && left.Way.OwnerID == way.OwnerID && left.Way.TXTPrefix == way.TXTPrefix
+	})
+	if elsewhere {
+		return false // what the servers have may be of the former way, and the name is moving
+	}
+	return len(judge(dns).up) == 0 || dns.Owner != nil && dns.Owner.ID == spec.OwnerID
+}
+
+// doubtText says why a listing is not believed, and what to do.
+func doubtText(in Input, place Placement) string {
+	dns := in.Observed.DNS
+	why := "none of the zone's servers can be asked whether that is so"
+	if len(judge(dns).up) > 0 {
+		why = fmt.Sprintf("the zone's servers still have them, marked as of owner %q", dns.Owner.ID)
+	}
+	return fmt.Sprintf("the provider at %s lists no records of %s any more, but %s: its listing is not believed, and nothing is written; "+
+		"see in the provider's log whether its account may read the zone; if the zone was emptied, its records are written again once its servers no longer answer with them",
+		place.RegionSpec.DNS.Webhook.URL, place.Hostname, why)
 }
 
 // unlisted finds an answer of the zone's servers for a name that the provider says

@@ -49,6 +49,9 @@ type Operator struct {
 	PodLabels map[string]string `json:"podLabels"`
 	// GatewayImage is run beside managers; empty means the tenant chart's own.
 	GatewayImage string `json:"gatewayImage,omitempty"`
+	// MetricsNamespace is where Prometheus runs, which reads the gateways' metrics; empty
+	// means that nobody may.
+	MetricsNamespace string `json:"metricsNamespace,omitempty"`
 }
 
 // Observed is what was seen outside the spec. Its zero value is an empty cluster.
@@ -189,6 +192,8 @@ type Desired struct {
 type Claim struct {
 	Name string             `json:"name"`
 	Kind v1alpha1.ClaimKind `json:"kind"`
+	// For is the version a seat is taken for.
+	For string `json:"for,omitempty"`
 }
 
 // CertificateDuty is the operator's own part in getting the certificate.

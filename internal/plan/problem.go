@@ -72,11 +72,15 @@ const maxWhy = 300
 // such as a change of a field that cannot change (a StatefulSet's storage, a
 // Service's loadBalancerClass). Trying again would be refused again.
 func Rejected(object, why string) *Problem {
-	if len(why) > maxWhy {
-		why = strings.ToValidUTF8(why[:maxWhy], "") + "…"
-	}
 	return &Problem{
 		Reason: v1alpha1.ReasonObjectRejected, Field: "spec", Value: object,
-		Remedy: "the API server refuses it: " + why + "; take the change back, or remove the object by hand if it may be made anew",
+		Remedy: "the API server refuses it: " + shortened(why) + "; take the change back, or remove the object by hand if it may be made anew",
 	}
+}
+
+func shortened(why string) string {
+	if len(why) > maxWhy {
+		return strings.ToValidUTF8(why[:maxWhy], "") + "…"
+	}
+	return why
 }

@@ -32,6 +32,9 @@ func Report(in Input, out Outcome) v1alpha1.TenantStatus {
 	var problem *Problem
 	if errors.As(out.Err, &problem) {
 		reportProblem(&status, in, problem)
+		if out.Turn != nil && out.Turn.Reason != "" {
+			reportUpdate(&status, in, out.Turn)
+		}
 		return status
 	}
 	if out.Desired.Placement.Slug != "" {

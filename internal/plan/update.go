@@ -2,9 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -40,6 +37,13 @@ type UpdateInput struct {
 	Differs bool `json:"differs,omitempty"`
 	// Own is true when the tenant's own spec asks for that.
 	Own bool `json:"own,omitempty"`
+	// Refused is the object, and what the API server says of it, if it would refuse the
+	// write: then nobody knows whether that would restart the pods.
+	Refused string `json:"refused,omitempty"`
+	// Problem says why the tenant's spec is not carried out at all.
+	Problem string `json:"problem,omitempty"`
+	// Version is what operator and Region want to run.
+	Version string `json:"version,omitempty"`
 	// Settled is true when the pods are those of the last change, and ready.
 	Settled bool `json:"settled,omitempty"`
 	// Serving is true while at least one pod is ready.
@@ -48,8 +52,10 @@ type UpdateInput struct {
 	Trouble string `json:"trouble,omitempty"`
 	// Unwell says what else is wrong since the pods were restarted.
 	Unwell string `json:"unwell,omitempty"`
-	// Told is true when the tenant has condition UpToDate.
-	Told bool `json:"told,omitempty"`
+	// Told is true when the tenant has condition UpToDate, and Waits when that says that
+	// it waits for its turn.
+	Told  bool `json:"told,omitempty"`
+	Waits bool `json:"waits,omitempty"`
 	// Seats that are taken, by anybody.
 	Seats []Seat    `json:"seats,omitempty"`
 	Now   time.Time `json:"now"`
@@ -62,6 +68,8 @@ type Seat struct {
 	Since  time.Time `json:"since"`
 	// Failed is true when the tenant's pods did not get ready.
 	Failed bool `json:"failed,omitempty"`
+	// For is the version it was taken for.
+	For string `json:"for,omitempty"`
 }
 
 // Turn is what a tenant may do now.
@@ -72,6 +80,9 @@ type Turn struct {
 	Take string `json:"take,omitempty"`
 	// Leave are the seats to give up.
 	Leave []string `json:"leave,omitempty"`
+	// Note is true when the pods are left as they are and are to carry what the tenant
+	// asks for now: what it asks for later is then told from it.
+	Note bool `json:"note,omitempty"`
 	// Reason is what condition UpToDate tells, and Message in which words; empty when
 	// there is nothing to tell but that all is as it should be.
 	Reason  string `json:"reason,omitempty"`
@@ -82,13 +93,19 @@ type Turn struct {
 func NextTurn(in UpdateInput) Turn {
 	own := seatOf(in)
 	switch {
+	case in.Problem != "":
+		return aside(in, own)
+	case in.Refused != "":
+		return refused(in, own)
 	case in.Differs && (in.Own || in.Rules.AtATime == 0):
 		// A person waits for it, or nobody is to wait for anybody.
 		return Turn{Write: true, Reason: v1alpha1.ReasonUpdating, Message: "the pods are being restarted as the spec asks"}
 	case own != nil:
 		return seated(in, *own)
 	case in.Differs:
-		return atTheDoor(in)
+		turn := atTheDoor(in)
+		turn.Note = !turn.Write
+		return turn
 	case !in.Settled && in.Told:
 		return Turn{Write: true, Reason: v1alpha1.ReasonUpdating, Message: "the pods are being replaced: " + cmp.Or(in.Trouble, notReady)}
 	}
@@ -106,17 +123,64 @@ func seatOf(in UpdateInput) *Seat {
 	return nil
 }
 
+func seatsOf(in UpdateInput) []string {
+	var names []string
+	for _, seat := range in.Seats {
+		if seat.Tenant == in.Slug {
+			names = append(names, seat.Name)
+		}
+	}
+	return names
+}
+
+// refused leaves pods alone that the API server does not let be changed, and with them
+// what they mount. Who asked for the change is who can take it back.
+func refused(in UpdateInput, own *Seat) Turn {
+	who := "a version of the operator or of the Region's manager asks for it, and not this tenant's spec: take that version back"
+	if in.Own {
+		who = "this tenant's own spec asks for it: take that back"
+	}
+	who += ", or delete the object by hand if it may be made anew"
+	turn := Turn{}
+	if own != nil {
+		turn = seated(in, *own)
+		turn.Write = false
+	}
+	text := "the pods are left as they are, because the API server refuses the change: " + shortened(in.Refused) + "; " + who
+	if turn.Reason == "" {
+		turn.Reason, turn.Message = v1alpha1.ReasonObjectRejected, text
+	} else {
+		turn.Message += "; " + text
+	}
+	return turn
+}
+
+// aside is the turn of a tenant whose spec is not carried out, so that its pods cannot
+// be changed, nor healed. Its seat is given up where that is safe: the pods serve, or
+// the version they were restarted for is wanted no more, so that their trouble says
+// nothing of the one that is. Else the restart goes on or has failed like any other:
+// the version may be at fault, and a wrong spec must not let it reach everybody.
+func aside(in UpdateInput, own *Seat) Turn {
+	repair := "its spec is not carried out, so nothing of it is changed until that is repaired: " + in.Problem
+	switch {
+	case own == nil && !in.Waits:
+		return Turn{}
+	case own == nil, in.Settled:
+		return Turn{Leave: seatsOf(in), Reason: v1alpha1.ReasonUpdateHeldBack, Message: "the tenant takes no turns: " + repair}
+	case own.For != "" && in.Version != "" && own.For != in.Version:
+		return Turn{Leave: seatsOf(in), Reason: v1alpha1.ReasonUpdateHeldBack, Message: fmt.Sprintf(
+			"the pods were restarted for a version that is wanted no more, and do not serve: %s; %s", cmp.Or(in.Trouble, notReady), repair)}
+	}
+	turn := seated(in, *own)
+	turn.Write, turn.Message = false, turn.Message+"; "+repair
+	return turn
+}
+
 // seated goes on with a tenant that has a seat. It may change its pods again: that is
 // how a bad version is taken back.
 func seated(in UpdateInput, seat Seat) Turn {
 	if !in.Differs && in.Settled && in.Unwell == "" {
-		leave := []string{}
-		for _, other := range in.Seats {
-			if other.Tenant == in.Slug {
-				leave = append(leave, other.Name)
-			}
-		}
-		return Turn{Write: true, Leave: leave}
+		return Turn{Write: true, Leave: seatsOf(in)}
 	}
 	waits := cmp.Or(in.Trouble, in.Unwell, notReady)
 	late := in.Rules.Patience > 0 && in.Now.Sub(seat.Since) > in.Rules.Patience
@@ -174,20 +238,6 @@ func whoRides(seats []Seat) string {
 	return text
 }
 
-// OwnSpec is a digest of what a tenant itself asks of its pods. Who answers on the
-// enrollment port and the major version of Wazuh count as its own, whoever chose
-// them: Services and Secrets change with those at once, so the pods must not be late.
-func OwnSpec(tenant v1alpha1.Tenant, place Placement) string {
-	text, err := json.Marshal(map[string]any{
-		"region": place.Region, "manager": tenant.Spec.Manager, "gateway": place.Gateway, "major": place.Major, "agents": place.Agents, "tls": place.TLSSecret,
-	})
-	if err != nil {
-		return "" // strings, numbers and maps always encode
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:6])
-}
-
 // Unwell says what a restart of the pods broke: a manager or a gateway that does not
 // serve and did before. What was wrong before it is not the new version's fault, and
 // must not hold everybody up.
@@ -213,6 +263,13 @@ func reportUpdate(status *v1alpha1.TenantStatus, in Input, turn *Turn) {
 	case had != nil:
 		set(status, in, ok(v1alpha1.ConditionUpToDate, "the pods run what they are to run"))
 	}
+}
+
+// Version is what operator and Region want to run, as a seat that is taken for it says:
+// the images that the tenants' own specs leave open, and the chart they come with.
+func Version(operator Operator, chart string, region v1alpha1.RegionSpec) string {
+	return fmt.Sprintf("enrollment %s, gateway %s, manager %s %s, chart %s", cmp.Or(region.Enrollment, v1alpha1.EnrollmentGateway), cmp.Or(operator.GatewayImage, "by default"),
+		cmp.Or(region.Manager.Image, "by default"), cmp.Or(region.Manager.Version, "by default"), chart)
 }
 
 // UpdateFailed is true of a tenant whose pods did not get ready after a restart for a
