@@ -1,4 +1,4 @@
-# `make` prints this help. `make demo` and `make test` need nothing installed but Go, bash and git.
+# `make` prints this help. `make demo` and `make test` need nothing installed but Go, bash and git (Node.js for the console's pages).
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS   = -s -w -X main.version=$(VERSION)

@@ -240,8 +240,8 @@ func (v *person) look(name string) {
 		for _, found := range ask(&v.visitor, chromedp.Evaluate[[]violation](judge, chromedp.EvalAwaitPromise)) {
 			v.t.Errorf("%s, %s: axe %s: %s: %s", name, theme, found.ID, found.Help, found.Where)
 		}
-		// The pages scroll inside the window: it is made as high as they are.
-		v.screen(1280, max(900, ask(&v.visitor, chromedp.Evaluate[int64](`(document.querySelector("#main")?.scrollHeight ?? 0) + 90`))), "light")
+		// The pages scroll inside the window: it is made as high as they are, within reason.
+		v.screen(1280, min(1500, max(900, ask(&v.visitor, chromedp.Evaluate[int64](`(document.querySelector("#main")?.scrollHeight ?? 0) + 90`)))), "light")
 		v.picture("console-" + name + "-" + theme)
 		v.screen(1280, 900, "light")
 	}

@@ -62,10 +62,10 @@ async function look(page, where, theme, width) {
   if (wide) findings.push(`${where}: scrolls sideways`);
 }
 
-/** picture makes the window as high as the screen: PatternFly scrolls inside its own container. */
+/** picture makes the window as high as the screen, within reason: PatternFly scrolls inside its own container. */
 async function picture(page, name, width) {
   const height = await page.evaluate(() => Math.max(900, (document.querySelector("#main")?.scrollHeight ?? 0) + 90));
-  await page.setViewportSize({ width, height: Math.min(height, 2600) });
+  await page.setViewportSize({ width, height: Math.min(height, 1500) });
   await page.screenshot({ path: join(folder, name + ".png") });
 }
 
