@@ -1,4 +1,4 @@
-# `make` prints this help. `make demo` and `make test` need nothing installed but Go, bash and git.
+# `make` prints this help. `make demo` and `make test` need nothing installed but Go, bash and git (Node.js for the console's pages).
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS   = -s -w -X main.version=$(VERSION)
@@ -10,14 +10,18 @@ TOOL      = go tool -modfile=tools/go.mod
 bench-edge: ## the edge against a per-port configuration with reloads, and a direct connection; writes bin/bench-edge.json and .svg, about ten minutes
 	@bash hack/bench-edge.sh $(CURDIR)/bin
 
-.PHONY: help build demo test test-node check generate check-generate lint race fuzz bench bench-gateway image clean
+.PHONY: help build console demo test test-node check generate check-generate lint race fuzz bench bench-gateway image clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: preflight ## build bin/soctalk-ingress and bin/wazuhsim
+build: preflight ## build bin/soctalk-ingress and bin/wazuhsim; with Node.js, also the console's pages
+	@bash hack/console.sh if-able
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/soctalk-ingress ./cmd/soctalk-ingress
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/wazuhsim ./cmd/wazuhsim
+
+console: ## the console's pages, for the program to embed; needs Node.js 20.19
+	@bash hack/console.sh
 
 demo: build ## two tenants on a real Kubernetes API, end to end; Ctrl-C ends it; DEMO_FULL=1 with every real part
 	@bin/soctalk-ingress demo $(DEMO_ARGS)

@@ -2,6 +2,9 @@ module github.com/soctalk/soctalk-ingress
 
 go 1.26.0
 
+// What npm installs there is none of ours.
+ignore ./console/node_modules
+
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0

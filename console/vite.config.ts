@@ -2,7 +2,7 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 // The API of a running `soctalk-ingress console serve`, while the pages are worked on.
-const server = process.env.CONSOLE ?? "http://127.0.0.1:8088";
+const server = process.env.CONSOLE ?? "http://127.0.0.1:8090";
 
 export default defineConfig({
   plugins: [react()],

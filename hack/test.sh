@@ -32,6 +32,7 @@ haproxies() { bash hack/install-haproxies.sh; }
 # A test boots it, with the systemd units.
 machine() { bash hack/install-machine.sh; }
 controlplane() { bin/soctalk-ingress demo --prepare; }
+pages() { bash hack/console.sh test $quick; }
 programs() { make --no-print-directory build; }
 
 # go test prints a package's result only after those of all packages before it, so
@@ -53,6 +54,7 @@ if [ "$quick" != quick ]; then
   step "HAProxy, from 2.6 to the newest" haproxies
   step "a machine with systemd" machine
 fi
+step "the console's pages" pages
 step "build the programs" programs
 if [ "$quick" != quick ]; then
   step "Kubernetes, MetalLB, cert-manager and external-dns, from their Go modules" controlplane

@@ -63,6 +63,7 @@ describe("agents", () => {
     const name: Hop = { type: "DNSPublished", means: "", state: "good" };
     const reached = (hops: Hop[], agents?: Agent[]) => ladder(hops, agents).map((rung) => rung.reached);
     expect(reached([], undefined)).toEqual([false, false, false]);
+    expect(ladder([], undefined, "you may not ask")[1]!.evidence).toBe("not known: you may not ask");
     expect(reached([name], [])).toEqual([true, false, false]);
     expect(reached([name], [agent({ state: "enrolled" })])).toEqual([true, true, false]);
     expect(reached([name], [agent({ state: "active" })])).toEqual([true, true, true]);

@@ -3,7 +3,7 @@
 // delay and no more.
 import type { QueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import type { Change } from "./types";
+import type { Blind, Change } from "./types";
 
 /** stale says which queries a change makes old, by the beginnings of their keys. */
 export function stale(change: Change): string[][] {
@@ -16,13 +16,22 @@ export function stale(change: Change): string[][] {
   return [[change.kind, slug]];
 }
 
+// How long until the page asks by itself for what it is not told of, and until it
+// tries a stream again that the browser gave up.
+const askEvery = 10_000;
+const tryAgainAfter = 5_000;
+
 /** useLive keeps the page fresh, and says whether the stream is up. */
 export function useLive(queries: QueryClient, watchAgentsOf?: string): boolean {
   const [up, setUp] = useState(true);
+  // Kinds the person may not watch; the server says which.
+  const [blind, setBlind] = useState<ReadonlySet<string>>(new Set());
+  const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     const query = watchAgentsOf ? "?agents=" + encodeURIComponent(watchAgentsOf) : "";
     const stream = new EventSource("/api/v1/events" + query);
-    let lost = false;
+    let again: ReturnType<typeof setTimeout> | undefined;
+    let lost = attempt > 0;
     stream.onopen = () => {
       // What changed while nobody listened is not told again.
       if (lost) void queries.invalidateQueries();
@@ -32,18 +41,30 @@ export function useLive(queries: QueryClient, watchAgentsOf?: string): boolean {
     stream.onerror = () => {
       lost = true;
       setUp(false);
+      // A lost connection the browser mends; after a refusal it gives up.
+      if (stream.readyState === EventSource.CLOSED) again = setTimeout(() => setAttempt((n) => n + 1), tryAgainAfter);
     };
     stream.addEventListener("change", (message) => {
       for (const key of stale(JSON.parse(message.data) as Change)) void queries.invalidateQueries({ queryKey: key });
     });
-    return () => stream.close();
-  }, [queries, watchAgentsOf]);
+    stream.addEventListener("blind", (message) => {
+      const { kind } = JSON.parse(message.data) as Blind;
+      setBlind((known) => (known.has(kind) ? known : new Set([...known, kind])));
+    });
+    return () => {
+      clearTimeout(again);
+      stream.close();
+    };
+  }, [queries, watchAgentsOf, attempt]);
 
-  // While the stream is down the page asks by itself.
   useEffect(() => {
-    if (up) return;
-    const timer = setInterval(() => void queries.invalidateQueries(), 10_000);
+    if (up && blind.size === 0) return;
+    const ask = () => {
+      if (!up) void queries.invalidateQueries();
+      else for (const kind of blind) void queries.invalidateQueries({ queryKey: [kind] });
+    };
+    const timer = setInterval(ask, askEvery);
     return () => clearInterval(timer);
-  }, [up, queries]);
+  }, [up, blind, queries]);
   return up;
 }

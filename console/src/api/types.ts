@@ -66,7 +66,7 @@ export interface Sheet {
   tenant: string; displayName?: string; region: string; mode: string; notes?: string[]; hostname: string; addresses: string[] | null;
   ports: { name: string; port: number; purpose: string }[]; agentVersion: string;
   firewall: { rows: FirewallRow[]; remarks: string[] };
-  trust: { public: boolean; file?: string; subject?: string; sha256?: string; pem?: string; paths?: { system: string; path: string }[]; check?: Step };
+  trust: { public: boolean; file?: string; subject?: string; sha256?: string; pem?: string; paths?: { system: string; path: string }[]; check?: Step[] };
   secret: { file: string; remark: string; make: Step[] };
   checks: Step[]; platforms: Platform[];
   installed: { system: string; config: string; clientXML: string; steps: Step[] }[]; plain: Step;

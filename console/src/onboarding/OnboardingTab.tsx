@@ -28,7 +28,7 @@ export function OnboardingTab({ tenant }: { tenant: Tenant }) {
 
 function Ladder({ tenant }: { tenant: Tenant }) {
   const roster = useQuery(agents(tenant.slug));
-  const rungs = ladder(tenant.hops, roster.data?.agents);
+  const rungs = ladder(tenant.hops, roster.data?.agents, roster.error?.message);
   const first = rungs.findIndex((rung) => !rung.reached);
   return (
     <ProgressStepper aria-label="How far the first agent has come">

@@ -9,6 +9,7 @@ import MoonIcon from "@patternfly/react-icons/dist/esm/icons/moon-icon";
 import SunIcon from "@patternfly/react-icons/dist/esm/icons/sun-icon";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useParams, useRouterState } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { call } from "../api/client";
 import { useLive } from "../api/live";
 import type { Session } from "../api/types";
@@ -21,6 +22,7 @@ export function Shell({ session }: { session: Session }) {
   // The server asks a manager only while somebody looks at its agents.
   const looking = slug && /\/(agents|onboarding)$/.test(path) ? slug : undefined;
   const up = useLive(queries, looking);
+  useTitle(path);
   const leave = async () => {
     await call("DELETE", "/api/v1/session").catch(() => undefined);
     queries.clear();
@@ -54,6 +56,14 @@ export function Shell({ session }: { session: Session }) {
       <Outlet />
     </Page>
   );
+}
+
+/** useTitle names the tab, and what a screen reader says of a new place. */
+function useTitle(path: string) {
+  useEffect(() => {
+    const [screen, slug, tab] = path.split("/").filter(Boolean);
+    document.title = [slug, tab ?? screen, "SocTalk Ingress"].filter(Boolean).join(", ");
+  }, [path]);
 }
 
 function Head({ user, leave }: { user: string; leave: () => void }) {

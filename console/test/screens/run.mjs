@@ -13,16 +13,18 @@ const folder = process.env.PICTURES;
 if (folder) mkdirSync(folder, { recursive: true });
 const only = process.argv[2];
 const findings = [];
+let looked = 0;
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 
-async function look(screen, theme, width) {
-  const where = `${screen.name}, ${theme}, ${width} px`;
+/** visit opens a screen once, and looks at it in both themes and sizes. */
+async function visit(screen) {
+  let where = screen.name;
   const server = await serve(screen.answers ?? {});
-  const context = await browser.newContext({ colorScheme: theme, viewport: { width, height: 900 }, reducedMotion: "reduce" });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce" });
   const page = await context.newPage();
   // The examples were written at noon of one day; ages are told from there.
   await page.clock.setFixedTime(new Date(example("Tenants").now));
@@ -37,34 +39,41 @@ async function look(screen, theme, width) {
     for (const step of screen.steps ?? []) await step(page);
     // As CDP evaluates it: the page's own policy stays in force for the page.
     await page.evaluate(axe + ";0");
-    const { violations } = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-    for (const violation of violations) findings.push(`${where}: axe ${violation.id}: ${violation.help}: ${violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ")}`);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-    if (wide) findings.push(`${where}: scrolls sideways`);
-    if (folder) {
-      // PatternFly scrolls inside its own container: the window is made as high as that.
-      const height = await page.evaluate(() => Math.max(900, (document.querySelector("#main")?.scrollHeight ?? 0) + 90));
-      await page.setViewportSize({ width, height: Math.min(height, 2600) });
-      await page.screenshot({ path: join(folder, `${screen.name}-${theme}${width < 600 ? "-phone" : ""}.png`) });
+    for (const [theme, width] of [["light", 1280], ["dark", 1280], ...(screen.phone ? [["light", 375]] : [])]) {
+      where = `${screen.name}, ${theme}, ${width} px`;
+      await look(page, where, theme, width);
+      if (folder) await picture(page, `${screen.name}-${theme}${width < 600 ? "-phone" : ""}`, width);
+      looked++;
     }
   } catch (error) {
     findings.push(`${where}: ${String(error).slice(0, 400)}`);
-    if (folder) await page.screenshot({ path: join(folder, `${screen.name}-${theme}-failed.png`) }).catch(() => undefined);
+    if (folder) await page.screenshot({ path: join(folder, `${screen.name}-failed.png`) }).catch(() => undefined);
   }
   await context.close();
   server.close();
 }
 
-let looked = 0;
+async function look(page, where, theme, width) {
+  await page.setViewportSize({ width, height: 900 });
+  await page.evaluate((dark) => document.documentElement.classList.toggle("pf-v6-theme-dark", dark), theme === "dark");
+  const { violations } = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  for (const violation of violations) findings.push(`${where}: axe ${violation.id}: ${violation.help}: ${violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ")}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+  if (wide) findings.push(`${where}: scrolls sideways`);
+}
+
+/** picture makes the window as high as the screen, within reason: PatternFly scrolls inside its own container. */
+async function picture(page, name, width) {
+  const height = await page.evaluate(() => Math.max(900, (document.querySelector("#main")?.scrollHeight ?? 0) + 90));
+  await page.setViewportSize({ width, height: Math.min(height, 1500) });
+  await page.screenshot({ path: join(folder, name + ".png") });
+}
+
 for (const screen of screens) {
-  if (only && !screen.name.includes(only)) continue;
-  for (const [theme, width] of [["light", 1280], ["dark", 1280], ...(screen.phone ? [["light", 375]] : [])]) {
-    await look(screen, theme, width);
-    looked++;
-  }
+  if (!only || screen.name.includes(only)) await visit(screen);
 }
 await browser.close();
 if (looked === 0) findings.push("no screen was looked at");
 for (const finding of findings) console.error(finding);
-console.log(`${looked} looks, ${findings.length} findings`);
+console.log(`${looked} looks at ${screens.length} screens, ${findings.length} findings`);
 process.exit(findings.length === 0 ? 0 : 1);

@@ -5,6 +5,22 @@ const tenant = "/api/v1/tenants/acme";
 const refused = (what) => [403, { error: `you may not ${what}`, next: "ask who administers the cluster for that right" }];
 const click = (name, role = "button") => (page) => page.getByRole(role, { name, exact: true }).first().click();
 const see = (text) => (page) => page.getByText(text).first().waitFor();
+// The first thing the keyboard reaches leads past the navigation.
+const skips = async (page) => {
+  await page.keyboard.press("Tab");
+  if ((await page.evaluate(() => document.activeElement.textContent)) !== "Skip to content") throw new Error("the first Tab does not reach the skip link");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement.id === "main");
+};
+// A dialog opened by the keyboard gives the focus back to what opened it.
+const givesBack = async (page) => {
+  await page.getByRole("button", { name: "Suspend" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.waitForFunction(() => document.activeElement.textContent === "Suspend");
+};
 const suspended = { ...example("Tenant"), state: "suspended", suspension: { since: "2026-11-25T11:00:00Z", by: "jane@mssp.example.com", why: "invoice 2026-117 unpaid", sessions: 3 } };
 const nothingAllowed = { rights: ["tenant.suspend", "tenant.offboard", "agents.revoke", "secret.reveal", "secret.rotate", "tokens.make", "handovers.make"].map((action) => ({ action, allowed: false, missing: ["update secrets in namespace tenant-acme"] })) };
 
@@ -36,5 +52,7 @@ export const screens = [
   { name: "events", path: "/tenants/acme/events", shows: "SecretRevealed" },
   { name: "offboard", path: "/tenants/acme/path", shows: "What an agent depends on", steps: [click("Offboard"), see("Type acme to go on")] },
   { name: "regions", path: "/regions", shows: "soc.example.com", phone: true },
+  { name: "stream-refused", path: "/tenants", shows: "asks every 10 seconds", answers: { "GET /api/v1/events": [503, { error: "no stream" }] } },
+  { name: "keyboard", path: "/tenants/acme/path", shows: "What an agent depends on", steps: [skips, givesBack] },
   { name: "nowhere", path: "/nowhere", shows: "Nothing is here" },
 ];

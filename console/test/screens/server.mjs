@@ -29,7 +29,7 @@ export async function serve(answers) {
   const server = createServer((request, response) => {
     const path = new URL(request.url, "http://x").pathname;
     response.setHeader("Content-Security-Policy", policy);
-    if (path === "/api/v1/events") {
+    if (path === "/api/v1/events" && !answers["GET /api/v1/events"]) {
       response.writeHead(200, { "Content-Type": "text/event-stream" });
       response.write(": hello\n\n");
       streams.add(response);

@@ -23,6 +23,12 @@ const unbuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><title>soc
 <p>Its API works. Run <code>make build</code> on a machine with Node.js 20 or newer, or use the image of a release.</p></html>
 `
 
+// Built says whether the pages are in this program.
+func Built() bool {
+	_, err := built.Open("dist/index.html")
+	return err == nil
+}
+
 // Handler serves the pages. A path without a file is a place within them, and gets
 // the first page.
 func Handler() http.Handler {
