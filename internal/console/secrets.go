@@ -15,7 +15,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/reveal"
 )
 
-// reference is a tenant's secret, or that of one of its tokens.
+// referenceTo is a tenant's secret, or that of one of its tokens.
 func referenceTo(slug, token string) reveal.Reference {
 	ref := reveal.Enrollment(slug)
 	if token != "" {

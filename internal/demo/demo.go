@@ -111,7 +111,7 @@ func run(ctx context.Context, options Options) error {
 	if options.Check {
 		return nil
 	}
-	story.next()
+	story.next(ctx, dir)
 	<-ctx.Done()
 	tell.say("ending: agents, operator, managers, control plane")
 	return nil

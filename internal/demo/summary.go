@@ -3,7 +3,9 @@ package demo
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
 // summary shows what `kubectl get tenants` shows, by asking kubectl.
@@ -47,8 +50,12 @@ func (s *story) kubectl(ctx context.Context, arguments ...string) (string, error
 }
 
 // next says what a curious reader can try while everything runs.
-func (s *story) next() {
+func (s *story) next(ctx context.Context, dir string) {
 	program := s.options.Program
+	console, err := s.console(ctx, dir)
+	if err != nil {
+		console = "the console does not run: " + err.Error()
+	}
 	lines := []string{
 		"",
 		"Everything keeps running. In another terminal:",
@@ -65,9 +72,27 @@ func (s *story) next() {
 		"  " + program + " secret rotate acme --overlap 1m --wait",
 		"  " + program + " tenant offboard gamma --why 'moved away' --yes --report gamma.json",
 		"",
+		console,
+		"",
 		"Ctrl-C ends it and leaves nothing behind.",
 	}
 	s.tell.say(strings.Join(lines, "\n"))
+}
+
+// console serves the console until the demo ends, for somebody who may work with
+// tenants, and says how to get in.
+func (s *story) console(ctx context.Context, dir string) (string, error) {
+	const person = "demo-operator"
+	log, err := os.OpenFile(filepath.Join(dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.lab.PersonToken(ctx, person, lab.RoleViewer, lab.RoleOperator); err != nil {
+		return "", err
+	}
+	url, err := s.lab.Console(ctx, log)
+	return "The same in a browser: " + url + ", signed in with what this prints:\n\n" +
+		"  kubectl -n " + naming.DefaultSystemNamespace + " create token " + person, err
 }
 
 // end stops the agents; the lab stops the rest.
