@@ -65,6 +65,10 @@ var (
 	Shim       = Program{Name: "containerd-shim", Title: "containerd's shim", Folder: "peers/containerd", Package: "./shim", LinkerFlags: "-s -w"}
 	// Speaker is MetalLB's speaker, which announces the addresses that MetalLB gives.
 	Speaker = Program{Name: "metallb-speaker", Title: "MetalLB's speaker", Folder: "peers/speaker", Package: "go.universe.tf/metallb/speaker", LinkerFlags: "-s -w"}
+	// NetworkPolicies enforces them on a node.
+	NetworkPolicies = Program{
+		Name: "kube-network-policies", Title: "kube-network-policies", Folder: "peers/netpol", Package: "sigs.k8s.io/kube-network-policies/cmd", LinkerFlags: "-s -w",
+	}
 	// Helm installs charts.
 	Helm = Program{Name: "helm", Title: "Helm", Folder: "peers/helm", Package: "helm.sh/helm/v4/cmd/helm", LinkerFlags: "-s -w"}
 )

@@ -58,7 +58,13 @@ func TestWhoIsToldWhat(t *testing.T) {
 		_, metrics = get("/metrics")
 		return !slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(metrics, line+"\n") })
 	})
-	if strings.Contains(metrics, "127.77.") || strings.Contains(metrics, "042") {
+	var own strings.Builder // Go's own numbers have every three digits some day
+	for line := range strings.Lines(metrics) {
+		if strings.HasPrefix(line, "soctalk_") {
+			own.WriteString(line)
+		}
+	}
+	if strings.Contains(metrics, "127.77.") || strings.Contains(own.String(), "042") {
 		t.Error("/metrics says where an agent is")
 	}
 	for _, path := range []string{"/agents", "/status"} {

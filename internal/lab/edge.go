@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -103,6 +104,9 @@ func (l *Lab) StartEdge(ctx context.Context, name, region string, spec *v1alpha1
 	go func() { e.done <- made.Run(work) }()
 	return e, nil
 }
+
+// Metrics are what the edge serves on its port for Prometheus.
+func (e *Edge) Metrics() http.Handler { return e.made.Handler(false) }
 
 // Stop ends the edge and its HAProxy.
 func (e *Edge) Stop() error {

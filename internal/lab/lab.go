@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,6 +38,9 @@ const updatePatience = 5 * time.Minute
 
 // OperatorUserAgent is how the operator's requests are told apart in the audit log.
 const OperatorUserAgent = naming.Product + "-operator"
+
+// MetricsNamespace is where a Prometheus would run: the tenants' policies let it in.
+const MetricsNamespace = "monitoring"
 
 // Options say what to assemble.
 type Options struct {
@@ -84,6 +88,9 @@ type Lab struct {
 	// Standin plays nodes and network.
 	Standin *standin.StandIn
 
+	// Metrics are what the operator exports of tenants and Regions.
+	Metrics *prometheus.Registry
+
 	// Adjust, if set, changes how the next operator works: another version, for example.
 	Adjust func(*controller.Options)
 
@@ -112,7 +119,7 @@ type running struct {
 
 // Start assembles a lab; on error nothing is left running.
 func Start(ctx context.Context, options Options) (_ *Lab, err error) {
-	l := &Lab{options: options}
+	l := &Lab{options: options, Metrics: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			l.Stop()
@@ -223,7 +230,7 @@ func (l *Lab) StartOperator(ctx context.Context) error {
 		return &executioner{next: next, mu: &l.fatalMutex, judge: &l.fatal, dead: started.dead}
 	})
 	how := controller.Options{
-		Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()},
+		Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels(), MetricsNamespace: MetricsNamespace},
 		Dial:     l.Standin.DialContext,
 		Poll:     l.options.Poll,
 		Drain:    l.options.Drain,
@@ -240,8 +247,8 @@ func (l *Lab) StartOperator(ctx context.Context) error {
 			Controller:    how,
 			HealthAddress: "0", MetricsAddress: "0",
 			Log:          slog.New(slog.NewJSONHandler(l.logs["operator"], nil)),
-			AlreadyNamed: true,
-			Ready:        ready,
+			AlreadyNamed: true, Registry: l.Metrics,
+			Ready: ready,
 		})
 	}()
 	select {

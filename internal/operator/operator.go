@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -39,6 +40,9 @@ type Options struct {
 	Log *slog.Logger
 	// AlreadyNamed lets more than one operator run in one process (tests).
 	AlreadyNamed bool
+	// Registry is told what the operator exports of tenants and Regions; nil means
+	// controller-runtime's, which its metrics server serves.
+	Registry prometheus.Registerer
 	// Ready, if set, is closed once the caches are filled and work begins.
 	Ready chan<- struct{}
 }
@@ -62,10 +66,14 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	if err := metrics.Registry.Register(collector); err != nil && !options.AlreadyNamed {
+	registry := options.Registry
+	if registry == nil {
+		registry = metrics.Registry
+	}
+	if err := registry.Register(collector); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	defer metrics.Registry.Unregister(collector)
+	defer registry.Unregister(collector)
 	if options.Ready != nil {
 		if err := mgr.Add(readiness(options.Ready)); err != nil {
 			return fmt.Errorf("watch for readiness: %w", err)

@@ -55,6 +55,7 @@ func Start(ctx context.Context, programs Programs, nodes int, say func(string)) 
 		{"images", c.makeImages},
 		{"nodes", func(ctx context.Context) error { return c.startNodes(ctx, nodes) }},
 		{"volumes", c.makeVolumes},
+		{"network policies", c.startPolicies},
 		{"MetalLB", c.startMetalLB},
 	} {
 		began := time.Now()

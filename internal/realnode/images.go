@@ -11,13 +11,15 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/realnode/image"
 )
 
-// What the images are called. The manager's is the name the tenant chart gives.
+// What the images are called. The names of Wazuh's are those the tenant chart gives.
 const (
 	ProductRepository = "soctalk.test/soctalk-ingress"
 	ProductTag        = "0.0.0-test"
 	HAProxyImage      = "soctalk.test/haproxy:2.6"
-	managerImage      = "docker.io/wazuh/wazuh-manager:4.14.7"
+	ManagerImage      = "docker.io/wazuh/wazuh-manager:4.14.7"
+	IndexerImage      = "docker.io/wazuh/wazuh-indexer:4.14.7"
 	pauseImage        = "soctalk.test/pause:1"
+	policiesImage     = "soctalk.test/kube-network-policies:0.8.0"
 )
 
 //go:embed files/manager
@@ -37,9 +39,18 @@ func (c *Cluster) makeImages(context.Context) error {
 	if err != nil {
 		return err
 	}
+	policies, err := image.Programs(c.Programs.NetworkPolicies)
+	if err != nil {
+		return err
+	}
+	indexer, err := indexerImage()
+	if err != nil {
+		return err
+	}
 	for archive, made := range map[string]image.Image{
-		"product": ProductImage(c.Programs, ProductTag), "haproxy": haproxy, "manager": manager,
-		"pause": {Reference: pauseImage, Files: pause, Entrypoint: []string{"/usr/bin/sleep", "infinity"}},
+		"product": ProductImage(c.Programs, ProductTag), "haproxy": haproxy, "manager": manager, "indexer": indexer,
+		"policies": {Reference: policiesImage, Files: policies, Entrypoint: []string{policies[0].Path}},
+		"pause":    {Reference: pauseImage, Files: pause, Entrypoint: []string{"/usr/bin/sleep", "infinity"}},
 	} {
 		path := filepath.Join(dir(), archive+".tar")
 		if err := image.Write(path, made); err != nil {
@@ -48,6 +59,19 @@ func (c *Cluster) makeImages(context.Context) error {
 		c.Images = append(c.Images, path)
 	}
 	return nil
+}
+
+// indexerImage answers where the real image does, with the certificate it is given,
+// and keeps nothing.
+func indexerImage() (image.Image, error) {
+	files, err := image.Programs("openssl", "sh")
+	if err != nil {
+		return image.Image{}, err
+	}
+	const certificates = "/usr/share/wazuh-indexer/config/certs/"
+	// As the first process of a container it would not hear that it is to end.
+	serve := "trap 'exit 0' TERM; openssl s_server -accept 9200 -www -cert " + certificates + "tls.crt -key " + certificates + "tls.key & wait"
+	return image.Image{Reference: IndexerImage, Files: append(append(files, shells[0]), users...), Entrypoint: []string{"/bin/sh", "-c", serve}}, nil
 }
 
 // ProductImage is what the Dockerfile makes; a test holds the two together.
@@ -62,9 +86,10 @@ func ProductImage(programs Programs, tag string) image.Image {
 	}
 }
 
-// haproxyImage has Debian's HAProxy, and the shell the chart starts it with.
+// haproxyImage has Debian's HAProxy, the shell the chart starts it with, and what a
+// test asks its network with.
 func haproxyImage() (image.Image, error) {
-	files, err := image.Programs("haproxy", "sh", "sleep")
+	files, err := image.Programs("haproxy", "sh", "bash", "timeout", "sleep")
 	if err != nil {
 		return image.Image{}, err
 	}
@@ -100,5 +125,5 @@ func (c *Cluster) managerImage() (image.Image, error) {
 	files = append(files,
 		image.File{Path: "/usr/bin/wazuhsim", Source: c.Programs.Simulator, Mode: 0o755},
 		image.File{Path: "/var/ossec/data_tmp/permanent/etc/shared/default/agent.conf", Content: []byte("<agent_config>\n</agent_config>\n"), UID: 999})
-	return image.Image{Reference: managerImage, Files: files, Entrypoint: []string{"/init"}}, nil
+	return image.Image{Reference: ManagerImage, Files: files, Entrypoint: []string{"/init"}}, nil
 }

@@ -14,7 +14,7 @@ import (
 
 // Programs are the files that a cluster is made of.
 type Programs struct {
-	Kubernetes, Node, Containerd, Shim, Helm, MetalLB, Speaker string
+	Kubernetes, Node, Containerd, Shim, Helm, MetalLB, Speaker, NetworkPolicies string
 	// MetalLBKinds is a folder of files.
 	MetalLBKinds string
 	// Ours: the product, and the simulator of Wazuh.
@@ -31,7 +31,7 @@ func Build(ctx context.Context, folder string, progress func(controlplane.Progra
 	}{
 		{controlplane.Kubernetes, &built.Kubernetes}, {controlplane.Node, &built.Node}, {controlplane.Containerd, &built.Containerd},
 		{controlplane.Shim, &built.Shim}, {controlplane.Helm, &built.Helm}, {controlplane.MetalLB, &built.MetalLB},
-		{controlplane.Speaker, &built.Speaker},
+		{controlplane.Speaker, &built.Speaker}, {controlplane.NetworkPolicies, &built.NetworkPolicies},
 	} {
 		var err error
 		*build.file, err = controlplane.Build(ctx, controlplane.BuildOptions{Program: build.program, Progress: func(p controlplane.BuildProgress) { progress(build.program, p) }})

@@ -31,6 +31,7 @@ func TestAnInstallation(t *testing.T) {
 		{"two tenants at two addresses", twoTenantsAtTwoAddresses},
 		{"two tenants at one edge", twoTenantsAtOneEdge},
 		{"a second edge", aSecondEdge},
+		{"nothing reaches a manager but what its policies let in", theFirewall},
 		{"the edge's program dies", theEdgesProgramDies},
 		{"HAProxy dies", haproxyDies},
 		{"the edge's pod goes", theEdgesPodGoes},
@@ -40,6 +41,10 @@ func TestAnInstallation(t *testing.T) {
 		{"the manager's pod goes", theManagersPodGoes},
 		{"the page for links", thePageForLinks},
 		{"helm upgrade changes a value", helmUpgradeChangesAValue},
+		{"helm upgrade refuses a wrong value", helmUpgradeRefusesAWrongValue},
+		{"a customer is suspended and comes back", aCustomerIsSuspended},
+		{"the operator is uninstalled and comes back", theOperatorComesBack},
+		{"a tenant of Helm alone", aTenantOfHelmAlone},
 		{"a customer leaves", aCustomerLeaves},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, c) })
@@ -167,10 +172,11 @@ func helmUpgradeChangesAValue(t *testing.T, c *realnode.Cluster) {
 		t.Fatal(err)
 	}
 	upgrade(t, c, "", "--set", "log.level=debug")
-	out, err := c.Kubectl(t.Context(), "--namespace", naming.DefaultSystemNamespace, "logs", "deployment/"+naming.Product, "--tail", "-1")
-	if err != nil || !strings.Contains(out, `"level":"DEBUG"`) {
-		t.Errorf("the new value is not in force (%v): %s", err, out)
-	}
+	// The former pod may be there for a moment yet.
+	eventually(t, "the new value is in force", func(ctx context.Context) (bool, error) {
+		out, err := c.Kubectl(ctx, "--namespace", naming.DefaultSystemNamespace, "logs", "deployment/"+naming.Product, "--all-pods", "--tail", "-1")
+		return strings.Contains(out, `"level":"DEBUG"`), err
+	})
 	for _, slug := range []string{"acme", "delta"} {
 		ready(t, c, slug)
 	}

@@ -240,5 +240,12 @@ func Missing(programs ...string) string {
 	if _, err := os.Stat(filepath.Join(controllers, "memory")); err != nil {
 		return "control groups of version 1 are not mounted at " + controllers
 	}
+	if said, err := exec.Command("unshare", "--net", "sh", "-c", queues).CombinedOutput(); err != nil {
+		return fmt.Sprintf("packets cannot be queued for a program to judge, neither by nftables nor by iptables, in a network of its own: %s (%v)", strings.TrimSpace(string(said)), err)
+	}
 	return ""
 }
+
+// queues tries both ways to hand packets to the enforcer of NetworkPolicies.
+const queues = `nft 'add table inet t; add chain inet t c; add rule inet t c queue num 98' 2>/dev/null ||
+iptables -w -t mangle -A POSTROUTING -m owner --uid-owner 0 -m conntrack --ctstate NEW -j NFQUEUE --queue-num 98`

@@ -1,0 +1,268 @@
+package lab_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/chart"
+	"github.com/soctalk/soctalk-ingress/internal/controller"
+	"github.com/soctalk/soctalk-ingress/internal/handover"
+	"github.com/soctalk/soctalk-ingress/internal/lab"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/operator"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// The real Prometheus scrapes a whole installation with the chart's alerts. One tenant's
+// manager is down, and that is what is paged for, by name; every series that alerts and
+// dashboards speak of is there, and every expression has an answer.
+func TestPrometheusPagesForWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	l := installation(t)
+	for _, program := range []string{"prometheus", "promtool"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatalf("%s is not installed; as root: bash hack/install-peers.sh", program)
+			}
+			t.Skipf("%s is not installed; as root: bash hack/install-peers.sh", program)
+		}
+	}
+	rules, expressions := alertsAndDashboards(t)
+	pages := scraped(t, l)
+	p := startPrometheus(t, pages, rules)
+	create(t, l, "paged", v1alpha1.TenantSpec{Manager: v1alpha1.ManagerSpec{Deploy: &v1alpha1.ManagerDeploy{StorageClass: "there-is-none"}}})
+	var paged prometheusAlert
+	eventually(t, "the alert for the manager that is down", func(ctx context.Context) (bool, error) {
+		alerts, err := p.alerts(ctx)
+		for _, alert := range alerts {
+			switch {
+			case alert.Labels["alertname"] == "SocTalkTenantManagerDown" && alert.Labels["tenant"] == "paged" && alert.State == "firing":
+				paged = alert
+			case alert.Labels["tenant"] == "watched" && alert.State == "firing":
+				t.Fatalf("a tenant that is well is paged for: %v", alert.Labels)
+			}
+		}
+		return paged.State != "", err
+	})
+	if paged.Labels["region"] != "main" || paged.Labels["severity"] != "critical" {
+		t.Errorf("labels %v", paged.Labels)
+	}
+	if text := paged.Annotations["summary"]; text != "The manager of tenant paged does not answer" {
+		t.Errorf("summary %q", text)
+	}
+	if link := paged.Annotations["runbook_url"]; !strings.HasSuffix(link, "/docs/reference/alerts.md#soctalktenantmanagerdown") {
+		t.Errorf("runbook %q", link)
+	}
+	t.Logf("%s: %v, %v", paged.State, paged.Labels, paged.Annotations)
+	// An offboarding has series of its own while it lasts.
+	if err := l.Client.Delete(t.Context(), get(t, l, "paged")); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for where, expr := range expressions {
+		if _, err := p.query(t.Context(), expr); err != nil {
+			t.Errorf("%s: %v in %s", where, err, expr)
+		}
+		for _, name := range regexp.MustCompile(`\b(soctalk_\w+|leader_election_\w+|up)\b`).FindAllString(regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expr, ""), -1) {
+			names[name] = true
+		}
+	}
+	if len(names) < 25 {
+		t.Errorf("the expressions speak of %d metrics only", len(names))
+	}
+	for name := range names {
+		eventually(t, "metric "+name, func(ctx context.Context) (bool, error) {
+			found, err := p.query(ctx, "count(max_over_time("+name+"[10m]))")
+			return found > 0, err
+		})
+	}
+	for job, page := range pages {
+		conventional(t, job, page.url)
+	}
+}
+
+// alertsAndDashboards renders both; the alerts are quicker than a customer would want.
+func alertsAndDashboards(t *testing.T) (rules string, expressions map[string]string) {
+	t.Helper()
+	rendered, err := chart.RenderOperator(map[string]any{"metrics": map[string]any{
+		"prometheusRule": map[string]any{"enabled": true, "alerts": map[string]any{"SocTalkTenantManagerDown": map[string]any{"for": "2s"}}},
+		"dashboards":     map[string]any{"enabled": true},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rule struct {
+		Spec struct {
+			Groups []struct {
+				Name  string           `json:"name"`
+				Rules []map[string]any `json:"rules"`
+			} `json:"groups"`
+		}
+	}
+	if err := yaml.Unmarshal([]byte(rendered["soctalk-ingress/templates/prometheusrule.yaml"]), &rule); err != nil {
+		t.Fatal(err)
+	}
+	expressions = map[string]string{}
+	for _, one := range rule.Spec.Groups[0].Rules {
+		expressions[fmt.Sprint(one["alert"])] = fmt.Sprint(one["expr"])
+	}
+	variables := strings.NewReplacer("$__rate_interval", "1m", "$tenant", ".+", "$instance", ".+")
+	for _, text := range strings.Split(rendered["soctalk-ingress/templates/dashboards.yaml"], "\n---\n") {
+		var file struct{ Data map[string]string }
+		if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range file.Data {
+			var dashboard struct {
+				Panels []struct {
+					Title   string
+					Targets []struct{ RefID, Expr string }
+				}
+			}
+			if err := json.Unmarshal([]byte(text), &dashboard); err != nil {
+				t.Fatal(err)
+			}
+			for _, panel := range dashboard.Panels {
+				for _, target := range panel.Targets {
+					expressions[name+": "+panel.Title+" "+target.RefID] = variables.Replace(target.Expr)
+				}
+			}
+		}
+	}
+	text, err := yaml.Marshal(rule.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), expressions
+}
+
+// page is where Prometheus reads, and the labels the target has.
+type page struct {
+	url    string
+	labels map[string]string
+}
+
+// scraped starts what there is to scrape, with a tenant that is well at an edge, whose
+// gateway let somebody in.
+func scraped(t *testing.T, l *lab.Lab) map[string]page {
+	t.Helper()
+	serve := func(handler http.Handler) string {
+		server := httptest.NewServer(handler)
+		t.Cleanup(server.Close)
+		return server.URL + "/metrics"
+	}
+	pages := map[string]page{
+		"operator": {url: serve(promhttp.HandlerFor(l.Metrics, promhttp.HandlerOpts{}))},
+		"standby":  {url: standby(t, l), labels: map[string]string{"job": "soctalk-ingress-operator"}},
+		"handover": {url: handoverMetrics(t, l)},
+	}
+	spec := l.EdgeSpec()
+	edge, err := l.StartEdge(t.Context(), "edge-watched", "watch", spec)
+	if errors.Is(err, lab.ErrNoHAProxy) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := edge.Stop(); err != nil {
+			t.Errorf("stop the edge: %v", err)
+		}
+	})
+	pages["edge"] = page{url: serve(edge.Metrics()), labels: map[string]string{"region": "watch"}}
+	region(t, l, "watch", v1alpha1.RegionSpec{Domain: "watch.example.com", DefaultMode: v1alpha1.ModeEdgeHAProxy, Edge: spec,
+		Quarantine: &metav1.Duration{}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone}})
+	create(t, l, "watched", v1alpha1.TenantSpec{Region: "watch"})
+	leaves(t, l, "watched")
+	becomesReady(t, l, "watched")
+	if _, err := enrollAtEdge(t, l, "watched", "watched-web-01", enrollmentSecret(t, l, "watched")); err != nil {
+		t.Fatal(err)
+	}
+	// As Prometheus's own pod, which the tenant's network policies must let in.
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: lab.MetricsNamespace}}
+	if err := l.Client.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	var pod corev1.Pod
+	if err := l.Client.Get(t.Context(), podOf("watched"), &pod); err != nil {
+		t.Fatal(err)
+	}
+	gateway, err := l.Standin.Forward(t.Context(), lab.MetricsNamespace, map[string]string{"app": "prometheus"}, fmt.Sprintf("%s:%d", pod.Status.PodIP, naming.PortGatewayMetrics))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages["gateway"] = page{url: "http://" + gateway + "/metrics", labels: map[string]string{"tenant": "watched"}}
+	return pages
+}
+
+// standby is a second operator that waits for the Lease, with its own metrics server.
+func standby(t *testing.T, l *lab.Lab) string {
+	t.Helper()
+	const hour = 3600
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: naming.DefaultSystemNamespace, Name: naming.Product}}
+	lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = new(string), new(int32)
+	*lease.Spec.HolderIdentity, *lease.Spec.LeaseDurationSeconds = "the-one-that-works", hour
+	lease.Spec.RenewTime = &metav1.MicroTime{Time: time.Now()}
+	if err := l.Client.Create(t.Context(), lease); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), lease) })
+	address := freePort(t)
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		done <- operator.Run(ctx, operator.Options{
+			Config: l.Config, LeaderElect: true, AlreadyNamed: true, HealthAddress: "0", MetricsAddress: address,
+			Controller: controller.Options{Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()}},
+			Log:        slog.New(slog.DiscardHandler),
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the operator that stands by: %v", err)
+		}
+	})
+	return "http://" + address + "/metrics"
+}
+
+func handoverMetrics(t *testing.T, l *lab.Lab) string {
+	t.Helper()
+	options := handover.Options{Client: l.Client, Log: slog.New(slog.DiscardHandler)}
+	var err error
+	if options.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	if options.Metrics, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { done <- handover.Serve(ctx, options) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the hand-over page: %v", err)
+		}
+	})
+	return "http://" + options.Metrics.Addr().String() + "/metrics"
+}
