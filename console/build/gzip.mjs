@@ -14,7 +14,7 @@ function* files(at) {
 }
 
 for (const path of files(folder)) {
-  if (!/\.(js|css|svg|html)$/.test(path)) continue;
+  if (!/\.(js|css|svg|html|txt)$/.test(path)) continue;
   const packed = gzipSync(readFileSync(path), { level: 9 });
   writeFileSync(path + ".gz", packed);
 }

@@ -21,7 +21,7 @@ export function SignIn({ over }: { over: boolean }) {
                 {signIn.oidc && <Button component="a" href="/auth/login" isBlock>Sign in with your identity provider</Button>}
                 {signIn.oidc && signIn.token && <Divider className="gap-below" />}
                 {signIn.token && <TokenForm />}
-                <Content component="small" className="quiet version">{version}</Content>
+                <Content component="small" className="quiet version">{version}, <a href="/licenses.txt">licences of the pages</a></Content>
               </>
             )}
           </Answer>
