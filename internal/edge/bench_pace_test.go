@@ -3,8 +3,6 @@ package edge
 import (
 	"testing"
 	"time"
-
-	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
 
 // fullFigures are of an edge with all the tenants its range has room for, and
@@ -56,7 +54,7 @@ func benchFull(t *testing.T, target string) (out fullFigures) {
 		out.ManySeconds = time.Since(begin).Seconds()
 		_, out.MBAfter = footprint(t, master)
 		out.ResyncMs = s.resyncs()
-		out.Lines = len(haproxyLines(s.edge.routes()))
+		out.Lines = len(tablesOf(s.edge.config, s.edge.routes()).routes)
 		out.Held, out.Lost = agents.tell("check")
 		s.exact()
 	})
@@ -65,8 +63,6 @@ func benchFull(t *testing.T, target string) (out fullFigures) {
 
 // unhurried is what an edge has: tests make it shorter.
 func unhurried(o *Options) { o.Second = time.Second }
-
-func haproxyLines(routes []haproxy.Route) map[string]string { return tablesOf(routes).routes }
 
 // pace is 30 changes a second.
 const pace = time.Second / 30

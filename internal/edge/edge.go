@@ -134,7 +134,7 @@ func New(options Options) (*Edge, error) {
 	}
 	process := &process{program: options.Program, config: config, external: options.External, log: options.Log}
 	e := &Edge{
-		options: options, config: config, self: self, files: newStore(config.Dir), process: process, runtime: process.runtime(),
+		options: options, config: config, self: self, files: newStore(config), process: process, runtime: process.runtime(),
 		static: static, log: options.Log, board: haproxy.NewBoard(config, self), wishes: newWishes(), failing: true,
 		ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, hashes: map[string]string{}, unsaid: map[string]bool{}, faults: map[string]error{}, news: make(chan struct{}, 1),
 	}

@@ -27,7 +27,11 @@ const (
 	TableTenants = "st_tenant"
 	TableSources = "st_source"
 	TableAgents  = "st_agent"
+	TableEnrolls = "st_enroll"
 )
+
+// BackendGateway is where enrollments by way of a gateway are, all tenants' alike.
+const BackendGateway = "ep"
 
 // AgentMemory is after how long HAProxy forgets the source of an agent by itself.
 // The edge takes out whoever has gone each time it looks, and remembers longer; so
