@@ -29,7 +29,7 @@ type fullFigures struct {
 func benchFull(t *testing.T, target string) (out fullFigures) {
 	const tenants, spare, held, paced, many = 4800, 200, 4000, 400, 5000
 	t.Run("full", func(t *testing.T) {
-		s := peopled(t, tenants, target, ranged(tenants+spare), unhurried)
+		s := peopled(t, tenants, gated(target), ranged(tenants+spare), unhurried)
 		master, err := s.edge.process.masterPID()
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,10 @@ func printChanges(row changeFigures) {
 	line("delete to reset", row.DeleteWire, row.ReferenceDelete.P50)
 	fmt.Printf("  resync %.0f ms, haproxy starts in %.0f ms, %d processes with %.0f MB\n",
 		row.ResyncMs, row.RestartMs, row.Processes, row.MB)
+	if direct := row.Direct; direct != nil {
+		fmt.Printf("  enrollment at the managers: add %.2f ms at the socket, %.1f ms to the first byte; %.0f MB\n",
+			direct.AddSocket.P50, direct.AddWire.P50, direct.MB)
+	}
 }
 
 func printGenerations(result figures) {
