@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
@@ -64,6 +65,9 @@ type Edge struct {
 	// something was left closed because it has not.
 	told, silent bool
 
+	// turned is when the loop that serves last began a turn, in nanoseconds.
+	turned atomic.Int64
+
 	// Below is changed by who acts; others read it under the lock.
 	mu     sync.RWMutex
 	board  *haproxy.Board
@@ -85,7 +89,8 @@ type Edge struct {
 	seen      *sightings
 	again     []later
 	hashes    map[string]string // of the specs last given, by tenant
-	unsaid    map[string]bool   // tenants of whom the source has not been told how they are doing
+	heartbeat Heartbeat
+	unsaid    map[string]bool // tenants of whom the source has not been told how they are doing
 }
 
 // Counts are what happened since this edge started.
@@ -160,10 +165,13 @@ func (e *Edge) Run(ctx context.Context) error {
 	source := make(chan error, 1)
 	go func() { source <- e.options.Source.Watch(ctx, updates) }()
 	go e.report(ctx)
+	e.turned.Store(time.Now().UnixNano())
+	go e.live(ctx)
 	check, watch := time.NewTicker(e.options.Check), time.NewTicker(time.Second)
 	defer check.Stop()
 	defer watch.Stop()
 	for {
+		e.turned.Store(time.Now().UnixNano())
 		select {
 		case <-ctx.Done():
 			return e.end()
