@@ -147,6 +147,8 @@ const (
 	ReasonAddressChanged = "AddressChanged"
 	// ReasonWaitingForEdge: no edge routes the tenant's ports yet.
 	ReasonWaitingForEdge = "WaitingForEdge"
+	// ReasonEdgeSilent: every edge that carried the tenant's ports is no longer heard of.
+	ReasonEdgeSilent = "EdgeSilent"
 
 	// ReasonWaitingForManager: the manager's pod is not ready.
 	ReasonWaitingForManager = "WaitingForManager"
@@ -256,7 +258,7 @@ func Reasons() []string {
 		ReasonCertificateChainBroken, ReasonCertificateUntrusted, ReasonCertificateNotServed,
 		ReasonIssuerNotFound, ReasonIssuerNotReady, ReasonChallengeFailed, ReasonHTTP01Unanswered, ReasonACMERateLimited, ReasonCertificateIssuanceFailed,
 		ReasonWaitingForAddress, ReasonAddressPoolExhausted, ReasonAddressPoolNotFound, ReasonAddressNotInPool,
-		ReasonAddressTaken, ReasonAddressRefused, ReasonAddressChanged, ReasonWaitingForEdge,
+		ReasonAddressTaken, ReasonAddressRefused, ReasonAddressChanged, ReasonWaitingForEdge, ReasonEdgeSilent,
 		ReasonWaitingForManager, ReasonManagerNotFound, ReasonManagerUnreachable, ReasonManagerRefusesCredentials,
 		ReasonEnrollmentDirect, ReasonWazuh5Unguarded, ReasonGatewayUnreachable, ReasonGatewayBypassed, ReasonPolicyBehind,
 		ReasonManagerRefusesGateway,

@@ -55,6 +55,9 @@ func summary(status edge.Status) string {
 		text = "NOT in step"
 	}
 	text += fmt.Sprintf(", %d tenants, %d changes, %d drifts repaired", len(status.Tenants), status.Counts.Changes, status.Counts.Drift)
+	if beat := status.Heartbeat; beat != nil && beat.Error != "" {
+		text += "; the API server heard of it last " + since(beat.Renewed, time.Now()) + " (" + beat.Error + ")"
+	}
 	if status.Error != "" {
 		text += ": " + status.Error
 	}

@@ -2,8 +2,10 @@ package controller
 
 import (
 	"context"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -21,13 +23,13 @@ func (r *Reconciler) hold(ctx context.Context, in *plan.Input) (*plan.Turn, erro
 	if live == nil || err != nil {
 		return nil, err
 	}
-	held, ok := plan.Held(in.Tenant, in.Regions, live.GetAnnotations()[naming.AnnotationOwnSpec])
-	if !ok {
-		return nil, nil
-	}
 	place, err := plan.Place(in.Tenant, in.Regions)
 	if err != nil {
 		return nil, nil // plan.Tenant meets the same problem and reports it
+	}
+	held, ok := plan.Held(in.Tenant, in.Regions, carried(live, in.Tenant, place))
+	if !ok {
+		return nil, nil
 	}
 	ask, err := r.updateInput(ctx, in, slug, place.RegionSpec)
 	if err != nil {
@@ -46,4 +48,18 @@ func (r *Reconciler) hold(ctx context.Context, in *plan.Input) (*plan.Turn, erro
 		turn.Message += "; until then Services, Secrets and policies stay with the pods, although Region " + place.Region + " says otherwise"
 	}
 	return &turn, nil
+}
+
+// carried is what was asked of pods, by their annotation, or as far as those show it
+// that have none.
+func carried(live *unstructured.Unstructured, tenant v1alpha1.Tenant, place plan.Placement) string {
+	if noted := live.GetAnnotations()[naming.AnnotationOwnSpec]; noted != "" || live.GetKind() != "StatefulSet" {
+		return noted
+	}
+	containers, _, _ := unstructured.NestedSlice(live.Object, "spec", "template", "spec", "containers")
+	gateway := slices.ContainsFunc(containers, func(container any) bool {
+		of, ok := container.(map[string]any)
+		return ok && of["name"] == gatewayContainer
+	})
+	return plan.Unnoted(tenant, place, gateway).String()
 }

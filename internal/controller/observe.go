@@ -29,6 +29,9 @@ func (r *Reconciler) observe(ctx context.Context, tenant v1alpha1.Tenant, place 
 	if seen.Route, err = r.observeRoute(ctx, place.Slug); err != nil {
 		return seen, err
 	}
+	if seen.Route != nil {
+		seen.Silent = r.beats.silent(ctx, seen.Route.Spec.Region)
+	}
 	if !seen.Namespace.Exists || seen.Namespace.Foreign != "" || seen.Namespace.Terminating {
 		return seen, nil
 	}

@@ -30,6 +30,7 @@ type RegionReconciler struct {
 	kinds     []schema.GroupVersionKind
 	namespace string // the operator's own
 	applied   *applied
+	beats     *beats
 }
 
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=regions/status,verbs=patch
@@ -57,14 +58,19 @@ func (r *RegionReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, fmt.Errorf("list tenants: %w", err)
 	}
 	after := region.DeepCopy()
-	after.Status = plan.ReportRegion(region, regions.Items, tenants.Items, problem)
+	var again ctrl.Result
+	var silent []plan.SilentEdge
+	if region.Spec.Edge != nil { // an edge that falls silent wakes nobody
+		silent, again.RequeueAfter = r.beats.silent(ctx, region.Name), 2*lookEvery
+	}
+	after.Status = plan.ReportRegion(region, regions.Items, tenants.Items, silent, problem)
 	if equality.Semantic.DeepEqual(region.Status, after.Status) {
-		return ctrl.Result{}, nil
+		return again, nil
 	}
 	if err := r.writer.Status().Patch(ctx, after, client.MergeFrom(&region)); client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("write status of region %q: %w", region.Name, err)
 	}
-	return ctrl.Result{}, nil
+	return again, nil
 }
 
 func (r *RegionReconciler) watch(mgr ctrl.Manager) error {

@@ -117,7 +117,9 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 		options.CountAge = countAge
 	}
 	counted := &countingWriter{Client: mgr.GetClient()}
+	beats := newBeats(mgr.GetAPIReader(), options.Now)
 	r := &Reconciler{
+		beats:      beats,
 		cached:     mgr.GetClient(),
 		direct:     mgr.GetAPIReader(),
 		writer:     counted,
@@ -142,7 +144,7 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 	}
 	regions := &RegionReconciler{
 		cached: mgr.GetClient(), direct: mgr.GetAPIReader(), writer: mgr.GetClient(),
-		kinds: kinds, namespace: options.Operator.Namespace, applied: newApplied(),
+		kinds: kinds, namespace: options.Operator.Namespace, applied: newApplied(), beats: beats,
 	}
 	if err := regions.watch(mgr); err != nil {
 		return nil, err
@@ -185,6 +187,7 @@ type Reconciler struct {
 	providers  *providers
 	looks      *looks
 	gateways   *gateways
+	beats      *beats
 	answers    *answers
 }
 

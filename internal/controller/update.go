@@ -47,7 +47,7 @@ func (r *Reconciler) takeTurn(ctx context.Context, in *plan.Input, desired plan.
 		if !hasPods(object) {
 			continue
 		}
-		more, err := r.compare(ctx, object, plan.AskedBy(in.Tenant, place), &ask)
+		more, err := r.compare(ctx, object, in.Tenant, place, &ask)
 		if isProblem(err) {
 			refused = err
 		} else if err != nil {
@@ -102,7 +102,7 @@ func (r *Reconciler) updateInput(ctx context.Context, in *plan.Input, slug strin
 // compare has the API server say whether a write would restart pods: it alone knows
 // its defaults, and who else owns what. It returns the pods that hold a StatefulSet
 // up. The error is a problem if the API server would refuse the write.
-func (r *Reconciler) compare(ctx context.Context, want *unstructured.Unstructured, asks plan.Asked, ask *plan.UpdateInput) (held []corev1.Pod, err error) {
+func (r *Reconciler) compare(ctx context.Context, want *unstructured.Unstructured, tenant v1alpha1.Tenant, place plan.Placement, ask *plan.UpdateInput) (held []corev1.Pod, err error) {
 	live, err := r.live(ctx, want.GroupVersionKind(), client.ObjectKeyFromObject(want))
 	if live == nil || err != nil {
 		return nil, err // the first time restarts nobody
@@ -110,7 +110,7 @@ func (r *Reconciler) compare(ctx context.Context, want *unstructured.Unstructure
 	if held, err = r.lookAtPods(ctx, live, ask); err != nil || r.applied.unchanged(want, live) {
 		return held, err
 	}
-	ask.Own = ask.Own || plan.AskedMore(asks, live.GetAnnotations()[naming.AnnotationOwnSpec])
+	ask.Own = ask.Own || plan.AskedMore(plan.AskedBy(tenant, place), carried(live, tenant, place))
 	would := want.DeepCopy()
 	err = r.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(would), client.FieldOwner(naming.Product), client.ForceOwnership, client.DryRunAll)
 	if apierrors.IsInvalid(err) {

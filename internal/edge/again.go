@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
@@ -56,9 +57,11 @@ func (e *Edge) cutDue(ctx context.Context) {
 		}
 	})
 	var cut, forget []string
+	var enrolling []haproxy.Route
 	for _, route := range routes {
 		if !serves[route.Slot] {
 			cut = append(cut, cutCommands(e.config, route)...)
+			enrolling = append(enrolling, route)
 		}
 		if held[route.Slot] {
 			continue
@@ -69,7 +72,7 @@ func (e *Edge) cutDue(ctx context.Context) {
 			forget = append(forget, "clear table "+haproxy.TableTenants+" key "+key)
 		}
 	}
-	if err := e.runtime.do(ctx, cut); err != nil {
+	if err := errors.Join(e.runtime.do(ctx, cut), cutEnrolling(ctx, e.runtime.ask, enrolling)); err != nil {
 		e.log.Warn("sessions of ended tenants could not be cut a second time", "error", err.Error())
 	}
 	for _, line := range batches(forget) {

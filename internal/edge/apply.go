@@ -91,19 +91,13 @@ func (e *Edge) writeDown(settled haproxy.Settled, changes changes) error {
 
 // carryOut changes the running process.
 func (e *Edge) carryOut(ctx context.Context, c changes) error {
-	steps := difference(e.config, c.have, c.want)
+	steps := difference(c.have, c.want)
 	if err := e.runtime.addServers(ctx, c.servers); err != nil {
 		return err
 	}
-	commands := append(slices.Clone(steps.before), steps.route...)
-	for _, route := range c.cut {
-		commands = append(commands, cutCommands(e.config, route)...)
-	}
-	if err := e.runtime.do(ctx, append(commands, steps.after...)); err != nil {
+	if err := e.doAndCut(ctx, slices.Concat(steps.before, steps.route), c.cut, steps.after); err != nil {
 		return err
 	}
-	e.cutInOldWorkers(ctx, c.cut)
-	e.cutAgain(ctx, c.cut)
 	e.cutRevoked(ctx, c.revoked)
 	return nil
 }
@@ -141,11 +135,11 @@ func (e *Edge) check(ctx context.Context) error {
 		e.update(func() { e.inStep, e.worker = false, info["Pid"] })
 		return &unwritten{cause: errors.Join(errSilent, failed)}
 	}
-	want := tablesOf(routes)
+	want := tablesOf(e.config, routes)
 	if err := e.addSlots(ctx, routes, info["Pid"]); err != nil {
 		return err
 	}
-	steps := difference(e.config, have, want)
+	steps := difference(have, want)
 	if expected := have.ahead || e.unwritten != nil; !expected && (!steps.empty() || doubled || drifted) {
 		e.update(func() { e.counts.Drift++ })
 		e.log.Warn("haproxy or its files were not as they should be, and are repaired",
@@ -253,7 +247,7 @@ func (e *Edge) repair(ctx context.Context, routes []haproxy.Route, want tables, 
 func (e *Edge) resync(ctx context.Context, routes []haproxy.Route) error {
 	var routeMap, allow, hosts []string
 	for _, route := range routes {
-		for _, entry := range route.Entries() {
+		for _, entry := range route.Entries(e.config) {
 			routeMap = append(routeMap, entry.Key+" "+entry.Value)
 		}
 		allow = append(allow, route.AllowLines()...)

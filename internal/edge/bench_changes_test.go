@@ -38,17 +38,33 @@ type changeFigures struct {
 	ReferenceAdd    spread  `json:"referenceAdd"`
 	ReferenceDelete spread  `json:"referenceDelete"`
 	Ratio           float64 `json:"referenceAddToOurs"`
+	// Direct is with tenants who have a server more each, for enrollment at their
+	// managers.
+	Direct *changeFigures `json:"direct,omitempty"`
 }
 
-// peopled is a site that serves so many tenants, all at one target.
-func peopled(t *testing.T, tenants int, target string, change ...func(*Options)) *site {
+// peopled is a site that serves so many tenants.
+func peopled(t *testing.T, tenants int, route func(n int) haproxy.Route, change ...func(*Options)) *site {
 	s := newSite(t, change...)
 	for n := range tenants {
-		route := routeFor(n, target)
+		route := route(n)
 		s.routes[route.Tenant] = route
 	}
 	s.apply()
 	return s
+}
+
+// gated are tenants as most are, direct those without a gateway.
+func gated(target string) func(n int) haproxy.Route {
+	return func(n int) haproxy.Route { return routeFor(n, target) }
+}
+
+func direct(target string) func(n int) haproxy.Route {
+	return func(n int) haproxy.Route {
+		route := routeFor(n, target)
+		route.Ports[1].Proxy = false
+		return route
+	}
 }
 
 // ranged is an edge with room for that many tenants and 20 more, and for 5,000 at most.
@@ -62,7 +78,11 @@ func ranged(tenants int) func(*Options) {
 func benchChanges(t *testing.T, tenants int, target string) changeFigures {
 	held := min(tenants, 5000-20)
 	row := changeFigures{Tenants: tenants}
-	t.Run(fmt.Sprintf("ours-%d", tenants), func(t *testing.T) { benchOurs(t, held, target, &row) })
+	t.Run(fmt.Sprintf("ours-%d", tenants), func(t *testing.T) { benchOurs(t, held, gated(target), &row) })
+	if tenants >= 5000 {
+		row.Direct = &changeFigures{Tenants: tenants}
+		t.Run(fmt.Sprintf("direct-%d", tenants), func(t *testing.T) { benchOurs(t, held, direct(target), row.Direct) })
+	}
 	t.Run(fmt.Sprintf("reference-%d", tenants), func(t *testing.T) {
 		r := newReference(t, held, target)
 		var adds, deletes []time.Duration
@@ -76,10 +96,10 @@ func benchChanges(t *testing.T, tenants int, target string) changeFigures {
 	return row
 }
 
-func benchOurs(t *testing.T, held int, target string, row *changeFigures) {
-	s := peopled(t, held, target, ranged(held))
+func benchOurs(t *testing.T, held int, route func(n int) haproxy.Route, row *changeFigures) {
+	s := peopled(t, held, route, ranged(held))
 	var addWire, deleteWire []time.Duration
-	extra := routeFor(held, target)
+	extra := route(held)
 	served := func() bool {
 		conn, err := session(s.port(held, 0))
 		if err == nil {

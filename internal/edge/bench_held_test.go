@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func benchGenerations(t *testing.T, name string, with func(t *testing.T) subject
 
 func oursWith(target string) func(t *testing.T) subject {
 	return func(t *testing.T) subject {
-		s := peopled(t, generationTenants, target, ranged(generationTenants))
+		s := peopled(t, generationTenants, gated(target), ranged(generationTenants))
 		master, err := s.edge.process.masterPID()
 		if err != nil {
 			t.Fatal(err)
@@ -113,7 +114,7 @@ type heldFigures struct {
 func benchHeld(t *testing.T, target string) (out heldFigures) {
 	const tenants, held, changes = 100, 9000, 1000
 	t.Run("held", func(t *testing.T) {
-		s := peopled(t, tenants, target, ranged(400), unhurried)
+		s := peopled(t, tenants, gated(target), ranged(400), unhurried)
 		agents := startHelper(t, "agents")
 		for n := range 50 {
 			agents.tell("hold %s %d", s.port(n, 0), held/50)
@@ -147,13 +148,36 @@ func benchHeld(t *testing.T, target string) (out heldFigures) {
 	return out
 }
 
-// suspendOnce suspends a tenant with 100 sessions and returns how long it takes
-// from the source's word until the last of them has ended; then it resumes.
+// enrolling is a session whose agent has said hello, with all that an echo says to it.
+func enrolling(t *testing.T, address string) (net.Conn, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	const header = 16 + 12 + 3 + 5 // PROXY v2, two IPv4 addresses and ports, the public port
+	say := hello(t)
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := conn.Write(say); err != nil {
+		return nil, err
+	}
+	_, err = io.ReadFull(conn, make([]byte, header+len(say)))
+	return conn, err
+}
+
+// suspendOnce suspends a tenant with 100 sessions, the last of them an enrollment,
+// and returns how long it takes from the source's word until the last of them has
+// ended; then it resumes.
 func (s *site) suspendOnce(n int, target string) (ms float64) {
 	s.Helper()
 	ends := make(chan time.Time, 100)
-	for range cap(ends) {
-		conn, err := session(s.port(n, 0))
+	for i := range cap(ends) {
+		var conn net.Conn
+		var err error
+		if i < cap(ends)-1 {
+			conn, err = session(s.port(n, 0))
+		} else {
+			conn, err = enrolling(s.T, s.port(n, 1))
+		}
 		if err != nil {
 			s.Fatal(err)
 		}

@@ -17,6 +17,10 @@ func printChanges(row changeFigures) {
 	line("delete to reset", row.DeleteWire, row.ReferenceDelete.P50)
 	fmt.Printf("  resync %.0f ms, haproxy starts in %.0f ms, %d processes with %.0f MB\n",
 		row.ResyncMs, row.RestartMs, row.Processes, row.MB)
+	if direct := row.Direct; direct != nil {
+		fmt.Printf("  enrollment at the managers: add %.2f ms at the socket, %.1f ms to the first byte; %.0f MB\n",
+			direct.AddSocket.P50, direct.AddWire.P50, direct.MB)
+	}
 }
 
 func printGenerations(result figures) {
@@ -48,6 +52,10 @@ func printFull(f fullFigures) {
 	fmt.Printf("  a change, files included: p50 %.1f, p99 %.1f ms\n", f.Apply.P50, f.Apply.P99)
 	fmt.Printf("  new connections idle p50 %.1f p99 %.1f ms, during changes p50 %.1f p99 %.1f ms, %d of %d failed\n",
 		f.Idle.P50, f.Idle.P99, f.Changing.P50, f.Changing.P99, f.Changing.Failed, f.Changing.Calls)
+	for _, round := range f.Rounds {
+		fmt.Printf("    of which one round idle p99 %.2f ms, during changes p99 %.2f ms\n", round.Idle.P99, round.Changing.P99)
+	}
+	fmt.Printf("  HAProxy's CPU for a new connection among young sessions %.0f us, among sessions older than two minutes %.0f us\n", f.YoungMicros, f.OldMicros)
 	fmt.Printf("  a suspension cuts the last of 100 sessions after %.1f ms\n", f.SuspendMs)
 	fmt.Printf("  %d changes in %.0f s: %.1f -> %.1f MB; resync of %d routes' lines %.0f ms\n",
 		f.Many, f.ManySeconds, f.MBBefore, f.MBAfter, f.Lines, f.ResyncMs)
@@ -90,6 +98,7 @@ func printGates(f figures) {
 	}{{"9,000 held", held.Idle, held.Changing}, {"all tenants", full.Idle, full.Changing}} {
 		gate(of.changing.Calls > 0, of.changing.P99 <= 2*of.idle.P99, "new connection's p99 during 30 changes/s within 2x of idle, "+of.what+": %.2f -> %.2f ms", of.idle.P99, of.changing.P99)
 	}
+	gate(full.OldMicros > 0, full.OldMicros <= 1.5*full.YoungMicros, "CPU of a connection among sessions older than 2 minutes within 1.5x of that among young ones: %.0f -> %.0f us", full.YoungMicros, full.OldMicros)
 	user, kernel := f.Ours.BytesPerHeld/1000, f.kernel(f.Ours)/1000
 	gate(user > 0 && kernel > 0, user+kernel <= 12, "memory of a held connection <= 12 kB: %.1f user + %.1f kernel = %.1f", user, kernel, user+kernel)
 	gate(full.Many > 0, full.MBAfter <= full.MBBefore*1.02, "memory constant: %d changes, %.1f -> %.1f MB", full.Many, full.MBBefore, full.MBAfter)

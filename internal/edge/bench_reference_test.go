@@ -51,13 +51,14 @@ func newReference(t *testing.T, tenants int, target string) *reference {
 	return r
 }
 
-// routeFor has room for a benchmark's sessions.
+// routeFor is a tenant as most are, with a gateway; it has room for a benchmark's
+// sessions.
 func routeFor(n int, target string) haproxy.Route {
 	to := netip.MustParseAddrPort(target)
 	limits := haproxy.Limits{Sessions: 20_000, Rate: 1_000_000}
 	return haproxy.Route{Tenant: "t" + strconv.Itoa(n), Slot: int32(n), Ports: []haproxy.Port{
 		{Name: haproxy.PortEvents, Public: int32(firstPort + 2*n), Target: to, Limits: limits},
-		{Name: haproxy.PortEnrollment, Public: int32(firstPort + 2*n + 1), Target: to, Limits: limits},
+		{Name: haproxy.PortEnrollment, Public: int32(firstPort + 2*n + 1), Target: to, Limits: limits, Proxy: true},
 	}}
 }
 

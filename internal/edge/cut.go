@@ -3,9 +3,9 @@ package edge
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +28,23 @@ func (e *Edge) oldWorkers(ctx context.Context) ([]asker, error) {
 		})
 	}
 	return workers, nil
+}
+
+// doAndCut carries commands out, ends the live sessions of routes, in every worker,
+// and does what is to be done after that.
+func (e *Edge) doAndCut(ctx context.Context, commands []string, cut []haproxy.Route, after []string) error {
+	for _, route := range cut {
+		commands = append(commands, cutCommands(e.config, route)...)
+	}
+	if err := e.runtime.do(ctx, append(commands, after...)); err != nil {
+		return err
+	}
+	if err := cutEnrolling(ctx, e.runtime.ask, cut); err != nil {
+		return err
+	}
+	e.cutInOldWorkers(ctx, cut)
+	e.cutAgain(ctx, cut)
+	return nil
 }
 
 // cutInOldWorkers ends sessions that live in workers of before a reload. Such a
@@ -54,10 +71,51 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 		_, err := cutSessions(ctx, ask, func(session haproxy.Session) bool {
 			return slices.Contains(servers, session.Backend+"/"+session.Server)
 		})
-		if err != nil {
+		if err = errors.Join(err, cutEnrolling(ctx, ask, routes)); err != nil {
 			e.log.Warn("sessions in an old worker could not be cut, unless it has just ended", "error", err.Error())
 		}
 	}
+}
+
+// cutEnrolling ends enrollments of the routes by way of a gateway. All tenants'
+// belong to one server, and are told apart by a table that says where those of a
+// tenant come from.
+func cutEnrolling(ctx context.Context, ask asker, routes []haproxy.Route) error {
+	cut := map[int32]bool{}
+	for _, route := range routes {
+		for _, port := range route.Ports {
+			cut[route.Slot] = cut[route.Slot] || port.Proxy
+		}
+	}
+	if !slices.Contains(slices.Collect(maps.Values(cut)), true) {
+		return nil
+	}
+	answer, err := ask(ctx, "show table "+haproxy.TableEnrolls)
+	if err != nil {
+		return err
+	}
+	rows, err := haproxy.ParseEnrollments(answer)
+	if err != nil {
+		return err
+	}
+	sources := map[netip.AddrPort]bool{}
+	for _, row := range rows {
+		if row.Open && cut[row.Slot] {
+			sources[row.Source] = true
+		}
+	}
+	for _, row := range rows {
+		if row.Open && !cut[row.Slot] {
+			delete(sources, row.Source) // a host may use one port of its own towards two of ours
+		}
+	}
+	if len(sources) == 0 {
+		return nil
+	}
+	_, err = cutSessions(ctx, ask, func(session haproxy.Session) bool {
+		return session.Backend == haproxy.BackendGateway && sources[session.Source]
+	})
+	return err
 }
 
 // cutSessions ends a worker's sessions that are chosen, one by one.
@@ -153,7 +211,7 @@ func cutClaimed(ctx context.Context, ask asker, before map[claimed]time.Time) (i
 	legs := map[leg]time.Time{}
 	for _, row := range rows {
 		if limit, wanted := before[claimed{row.Slot, row.ID}]; wanted && row.Open {
-			legs[leg{"s" + strconv.Itoa(int(row.Slot)), row.Source}] = limit.Add(time.Second)
+			legs[leg{row.Server(), row.Source}] = limit.Add(time.Second)
 		}
 	}
 	if len(legs) == 0 {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
@@ -64,6 +65,9 @@ type Edge struct {
 	// something was left closed because it has not.
 	told, silent bool
 
+	// turned is when the loop that serves last began a turn, in nanoseconds.
+	turned atomic.Int64
+
 	// Below is changed by who acts; others read it under the lock.
 	mu     sync.RWMutex
 	board  *haproxy.Board
@@ -85,7 +89,8 @@ type Edge struct {
 	seen      *sightings
 	again     []later
 	hashes    map[string]string // of the specs last given, by tenant
-	unsaid    map[string]bool   // tenants of whom the source has not been told how they are doing
+	heartbeat Heartbeat
+	unsaid    map[string]bool // tenants of whom the source has not been told how they are doing
 }
 
 // Counts are what happened since this edge started.
@@ -134,7 +139,7 @@ func New(options Options) (*Edge, error) {
 	}
 	process := &process{program: options.Program, config: config, external: options.External, log: options.Log}
 	e := &Edge{
-		options: options, config: config, self: self, files: newStore(config.Dir), process: process, runtime: process.runtime(),
+		options: options, config: config, self: self, files: newStore(config), process: process, runtime: process.runtime(),
 		static: static, log: options.Log, board: haproxy.NewBoard(config, self), wishes: newWishes(), failing: true,
 		ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, hashes: map[string]string{}, unsaid: map[string]bool{}, faults: map[string]error{}, news: make(chan struct{}, 1),
 	}
@@ -160,10 +165,13 @@ func (e *Edge) Run(ctx context.Context) error {
 	source := make(chan error, 1)
 	go func() { source <- e.options.Source.Watch(ctx, updates) }()
 	go e.report(ctx)
+	e.turned.Store(time.Now().UnixNano())
+	go e.live(ctx)
 	check, watch := time.NewTicker(e.options.Check), time.NewTicker(time.Second)
 	defer check.Stop()
 	defer watch.Stop()
 	for {
+		e.turned.Store(time.Now().UnixNano())
 		select {
 		case <-ctx.Done():
 			return e.end()

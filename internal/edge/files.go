@@ -39,6 +39,7 @@ const journalLimit = 256 << 10
 // from it. A change costs what it is about, however many tenants there are.
 type store struct {
 	dir                  string
+	config               haproxy.Config
 	routes, allow, hosts *lineFile
 	// model and journal are what is in the files, and told what they tell; model
 	// and journal are nil when nobody knows.
@@ -48,9 +49,10 @@ type store struct {
 	generation int64
 }
 
-func newStore(dir string) *store {
+func newStore(config haproxy.Config) *store {
+	dir := config.Dir
 	return &store{
-		dir:    dir,
+		dir: dir, config: config,
 		routes: newLineFile(dir, haproxy.FileRoutes, routeWidth),
 		allow:  newLineFile(dir, haproxy.FileAllow, networkWidth),
 		hosts:  newLineFile(dir, haproxy.FileHosts, networkWidth),
@@ -95,7 +97,7 @@ func (s *store) change(before, after map[string]haproxy.Route) (err error) {
 		delete(s.told, slug)
 	}
 	maps.Copy(s.told, after)
-	have, want := newTables(), newTables()
+	have, want := newTables(s.config), newTables(s.config)
 	for _, route := range before {
 		have.add(route)
 	}
@@ -113,7 +115,7 @@ func (s *store) change(before, after map[string]haproxy.Route) (err error) {
 // strike takes lines out of HAProxy's lists, each in its place, that say of those
 // routes more than is wanted. What is wanted instead is not written.
 func (s *store) strike(before map[string]haproxy.Route, want tables) error {
-	have := newTables()
+	have := newTables(want.config)
 	for _, route := range before {
 		have.add(route)
 	}
@@ -184,7 +186,7 @@ func (s *store) save(routes []haproxy.Route) (changed bool, err error) {
 	}
 	var lines struct{ routes, allow, hosts []string }
 	for _, route := range ordered {
-		for _, entry := range route.Entries() {
+		for _, entry := range route.Entries(s.config) {
 			lines.routes = append(lines.routes, entry.Line())
 		}
 		lines.allow = append(lines.allow, route.AllowLines()...)

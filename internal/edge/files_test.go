@@ -75,7 +75,7 @@ func TestAReaderFindsWholeLines(t *testing.T) {
 	dir := t.TempDir()
 	f := newLineFile(dir, "lines", routeWidth)
 	state := func(n int) string {
-		return fmt.Sprintf("15140 7/10.99.0.1/1514/1220/1220/%07d/A/%s", n, strings.Repeat(string('a'+rune(n%26)), 30))
+		return fmt.Sprintf("15140 s7/A/10.99.0.1/1514/ev_0/1220/1220/%07d/%s", n, strings.Repeat(string('a'+rune(n%26)), 30))
 	}
 	if _, err := f.replace([]string{"15141 stays", state(0)}); err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func TestALineFileOfSomebodyElse(t *testing.T) {
 
 // The longest line there can be fits.
 func TestEveryLineFits(t *testing.T) {
-	longest := "65535 65535/" + strings.Repeat("ffff:", 7) + "ffff/65535/9999999/9999999/9999999/A/ev"
+	longest := "65535 s65535/A/" + strings.Repeat("ffff:", 7) + "ffff/65535/ev_9999/9999999/9999999/9999999"
 	if len(longest) > routeWidth-2 {
 		t.Errorf("a route's line may have %d bytes", len(longest))
 	}
@@ -215,7 +215,7 @@ func describe(t *testing.T, routes []haproxy.Route) string {
 
 // A journal that has grown long is taken into the model, and says nothing then.
 func TestALongJournalIsTakenIn(t *testing.T) {
-	s := newStore(t.TempDir())
+	s := newStore(haproxy.Config{First: firstPort, Last: lastPort, Dir: t.TempDir()})
 	route := routeFor(0, "127.0.0.1:1514").WithDefaults()
 	if _, err := s.save([]haproxy.Route{route}); err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestALongJournalIsTakenIn(t *testing.T) {
 	if text := read(t, s.dir, fileJournal); text != "" {
 		t.Errorf("the journal still has %d bytes", len(text))
 	}
-	routes, err := newStore(s.dir).load()
+	routes, err := newStore(s.config).load()
 	if err != nil || len(routes) != 1 || !routes[0].Equal(route) {
 		t.Errorf("read back: %v, %v", routes, err)
 	}
@@ -247,7 +247,7 @@ func TestALongJournalIsTakenIn(t *testing.T) {
 // The power went between model and journal, after a change the journal knows nothing
 // of: what was given up before does not come back.
 func TestAJournalOfTheModelBefore(t *testing.T) {
-	s := newStore(t.TempDir())
+	s := newStore(haproxy.Config{First: firstPort, Last: lastPort, Dir: t.TempDir()})
 	if _, err := s.save(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestAJournalOfTheModelBefore(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.dir, fileJournal), []byte(before), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	again := newStore(s.dir)
+	again := newStore(s.config)
 	routes, err := again.load()
 	if err != nil || len(routes) != 1 || !routes[0].Equal(b) {
 		t.Fatalf("read back %v, %v", routes, err)
@@ -275,7 +275,7 @@ func TestAJournalOfTheModelBefore(t *testing.T) {
 	if err := again.change(map[string]haproxy.Route{"t1": b}, map[string]haproxy.Route{"t0": a}); err != nil {
 		t.Fatal(err)
 	}
-	if routes, err := newStore(s.dir).load(); err != nil || len(routes) != 1 || !routes[0].Equal(a) {
+	if routes, err := newStore(s.config).load(); err != nil || len(routes) != 1 || !routes[0].Equal(a) {
 		t.Errorf("read back %v, %v", routes, err)
 	}
 	if _, err := replay(saved{Generation: 1}, []byte("{\"of\":2}\n")); err == nil {

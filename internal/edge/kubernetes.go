@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,7 +29,7 @@ import (
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=routes/status,verbs=patch
 
 // KubernetesSource watches the Routes of one Region. It may get, list and watch
-// routes, and patch their status; nothing else.
+// routes, patch their status and renew its Lease; nothing else.
 type KubernetesSource struct {
 	// Region whose routes are wanted.
 	Region string
@@ -43,7 +44,7 @@ func NewKubernetesSource(config *rest.Config, region string) (*KubernetesSource,
 		return nil, errors.New("region: say whose routes to carry")
 	}
 	scheme := k8sruntime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
 	selector := labels.SelectorFromSet(labels.Set{naming.LabelRegion: region})
@@ -60,11 +61,12 @@ func NewKubernetesSource(config *rest.Config, region string) (*KubernetesSource,
 	return &KubernetesSource{Region: region, cache: watched, client: writer}, nil
 }
 
-// mapper knows the one kind there is, so that nothing is discovered: the edge has
+// mapper knows the two kinds there are, so that nothing is discovered: the edge has
 // no right to ask, and must start while the API server is away.
 func mapper() meta.RESTMapper {
-	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion})
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, coordinationv1.SchemeGroupVersion})
 	mapper.Add(v1alpha1.GroupVersion.WithKind("Route"), meta.RESTScopeRoot)
+	mapper.Add(coordinationv1.SchemeGroupVersion.WithKind("Lease"), meta.RESTScopeNamespace)
 	return mapper
 }
 

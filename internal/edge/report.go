@@ -19,8 +19,10 @@ type Status struct {
 	// DiskFails is true while the edge's files cannot be written.
 	DiskFails bool `json:"diskFails,omitempty"`
 	// Unwritten is of how many tenants a change is not on the disk.
-	Unwritten int            `json:"unwritten,omitempty"`
-	Worker    string         `json:"worker,omitempty"`
+	Unwritten int    `json:"unwritten,omitempty"`
+	Worker    string `json:"worker,omitempty"`
+	// Heartbeat is the edge\'s Lease; nil where it has none, as with routes from a file.
+	Heartbeat *Heartbeat     `json:"heartbeat,omitempty"`
 	Counts    Counts         `json:"counts"`
 	Tenants   []TenantStatus `json:"tenants"`
 }
@@ -49,6 +51,9 @@ func (e *Edge) Status() Status {
 	status.Error = strings.Join(errs, "; ")
 	unwritten := e.unwritten.of()
 	status.Unwritten, status.DiskFails = len(unwritten), e.unwritten != nil
+	if beat := e.heartbeat; beat != (Heartbeat{}) {
+		status.Heartbeat = &beat
+	}
 	tenants := slices.AppendSeq(e.board.Tenants(), maps.Keys(unwritten))
 	slices.Sort(tenants)
 	for _, slug := range slices.Compact(tenants) {

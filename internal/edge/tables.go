@@ -12,6 +12,7 @@ import (
 
 // tables are the lines HAProxy decides by, as they should be or as they are.
 type tables struct {
+	config haproxy.Config
 	routes map[string]string
 	allow  map[string]bool
 	hosts  map[string]bool
@@ -19,13 +20,13 @@ type tables struct {
 	ahead bool
 }
 
-func newTables() tables {
-	return tables{routes: map[string]string{}, allow: map[string]bool{}, hosts: map[string]bool{}}
+func newTables(config haproxy.Config) tables {
+	return tables{config: config, routes: map[string]string{}, allow: map[string]bool{}, hosts: map[string]bool{}}
 }
 
 // add puts the lines of one route in.
 func (t tables) add(route haproxy.Route) {
-	for _, entry := range route.Entries() {
+	for _, entry := range route.Entries(t.config) {
 		t.routes[entry.Key] = entry.Value
 	}
 	for _, line := range route.AllowLines() {
@@ -46,8 +47,8 @@ func (t tables) routeLines() map[string]bool {
 }
 
 // tablesOf are the lines of all routes.
-func tablesOf(routes []haproxy.Route) tables {
-	t := newTables()
+func tablesOf(config haproxy.Config, routes []haproxy.Route) tables {
+	t := newTables(config)
 	for _, route := range routes {
 		t.add(route)
 	}
@@ -60,7 +61,7 @@ const stateSuspended = "S"
 // stateOf is that letter of a value of the route map: suspended, open, or by list.
 func stateOf(value string) string {
 	if fields := strings.Split(value, "/"); len(fields) == 8 {
-		return fields[6]
+		return fields[1]
 	}
 	return ""
 }
@@ -68,7 +69,7 @@ func stateOf(value string) string {
 // read asks the running process for its lines. A line that is there twice is
 // told: `del` and `set` act on all of them, `add` does not look.
 func (r runtime) read(ctx context.Context, config haproxy.Config) (t tables, doubled bool, err error) {
-	t = newTables()
+	t = newTables(config)
 	answer, err := r.ask(ctx, "show map "+config.File(haproxy.FileRoutes))
 	if err != nil {
 		return t, false, err
@@ -114,7 +115,8 @@ type steps struct {
 func (s steps) empty() bool { return len(s.before)+len(s.route)+len(s.after) == 0 }
 
 // difference is the least that makes have into want.
-func difference(config haproxy.Config, have, want tables) steps {
+func difference(have, want tables) steps {
+	config := want.config
 	var out steps
 	file := config.File(haproxy.FileRoutes)
 	for _, key := range slices.Sorted(maps.Keys(have.routes)) {
@@ -164,7 +166,7 @@ type changes struct {
 // compare finds the tenants that differ. Unchanged tenants cost a comparison
 // and produce no command.
 func compare(config haproxy.Config, before, after map[string]haproxy.Route) changes {
-	c := changes{have: newTables(), want: newTables()}
+	c := changes{have: newTables(config), want: newTables(config)}
 	for _, slug := range slices.Sorted(maps.Keys(before)) {
 		old := before[slug]
 		route, stays := after[slug]

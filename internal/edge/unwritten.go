@@ -80,24 +80,19 @@ func (e *Edge) closeInProcess(ctx context.Context, settled, closing haproxy.Sett
 	if err := e.addSlots(ctx, e.routes(), info["Pid"]); err != nil {
 		return "", err
 	}
-	want := tablesOf(e.board.With(closing))
+	want := tablesOf(e.config, e.board.With(closing))
 	if e.unknown { // what HAProxy has is not what we had: whatever is not wanted goes
-		want = have.without(tablesOf(e.board.With(settled)))
+		want = have.without(tablesOf(e.config, e.board.With(settled)))
 	}
-	steps := difference(e.config, have, want)
+	steps := difference(have, want)
 	commands := slices.Concat(steps.before, steps.route)
 	c := compare(e.config, closing.Before, closing.After)
 	if !have.ahead && len(closing.Before)+len(commands) > 0 { // first of all
 		commands = append([]string{"add map " + e.config.File(haproxy.FileRoutes) + " " + keyAhead + " 1"}, commands...)
 	}
-	for _, route := range c.cut {
-		commands = append(commands, cutCommands(e.config, route)...)
-	}
-	if err := e.runtime.do(ctx, append(commands, steps.after...)); err != nil {
+	if err := e.doAndCut(ctx, commands, c.cut, steps.after); err != nil {
 		return "", err
 	}
-	e.cutInOldWorkers(ctx, c.cut)
-	e.cutAgain(ctx, c.cut)
 	e.cutRevoked(ctx, c.revoked)
 	// A line is struck out in its place, for which a full disk needs no room: a HAProxy
 	// that is restarted does not open it again. A disk nobody can write stays as it is.
@@ -110,7 +105,7 @@ func (e *Edge) closeInProcess(ctx context.Context, settled, closing haproxy.Sett
 // without are the lines that are left when nothing may be added and whatever is not
 // wanted goes: of a tenant that is to be suspended, the line that says so.
 func (t tables) without(wanted tables) tables {
-	left := newTables()
+	left := newTables(t.config)
 	for key, value := range t.routes {
 		now, there := wanted.routes[key]
 		switch {
@@ -169,15 +164,9 @@ func describeUnwritten(settled, closing haproxy.Settled, cause error) *unwritten
 // caughtUp is called once files say what they should, and has the process follow:
 // it may serve less than they say, and what was to be opened has waited.
 func (e *Edge) caughtUp(ctx context.Context, c changes) error {
-	var commands []string
-	for _, route := range c.cut {
-		commands = append(commands, cutCommands(e.config, route)...)
-	}
-	if err := e.runtime.do(ctx, commands); err != nil {
+	if err := e.doAndCut(ctx, nil, c.cut, nil); err != nil {
 		return err
 	}
-	e.cutInOldWorkers(ctx, c.cut)
-	e.cutAgain(ctx, c.cut)
 	e.slotsOf = "" // slots may be missing
 	if err := e.check(ctx); err != nil {
 		return err

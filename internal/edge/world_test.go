@@ -232,7 +232,7 @@ func (s *site) exact() {
 	if err != nil || doubled {
 		s.Fatalf("read tables: %v, doubled %v", err, doubled)
 	}
-	if steps := difference(s.edge.config, have, tablesOf(s.edge.routes())); !steps.empty() {
+	if steps := difference(have, tablesOf(s.edge.config, s.edge.routes())); !steps.empty() {
 		s.Errorf("haproxy is not as the routes say; missing: %+v", steps)
 	}
 }

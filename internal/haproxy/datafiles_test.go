@@ -12,11 +12,11 @@ import (
 type Files struct{ Routes, Allow, Hosts []byte }
 
 // DataFiles writes the lines of all routes, in the order of slots.
-func DataFiles(routes []Route) Files {
+func DataFiles(config Config, routes []Route) Files {
 	var routeMap, allow, hosts bytes.Buffer
 	ordered := slices.SortedFunc(slices.Values(routes), func(a, b Route) int { return cmp.Compare(a.Slot, b.Slot) })
 	for _, route := range ordered {
-		for _, entry := range route.Entries() {
+		for _, entry := range route.Entries(config) {
 			fmt.Fprintln(&routeMap, entry.Line())
 		}
 		for _, line := range route.AllowLines() {

@@ -30,7 +30,7 @@ func TestGolden(t *testing.T) {
 		if len(refused) > 0 {
 			t.Fatalf("refused: %v", refused)
 		}
-		files := DataFiles(routes)
+		files := DataFiles(input.Config, routes)
 		golden.Compare(t, filepath.Join(folder, FileRoutes), files.Routes)
 		golden.Compare(t, filepath.Join(folder, FileAllow), files.Allow)
 		golden.Compare(t, filepath.Join(folder, FileHosts), files.Hosts)

@@ -16,7 +16,7 @@ func (e Entry) Line() string { return e.Key + " " + e.Value }
 
 // Entries are the route's lines of the route map, enrollment before events: the
 // port an agent needs first exists no later than the one it needs next.
-func (r Route) Entries() []Entry {
+func (r Route) Entries(config Config) []Entry {
 	r = r.WithDefaults()
 	state := r.state()
 	entries := make([]Entry, 0, len(r.Ports))
@@ -24,12 +24,11 @@ func (r Route) Entries() []Entry {
 		limits := port.Limits
 		entries = append(entries, Entry{
 			Key: strconv.Itoa(int(port.Public)),
-			Value: fmt.Sprintf("%d/%s/%d/%d/%d/%d/%s/%s", r.Slot, port.Target.Addr(), port.Target.Port(),
-				limits.Sessions, limits.Rate, limits.PerSource, state, port.role()),
+			Value: fmt.Sprintf("%s/%s/%s/%d/%s/%d/%d/%d", r.key(port.role()), state, port.Target.Addr(), port.Target.Port(),
+				r.backend(config, port.role()), limits.Sessions, limits.Rate, limits.PerSource),
 		})
 	}
-	role := func(entry Entry) string { return entry.Value[len(entry.Value)-2:] }
-	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Compare(role(a), role(b)) })
+	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Value[0], b.Value[0]) }) // e, p, s, t
 	return entries
 }
 
@@ -99,25 +98,40 @@ type Server struct {
 	Options string
 }
 
-// Servers are the objects the route's sessions belong to.
+// key names one port of the route: its rows in the tables and, unless it goes by
+// way of a gateway, its server.
+func (r Route) key(role role) string { return string(role) + strconv.Itoa(int(r.Slot)) }
+
+// backend is where sessions of the role belong.
+func (r Route) backend(config Config, role role) string {
+	switch {
+	case role == roleDirect:
+		return "en"
+	case role == roleGateway:
+		return BackendGateway
+	case role == roleEvents && int(r.Slot) < config.Slots():
+		return "ev_" + strconv.Itoa(int(r.Slot)/SlotsPerBackend)
+	}
+	return "more"
+}
+
+// Servers are the objects of the route's own, which its sessions belong to.
+// Those by way of a gateway share one, see [ParseEnrollments].
 func (r Route) Servers(config Config) []Server {
 	config = config.WithDefaults()
-	group := "more"
-	if int(r.Slot) < config.Slots() {
-		group = strconv.Itoa(int(r.Slot) / SlotsPerBackend)
-	}
-	slot := strconv.Itoa(int(r.Slot))
-	servers := []Server{{Backend: "ev_" + group, Name: "s" + slot}, {Backend: "en_" + group, Name: "e" + slot}}
-	atOnce := fmt.Sprintf("weight 0 maxconn %d", config.EnrollmentsAtOnce)
-	if group == "more" {
-		servers[0].Options, servers[1].Options = "weight 0", atOnce
-	}
+	servers := make([]Server, 0, len(r.Ports))
 	for _, port := range r.Ports {
-		if port.role() == "ep" {
-			// No maxconn: a gateway has agents wait for one another by itself, and does
-			// not let a slow one hold the turn.
-			servers = append(servers, Server{Backend: "ep_more", Name: "p" + slot, Options: "weight 0 send-proxy-v2 proxy-v2-options unique-id"})
+		role := port.role()
+		server := Server{Backend: r.backend(config, role), Name: r.key(role)}
+		switch server.Backend {
+		case BackendGateway:
+			continue
+		case "en":
+			server.Options = fmt.Sprintf("weight 0 maxconn %d", config.EnrollmentsAtOnce)
+		case "more":
+			server.Options = "weight 0"
 		}
+		servers = append(servers, server)
 	}
 	return servers
 }
@@ -131,12 +145,12 @@ func (r Route) Added(config Config) []Server {
 func (r Route) Keys() []string {
 	var keys []string
 	for _, port := range r.Ports {
-		roles := []string{port.role()}
+		roles := []role{port.role()}
 		if port.Name == PortEnrollment {
-			roles = []string{"en", "ep"}
+			roles = []role{roleDirect, roleGateway}
 		}
 		for _, role := range roles {
-			keys = append(keys, fmt.Sprintf("%d-%s", r.Slot, role))
+			keys = append(keys, r.key(role))
 		}
 	}
 	return keys

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -103,20 +104,18 @@ func ParseTenants(text string) ([]TenantRow, error) {
 	var rows []TenantRow
 	place := map[string]int{}
 	err := eachRow(text, func(key string, values map[string]int64) error {
-		slotText, role, _ := strings.Cut(key, "-")
-		slot, err := strconv.ParseUint(slotText, 10, 16)
-		port, known := portOfRole(role)
-		if err != nil || !known {
-			return fmt.Errorf("key %q is not of the form \"slot-role\"", clip(key))
+		slot, port, err := parseKey(key)
+		if err != nil {
+			return err
 		}
-		row := TenantRow{Slot: int32(slot), Port: port, Counters: Counters{
+		row := TenantRow{Slot: slot, Port: port, Counters: Counters{
 			Current: values["conn_cur"], Rate: values["conn_rate"], Total: values["conn_cnt"],
 			In: values["bytes_in_cnt"], Out: values["bytes_out_cnt"],
 		}}
 		for i := range row.Rejected {
 			row.Rejected[i] = values["gpc"+strconv.Itoa(i)]
 		}
-		name := slotText + "/" + port
+		name := strconv.Itoa(int(slot)) + "/" + port
 		if i, there := place[name]; there {
 			rows[i].Counters = rows[i].add(row.Counters)
 			return nil
@@ -141,17 +140,36 @@ type AgentRow struct {
 
 // ParseAgents reads the answer to `show table st_agent`.
 func ParseAgents(text string) ([]AgentRow, error) {
+	return parseSources(text, func(id string) error {
+		_, err := strconv.ParseUint(id, 10, 32)
+		return err
+	})
+}
+
+// ParseEnrollments reads the answer to `show table st_enroll`: who enrolls by
+// way of a gateway, or did lately. The rows have no id.
+func ParseEnrollments(text string) ([]AgentRow, error) {
+	return parseSources(text, func(id string) error {
+		if id != "" {
+			return errors.New("there should be none")
+		}
+		return nil
+	})
+}
+
+// parseSources reads rows whose key is "key/id/source/port".
+func parseSources(text string, checkID func(string) error) ([]AgentRow, error) {
 	var rows []AgentRow
 	err := eachRow(text, func(key string, values map[string]int64) error {
 		parts := strings.Split(key, "/")
 		if len(parts) != 4 {
-			return fmt.Errorf("key %q is not of the form \"slot/id/source/port\"", clip(key))
+			return fmt.Errorf("key %q is not of the form \"key/id/source/port\"", clip(key))
 		}
-		slot, err := strconv.ParseUint(parts[0], 10, 16)
+		slot, _, err := parseKey(parts[0])
 		if err != nil {
-			return fmt.Errorf("slot of key %q: %w", clip(key), err)
+			return err
 		}
-		if _, err := strconv.ParseUint(parts[1], 10, 32); err != nil {
+		if err := checkID(parts[1]); err != nil {
 			return fmt.Errorf("agent of key %q: %w", clip(key), err)
 		}
 		source, err := netip.ParseAddr(parts[2])
@@ -162,15 +180,18 @@ func ParseAgents(text string) ([]AgentRow, error) {
 		if err != nil {
 			return fmt.Errorf("port of key %q: %w", clip(key), err)
 		}
-		rows = append(rows, AgentRow{Slot: int32(slot), ID: parts[1], Source: netip.AddrPortFrom(source, uint16(port)), Open: values["conn_cur"] > 0})
+		rows = append(rows, AgentRow{Slot: slot, ID: parts[1], Source: netip.AddrPortFrom(source, uint16(port)), Open: values["conn_cur"] > 0})
 		return nil
 	})
 	return rows, err
 }
 
-// Key is the row's name in the table.
+// Server is where the agent's sessions belong.
+func (r AgentRow) Server() string { return string(roleEvents) + strconv.Itoa(int(r.Slot)) }
+
+// Key is the row's name in [TableAgents].
 func (r AgentRow) Key() string {
-	return fmt.Sprintf("%d/%s/%s/%d", r.Slot, r.ID, r.Source.Addr(), r.Source.Port())
+	return fmt.Sprintf("%s/%s/%s/%d", r.Server(), r.ID, r.Source.Addr(), r.Source.Port())
 }
 
 // eachRow walks a stick table: "0x55d0: key=0-ev use=1 exp=0 conn_cnt=4 …".

@@ -10,21 +10,22 @@ import (
 
 // The answers below were given by HAProxy 2.6.12.
 const (
-	mapAnswer    = "0x56068cb33e50 15141 0/127.10.0.1/1515/200/600/60/A/en\n0x56068cb33ed0 15140 0/127.10.0.1/1514/1220/1220/0/A/ev\n\n"
+	mapAnswer    = "0x56068cb33e50 15141 e0/A/127.10.0.1/1515/en/200/600/60\n0x56068cb33ed0 15140 s0/A/127.10.0.1/1514/ev_0/1220/1220/0\n\n"
 	aclAnswer    = "0x56068cb39b30 fd00::7f00:0/104\n0x56068ced6250 fd00::5:0:0/96\n\n"
 	tenantAnswer = "# table: st_tenant, type: string, size:204800, used:1\n" +
-		"0x56068ced48a0: key=12-ev use=1 exp=0 conn_cnt=4 conn_rate(10000)=3 conn_cur=1 bytes_in_cnt=127 bytes_out_cnt=144 gpc0=0 gpc1=0 gpc2=0 gpc3=0 gpc4=0 gpc5=9 gpc6=1\n\n"
-	agentAnswer   = "# table: st_agent, type: string, size:204800, used:2\n0x56068ced5a58: key=0/001/::1/40112 use=1 exp=0 conn_cur=1\n\n"
+		"0x56068ced48a0: key=s12 use=1 exp=0 conn_cnt=4 conn_rate(10000)=3 conn_cur=1 bytes_in_cnt=127 bytes_out_cnt=144 gpc0=0 gpc1=0 gpc2=0 gpc3=0 gpc4=0 gpc5=9 gpc6=1\n\n"
+	agentAnswer   = "# table: st_agent, type: string, size:204800, used:2\n0x56068ced5a58: key=s0/001/::1/40112 use=1 exp=0 conn_cur=1\n\n"
+	enrollAnswer  = "# table: st_enroll, type: string, size:102400, used:2\n0x56068ced5b20: key=p7//127.0.0.1/40113 use=1 exp=0 conn_cur=1\n0x56068ced5c20: key=p8//127.0.0.1/40114 use=0 exp=9000 conn_cur=0\n\n"
 	sessionAnswer = "0x5652e9e2f2c0: proto=tcpv4 src=127.0.0.1:47188 fe=edge be=ev_0 srv=s0 ts=00 epoch=0 age=2m3s calls=2 rate=0 cpu=0 lat=0 rq[f=848202h,i=0,an=00h,rx=,wx=,ax=] exp=29m57s\n" +
-		"0x5652e9e30010: proto=tcpv6 src=::1:40113 fe=edge be=ep_more srv=p7 ts=00 epoch=0 age=1d3h calls=2 exp=\n" +
+		"0x5652e9e30010: proto=tcpv6 src=::1:40113 fe=edge be=ep srv=gateway ts=00 epoch=0 age=1d3h calls=2 exp=\n" +
 		"0x5652e9e31000: proto=tcpv4 src=127.0.0.1:47200 fe=edge be=<NONE> srv=<none> ts=00 epoch=0 age=0s calls=1 exp=\n" +
 		"0x5652e9e32000: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0x1 age=0s calls=1 exp=\n\n"
-	statAnswer = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,\nen_0,e3,2,2,1,1,,5,100,200,\n\n"
+	statAnswer = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,\nen,e3,2,2,1,1,,5,100,200,\n\n"
 )
 
 func TestParse(t *testing.T) {
 	entries, err := ParseMap(mapAnswer)
-	check(t, err, entries, []Entry{{"15141", "0/127.10.0.1/1515/200/600/60/A/en"}, {"15140", "0/127.10.0.1/1514/1220/1220/0/A/ev"}})
+	check(t, err, entries, []Entry{{"15141", "e0/A/127.10.0.1/1515/en/200/600/60"}, {"15140", "s0/A/127.10.0.1/1514/ev_0/1220/1220/0"}})
 	patterns, err := ParseACL(aclAnswer)
 	check(t, err, patterns, []string{"fd00::7f00:0/104", "fd00::5:0:0/96"})
 	rows, err := ParseTenants(tenantAnswer)
@@ -32,12 +33,14 @@ func TestParse(t *testing.T) {
 	agents, err := ParseAgents(agentAnswer)
 	check(t, err, len(agents), 1)
 	check(t, nil, agents[0].Source.String(), "[::1]:40112")
-	check(t, nil, agents[0].Key(), "0/001/::1/40112")
+	check(t, nil, agents[0].Key(), "s0/001/::1/40112")
+	enrollments, err := ParseEnrollments(enrollAnswer)
+	check(t, err, fmt.Sprint(enrollments), "[{7  127.0.0.1:40113 true} {8  127.0.0.1:40114 false}]")
 	sessions, err := ParseSessions(sessionAnswer)
 	check(t, err, len(sessions), 2)
-	check(t, nil, fmt.Sprint(sessions), "[{0x5652e9e2f2c0 ev_0 s0 127.0.0.1:47188 2m3s} {0x5652e9e30010 ep_more p7 [::1]:40113 27h0m0s}]")
+	check(t, nil, fmt.Sprint(sessions), "[{0x5652e9e2f2c0 ev_0 s0 127.0.0.1:47188 2m3s} {0x5652e9e30010 ep gateway [::1]:40113 27h0m0s}]")
 	stats, err := ParseStat(statAnswer)
-	check(t, err, stats, []Stat{{Proxy: "en_0", Service: "e3", Queued: 2, Current: 1, Total: 5, Peak: 1, In: 100, Out: 200}})
+	check(t, err, stats, []Stat{{Proxy: "en", Service: "e3", Queued: 2, Current: 1, Total: 5, Peak: 1, In: 100, Out: 200}})
 	check(t, nil, ParseInfo("Name: HAProxy\nPid: 12\n")["Pid"], "12")
 }
 
@@ -52,7 +55,7 @@ func check[T any](t *testing.T, err error, got, want T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{mapAnswer, aclAnswer, tenantAnswer, agentAnswer, statAnswer, sessionAnswer, "15140 x\n", "Pid: 1\n"} {
+	for _, seed := range []string{mapAnswer, aclAnswer, tenantAnswer, agentAnswer, enrollAnswer, statAnswer, sessionAnswer, "15140 x\n", "Pid: 1\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

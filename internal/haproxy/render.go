@@ -18,7 +18,7 @@ var configTemplate string
 
 // routeShape is what every value of the route map looks like. HAProxy compiles
 // it too: no {n,m} with quotes, no spaces.
-const routeShape = `^[0-9]{1,5}/([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)/[1-9][0-9]{0,4}/[1-9][0-9]{0,6}/[1-9][0-9]{0,6}/[0-9]{1,7}/[AOS]/(ev|en|ep|tl)$`
+const routeShape = `^[sept][0-9]{1,5}/[AOS]/([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)/([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])/(ev_[0-9]{1,4}|more|en|ep)/[1-9][0-9]{0,6}/[1-9][0-9]{0,6}/[0-9]{1,7}$`
 
 // group is one backend's share of the slots.
 type group struct{ Name, First, Last int }
@@ -29,10 +29,8 @@ type page struct {
 	Description string
 	Shape       string
 	Source      string
-	Turn        string
 	T           map[string]string
 	GroupList   []group
-	PerBackend  int
 	Spent       []string
 	AgentMemory string
 }
@@ -53,9 +51,9 @@ func Head(config Config) ([]byte, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
-	page := page{Config: config, Shape: routeShape, PerBackend: SlotsPerBackend, Description: "{description}", T: config.Timeouts.texts(),
-		Spent:  []string{"r", "ip", "to", "cap", "rate", "brake", "key", "who", "hex", "host"},
-		Source: config.sourceLine(), Turn: config.Timeouts.turnRules(), AgentMemory: fmt.Sprintf("%ds", int(AgentMemory.Seconds()))}
+	page := page{Config: config, Shape: routeShape, Description: "{description}", T: config.Timeouts.texts(),
+		Spent:  []string{"slot", "who", "hex", "brake", "host"},
+		Source: config.sourceLine(), AgentMemory: fmt.Sprintf("%ds", int(AgentMemory.Seconds()))}
 	for i := range config.Groups() {
 		page.GroupList = append(page.GroupList, group{Name: i, First: i * SlotsPerBackend, Last: min((i+1)*SlotsPerBackend, config.Slots()) - 1})
 	}
@@ -73,9 +71,10 @@ func Head(config Config) ([]byte, error) {
 	return bytes.Replace(out.Bytes(), []byte("{description}"), []byte(name), 1), nil
 }
 
-// Tail has the slots beyond the range's, and those of enrollment by way of a
-// gateway. In a running process they are added; the file is for the next one,
-// which must not wait for the edge to know them.
+// Tail has the servers that are there for those who need one: slots beyond the
+// range's, third ports, and enrollment at a manager itself. In a running process
+// they are added; the file is for the next one, which must not wait for the edge
+// to know them.
 func Tail(config Config, routes []Route) []byte {
 	var servers []Server
 	for _, route := range routes {
@@ -92,28 +91,21 @@ func TailOf(config Config, servers []Server) []byte {
 		lines[server.Backend] = append(lines[server.Backend], "    server "+server.Name+" 0.0.0.0 "+server.Options+"\n")
 	}
 	var out bytes.Buffer
-	out.WriteString("# Slots beyond the range's, and enrollment by way of a gateway that is told the\n" +
-		"# agents' addresses. A running process has been given them; a new one reads them here.\n")
-	for _, backend := range []struct{ name, server, timeout string }{
-		{"ev_more", "s", ""}, {"en_more", "e", config.Timeouts.texts()["Enrollment"]}, {"ep_more", "p", config.Timeouts.texts()["Gateway"]},
-	} {
-		fmt.Fprintf(&out, "backend %s\n", backend.name)
-		if backend.timeout != "" {
-			fmt.Fprintf(&out, "    timeout tunnel %s\n", backend.timeout)
-		}
-		if backend.name == "en_more" {
-			out.WriteString(config.Timeouts.turnRules())
-		}
-		fmt.Fprintf(&out, "    use-server %s%%[var(sess.slot)] if { always_true }", backend.server)
-		if backend.name != "ep_more" { // a gateway is told the address, and answers to ours
-			out.WriteString(config.sourceLine())
-		}
-		out.WriteByte('\n')
-		slices.Sort(lines[backend.name])
-		for _, line := range lines[backend.name] {
+	backend := func(name, rules string) {
+		fmt.Fprintf(&out, "backend %s\n%s    use-server %%[var(sess.r),field(1,/)] if { always_true }%s\n", name, rules, config.sourceLine())
+		slices.Sort(lines[name])
+		for _, line := range lines[name] {
 			out.WriteString(line)
 		}
 	}
+	out.WriteString("# Slots beyond the range's, and third ports. A running process has been given\n" +
+		"# them; a new one reads them here.\n")
+	backend("more", "")
+	out.WriteString("# Enrollment at the manager itself, one after the other. A silent one holds its\n" +
+		"# tenant's turn; \"timeout server\" would end with the first bytes. Before the\n" +
+		"# manager's first bytes a rule measures the silence: HAProxy 3 would count an\n" +
+		"# agent's from before its wait in the queue.\n")
+	backend("en", "    timeout tunnel "+config.Timeouts.texts()["Enrollment"]+"\n"+config.Timeouts.turnRules())
 	return out.Bytes()
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -125,30 +126,42 @@ func (r Route) Equal(other Route) bool {
 		slices.EqualFunc(r.Cut, other.Cut, func(a, b Cut) bool { return a.ID == b.ID && a.Before.Equal(b.Before) })
 }
 
-// role of a port in the route map.
-func (p Port) role() string {
+// role of a port in the route map and the tables: a letter.
+type role string
+
+const (
+	roleEvents  role = "s"
+	roleDirect  role = "e" // enrollment at the manager itself, one after the other
+	roleGateway role = "p" // enrollment by way of a gateway, with a PROXY header
+	roleHTTPS   role = "t"
+)
+
+func (p Port) role() role {
 	switch {
 	case p.Name == PortEnrollment && p.Proxy:
-		return "ep"
+		return roleGateway
 	case p.Name == PortEnrollment:
-		return "en"
+		return roleDirect
 	case p.Name == PortHTTPS:
-		return "tl"
+		return roleHTTPS
 	}
-	return "ev"
+	return roleEvents
 }
 
-// portOfRole is the port a role in the tables speaks of.
-func portOfRole(role string) (name string, ok bool) {
-	switch role {
-	case "ev":
-		return PortEvents, true
-	case "en", "ep":
-		return PortEnrollment, true
-	case "tl":
-		return PortHTTPS, true
+// parseKey reads [Route.key]: whose row it is, and of which port.
+func parseKey(key string) (slot int32, port string, err error) {
+	ports := map[role]string{roleEvents: PortEvents, roleDirect: PortEnrollment, roleGateway: PortEnrollment, roleHTTPS: PortHTTPS}
+	if key != "" {
+		port = ports[role(key[:1])]
 	}
-	return "", false
+	if port == "" {
+		return 0, "", fmt.Errorf("key %q does not begin with a role's letter", clip(key))
+	}
+	number, err := strconv.ParseUint(key[1:], 10, 16)
+	if err != nil {
+		return 0, "", fmt.Errorf("slot of key %q: %w", clip(key), err)
+	}
+	return int32(number), port, nil
 }
 
 var agentID = regexp.MustCompile(`^[0-9]{1,8}$`)

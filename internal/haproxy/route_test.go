@@ -107,7 +107,7 @@ func TestInvariants(t *testing.T) {
 		if len(refused) > 0 {
 			t.Fatalf("refused: %v", refused)
 		}
-		files := DataFiles(good)
+		files := DataFiles(testConfig, good)
 		if strings.Contains(string(files.Routes), "ssl_sni") {
 			t.Fatal("routes by SNI")
 		}
@@ -120,8 +120,8 @@ func TestInvariants(t *testing.T) {
 			if !guard.MatchString(entry.Value) {
 				t.Fatalf("HAProxy would refuse %q", entry.Value)
 			}
-			slot, _, _ := strings.Cut(entry.Value, "/")
-			slots[slot]++
+			key, _, _ := strings.Cut(entry.Value, "/")
+			slots[key[1:]]++
 		}
 		for slot, ports := range slots {
 			if ports != 2 {
@@ -133,9 +133,9 @@ func TestInvariants(t *testing.T) {
 		}
 		gone := rapid.IntRange(0, len(good)-1).Draw(t, "gone")
 		fewer, _ := CheckAll(slices.Delete(slices.Clone(good), gone, gone+1), testConfig, nil)
-		left := DataFiles(fewer)
+		left := DataFiles(testConfig, fewer)
 		var own []string
-		for _, entry := range good[gone].Entries() {
+		for _, entry := range good[gone].Entries(testConfig) {
 			own = append(own, entry.Key+" "+entry.Value)
 		}
 		checkOnlyGone(t, string(files.Routes), string(left.Routes), own)

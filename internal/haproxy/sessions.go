@@ -27,26 +27,32 @@ func ParseSessions(text string) ([]Session, error) {
 		if !found || !strings.HasPrefix(id, "0x") {
 			continue
 		}
-		values := map[string]string{}
-		for _, field := range strings.Fields(rest) {
-			if name, value, ok := strings.Cut(field, "="); ok && values[name] == "" {
-				values[name] = value
-			}
-		}
-		if !strings.HasPrefix(values["proto"], "tcp") || values["srv"] == "" || strings.HasPrefix(values["srv"], "<") {
+		if !strings.HasPrefix(value(rest, "proto"), "tcp") {
 			continue
 		}
-		source, err := lastColon(values["src"])
-		if err != nil {
-			return nil, fmt.Errorf("show sess: source %q: %w", clip(values["src"]), err)
+		server := value(rest, "srv")
+		if server == "" || server[0] == '<' {
+			continue
 		}
-		age, err := parseAge(values["age"])
+		source, err := lastColon(value(rest, "src"))
 		if err != nil {
-			return nil, fmt.Errorf("show sess: age %q: %w", clip(values["age"]), err)
+			return nil, fmt.Errorf("show sess: source %q: %w", clip(value(rest, "src")), err)
 		}
-		sessions = append(sessions, Session{ID: id, Backend: values["be"], Server: values["srv"], Source: source, Age: age})
+		age, err := parseAge(value(rest, "age"))
+		if err != nil {
+			return nil, fmt.Errorf("show sess: age %q: %w", clip(value(rest, "age")), err)
+		}
+		sessions = append(sessions, Session{ID: id, Backend: value(rest, "be"), Server: server, Source: source, Age: age})
 	}
 	return sessions, nil
+}
+
+// value of " name=value", the first of that name. There are thousands of lines, a
+// suspension waits for them, and few of their values are asked for.
+func value(line, name string) string {
+	_, rest, _ := strings.Cut(line, " "+name+"=")
+	value, _, _ := strings.Cut(rest, " ")
+	return value
 }
 
 // lastColon reads address:port as HAProxy writes it, IPv6 without brackets.

@@ -43,7 +43,38 @@ func (l *Lab) install(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := l.installLeases(ctx); err != nil {
+		return err
+	}
 	return l.waitForKinds(ctx, names)
+}
+
+// installLeases makes the namespace of the edges' Leases, and who may do what there.
+func (l *Lab) installLeases(ctx context.Context) error {
+	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/edge/leases.yaml")
+	if err != nil {
+		return fmt.Errorf("read the operator's chart: %w", err)
+	}
+	objects, err := decode(text)
+	if err != nil {
+		return fmt.Errorf("leases.yaml: %w", err)
+	}
+	for _, object := range objects {
+		if err := l.Client.Create(ctx, object); err != nil {
+			return fmt.Errorf("install %s %q: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	for _, account := range []string{naming.Product, EdgeAccount} {
+		binding := &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: account, Namespace: naming.EdgeNamespace},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: account},
+			Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: account, Namespace: naming.DefaultSystemNamespace}},
+		}
+		if err := l.Client.Create(ctx, binding); err != nil {
+			return fmt.Errorf("install RoleBinding %q: %w", account, err)
+		}
+	}
+	return nil
 }
 
 // createKinds creates the kinds in a folder of files, and returns their names.

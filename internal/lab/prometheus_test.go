@@ -17,9 +17,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -49,19 +51,46 @@ func TestPrometheusPagesForWhatIsWrong(t *testing.T) {
 	rules, expressions := alertsAndDashboards(t)
 	pages := scraped(t, l)
 	p := startPrometheus(t, pages, rules)
-	create(t, l, "paged", v1alpha1.TenantSpec{Manager: v1alpha1.ManagerSpec{Deploy: &v1alpha1.ManagerDeploy{StorageClass: "there-is-none"}}})
-	var paged prometheusAlert
-	eventually(t, "the alert for the manager that is down", func(ctx context.Context) (bool, error) {
+	managerGoesDown(t, l, p)
+	everySeriesIsThere(t, p, expressions)
+	for job, page := range pages {
+		conventional(t, job, page.url)
+	}
+}
+
+// managerGoesDown has a tenant that was well lose its manager, and waits for the page.
+func managerGoesDown(t *testing.T, l *lab.Lab, p *prometheusServer) {
+	t.Helper()
+	attachTheirs(t, l, "paged")
+	told := func(ctx context.Context) (found *prometheusAlert, err error) {
 		alerts, err := p.alerts(ctx)
 		for _, alert := range alerts {
 			switch {
-			case alert.Labels["alertname"] == "SocTalkTenantManagerDown" && alert.Labels["tenant"] == "paged" && alert.State == "firing":
-				paged = alert
 			case alert.Labels["tenant"] == "watched" && alert.State == "firing":
-				t.Fatalf("a tenant that is well is paged for: %v", alert.Labels)
+				t.Errorf("a tenant that is well is paged for: %v", alert.Labels)
+			case alert.Labels["alertname"] == "SocTalkTenantManagerDown" && alert.Labels["tenant"] == "paged":
+				found = &alert
 			}
 		}
-		return paged.State != "", err
+		return found, err
+	}
+	eventually(t, "nothing about the manager while it is up", func(ctx context.Context) (bool, error) {
+		found, err := told(ctx)
+		return found == nil, err
+	})
+	theirs := &appsv1.StatefulSet{}
+	if err := l.Client.Get(t.Context(), types.NamespacedName{Namespace: naming.Namespace("paged"), Name: "their-wazuh"}, theirs); err != nil {
+		t.Fatal(err)
+	}
+	change(t, l, theirs, func() { theirs.Spec.Replicas = new(int32) })
+	var paged prometheusAlert
+	eventually(t, "the alert for the manager that is down", func(ctx context.Context) (bool, error) {
+		found, err := told(ctx)
+		if found == nil || found.State != "firing" {
+			return false, err
+		}
+		paged = *found
+		return true, err
 	})
 	if paged.Labels["region"] != "main" || paged.Labels["severity"] != "critical" {
 		t.Errorf("labels %v", paged.Labels)
@@ -73,16 +102,32 @@ func TestPrometheusPagesForWhatIsWrong(t *testing.T) {
 		t.Errorf("runbook %q", link)
 	}
 	t.Logf("%s: %v, %v", paged.State, paged.Labels, paged.Annotations)
-	// An offboarding has series of its own while it lasts.
+	// An offboarding has series of its own while it lasts; with the manager down it does.
 	if err := l.Client.Delete(t.Context(), get(t, l, "paged")); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the step of the offboarding", func(ctx context.Context) (bool, error) {
+		found, err := p.query(ctx, `count(soctalk_tenant_offboarding_step_timestamp_seconds{tenant="paged"})`)
+		return found == 1, err
+	})
+	change(t, l, theirs, func() { *theirs.Spec.Replicas = 1 })
+}
+
+var (
+	quoted      = regexp.MustCompile(`"[^"]*"`)
+	metricNames = regexp.MustCompile(`\b(soctalk_\w+|leader_election_\w+|up)\b`)
+)
+
+// everySeriesIsThere evaluates each expression, and looks for each metric it names: a
+// selector nobody answers is silent, not wrong.
+func everySeriesIsThere(t *testing.T, p *prometheusServer, expressions map[string]string) {
+	t.Helper()
 	names := map[string]bool{}
 	for where, expr := range expressions {
 		if _, err := p.query(t.Context(), expr); err != nil {
 			t.Errorf("%s: %v in %s", where, err, expr)
 		}
-		for _, name := range regexp.MustCompile(`\b(soctalk_\w+|leader_election_\w+|up)\b`).FindAllString(regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expr, ""), -1) {
+		for _, name := range metricNames.FindAllString(quoted.ReplaceAllString(expr, ""), -1) {
 			names[name] = true
 		}
 	}
@@ -94,9 +139,6 @@ func TestPrometheusPagesForWhatIsWrong(t *testing.T) {
 			found, err := p.query(ctx, "count(max_over_time("+name+"[10m]))")
 			return found > 0, err
 		})
-	}
-	for job, page := range pages {
-		conventional(t, job, page.url)
 	}
 }
 

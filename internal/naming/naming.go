@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -18,6 +19,22 @@ import (
 // Product is the name under which the operator is known in the cluster: the
 // value of app.kubernetes.io/managed-by, and the field manager of its writes.
 const Product = "soctalk-ingress"
+
+// EdgeNamespace holds nothing but the Leases of edges, so that who may write them
+// may write no other: not the operator's, not a node's.
+const EdgeNamespace = "soctalk-edges"
+
+// EdgeLease is the Lease an edge renews as long as it lives.
+func EdgeLease(region, edge string) string {
+	name := region + "." + edge
+	if len(name) > 253 || !subdomain.MatchString(name) {
+		sum := sha256.Sum256([]byte(edge))
+		name = region + "." + hex.EncodeToString(sum[:8])
+	}
+	return name
+}
+
+var subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 
 // MaxSlugLength keeps "tenant-<slug>" within the 63 characters of a namespace.
 const MaxSlugLength = 63 - len(namespacePrefix)

@@ -54,6 +54,14 @@ func (a Asked) String() string {
 	return string(text)
 }
 
+// Unnoted is what pods without that annotation were asked, as far as they show it: who
+// answers on the enrollment port. Of all else it says what is asked now.
+func Unnoted(tenant v1alpha1.Tenant, place Placement, gateway bool) Asked {
+	asked := AskedBy(tenant, place)
+	asked.Gateway, asked.Major, asked.Agents = &gateway, 0, 0
+	return asked
+}
+
 // AskedMore is true when a tenant asks for something else than its pods' annotation
 // says. Pods that carry none say nothing of what was asked, and then nobody is believed
 // to have asked for more: to wait for a turn hurts less than to go out of it.

@@ -42,7 +42,9 @@ func Held(tenant v1alpha1.Tenant, regions []v1alpha1.Region, annotation string) 
 			spec.Manager.Version = versionOf(tenant, before.Major)
 		}
 	}
-	return held, true
+	as, err := Place(tenant, held)
+	// Else it was the tenant that chose, and its pods must not be late.
+	return held, err == nil && (!gateway || as.Gateway == *before.Gateway) && (!major || as.Major == before.Major)
 }
 
 // versionOf is the version that a tenant's manager told, or any of the major version

@@ -72,6 +72,8 @@ type Observed struct {
 	Service ServiceState `json:"service"`
 	// Route at the Region's edges, as stored; nil when there is none.
 	Route *v1alpha1.Route `json:"route,omitempty"`
+	// Silent are edges of the Region that renew their Leases no longer.
+	Silent []SilentEdge `json:"silent,omitempty"`
 	// Manager and its API.
 	Manager ManagerState `json:"manager"`
 	// PullSecrets says what is wrong with the Region's imagePullSecrets.

@@ -44,8 +44,9 @@ func WildcardSecret(region v1alpha1.Region) string {
 }
 
 // ReportRegion says whether a Region can be used and how many tenants it has. The
-// problem is what kept its wildcard certificate from being asked for, if anything.
-func ReportRegion(region v1alpha1.Region, regions []v1alpha1.Region, tenants []v1alpha1.Tenant, problem *Problem) v1alpha1.RegionStatus {
+// problem is what kept its wildcard certificate from being asked for, if anything; silent
+// are its edges that are no longer heard of.
+func ReportRegion(region v1alpha1.Region, regions []v1alpha1.Region, tenants []v1alpha1.Tenant, silent []SilentEdge, problem *Problem) v1alpha1.RegionStatus {
 	status := *region.Status.DeepCopy()
 	status.ObservedGeneration = region.Generation
 	status.Tenants = 0
@@ -57,6 +58,9 @@ func ReportRegion(region v1alpha1.Region, regions []v1alpha1.Region, tenants []v
 	ready := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady,
 		Message: "tenants can use this Region", ObservedGeneration: region.Generation,
+	}
+	for _, edge := range silent {
+		ready.Message += "; " + silentWord(edge)
 	}
 	if problem != nil {
 		ready.Status = metav1.ConditionFalse

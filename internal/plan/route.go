@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
@@ -77,15 +79,23 @@ func edgeHop(in Input, place Placement) hop {
 		return wait("the route is not written yet")
 	}
 	carried, behind := in.Observed.Route.CarriedBy()
+	carried, lost := heard(carried, in.Observed.Silent)
+	unheard := ""
+	if words := silentWords(in.Observed.Silent, in.Observed.Route.Status.Edges); words != "" {
+		unheard = "; " + words
+	}
 	switch {
+	case len(carried) == 0 && len(lost) > 0:
+		return hop{condition, metav1.ConditionUnknown, v1alpha1.ReasonEdgeSilent, fmt.Sprintf(
+			"ports %s on %s are held for this tenant; whether they are served is not known%s; look at the edge's machine or pod", pair, at, unheard)}
 	case len(carried) == 0 && len(behind) == 0:
 		return wait("no edge of the Region has reported")
 	case len(carried) == 0:
-		return wait("no edge carries them yet: " + edgeWords(behind))
+		return wait("no edge carries them yet: " + edgeWords(behind) + unheard)
 	case len(behind) > 0:
-		return reached(in, place, fmt.Sprintf("agents connect to %s, ports %s; carried by %s, not yet by %s", at, pair, edgeNames(carried), edgeWords(behind)))
+		return reached(in, place, fmt.Sprintf("agents connect to %s, ports %s; carried by %s, not yet by %s%s", at, pair, edgeNames(carried), edgeWords(behind), unheard))
 	}
-	return reached(in, place, fmt.Sprintf("agents connect to %s, ports %s; carried by %s", at, pair, edgeNames(carried)))
+	return reached(in, place, fmt.Sprintf("agents connect to %s, ports %s; carried by %s%s", at, pair, edgeNames(carried), unheard))
 }
 
 func edgeNames(edges []v1alpha1.RouteEdge) string {

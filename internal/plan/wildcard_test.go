@@ -33,7 +33,7 @@ func TestWildcardOfARegion(t *testing.T) {
 			t.Errorf("%s: %+v", name, wildcard)
 		}
 	}
-	status := ReportRegion(region, nil, nil, NotInstalled("Certificate wildcard-eu", "Certificate"))
+	status := ReportRegion(region, nil, nil, nil, NotInstalled("Certificate wildcard-eu", "Certificate"))
 	if ready := status.Conditions[0]; ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonKindNotInstalled || !strings.Contains(ready.Message, "install what provides it") {
 		t.Errorf("without cert-manager: %+v", ready)
 	}

@@ -1,0 +1,118 @@
+package controller
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
+)
+
+// beats knows which edges renew their Leases. Their clocks are not believed: what
+// counts is when this process last saw a Lease change. The Leases are read from the
+// API server itself, and an edge is called silent only after two such looks: when
+// the API server was away, its edges get the time to come back to it.
+type beats struct {
+	reader client.Reader
+	now    func() time.Time
+
+	mu     sync.Mutex
+	looked time.Time
+	of     map[string]*beat // by Lease
+}
+
+type beat struct {
+	region, edge string
+	renewed      metav1.MicroTime
+	seen         time.Time // when it was seen to change
+	doubted      time.Time // since when it is seen not to; zero while it does
+	silent       bool
+}
+
+const (
+	// lookEvery is the least time between two looks.
+	lookEvery = 10 * time.Second
+	// doubt is how long a Lease that has run out may be renewed belatedly: edges try
+	// again every few seconds.
+	doubt = 20 * time.Second
+	// longGone is the age of a Lease that is not doubted when it is seen first.
+	longGone = 5 * time.Minute
+)
+
+func newBeats(reader client.Reader, now func() time.Time) *beats {
+	return &beats{reader: reader, now: now, of: map[string]*beat{}}
+}
+
+// The right to list the Leases is in files/edge/leases.yaml of the chart: it is for
+// their namespace alone.
+
+// silent are the edges of a Region that are not heard of any more, by name. An edge
+// without a Lease is not judged; it may be of an earlier version.
+func (b *beats) silent(ctx context.Context, region string) []plan.SilentEdge {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := b.now(); now.Sub(b.looked) >= lookEvery {
+		b.look(ctx, now)
+	}
+	var silent []plan.SilentEdge
+	for _, beat := range b.of {
+		if beat.silent && beat.region == region {
+			silent = append(silent, plan.SilentEdge{Name: beat.edge, Since: metav1.NewTime(beat.renewed.Time)})
+		}
+	}
+	slices.SortFunc(silent, func(a, b plan.SilentEdge) int { return strings.Compare(a.Name, b.Name) })
+	return silent
+}
+
+// look reads the Leases. When they cannot be read, nobody is judged anew.
+func (b *beats) look(ctx context.Context, now time.Time) {
+	b.looked = now
+	var leases coordinationv1.LeaseList
+	if err := b.reader.List(ctx, &leases, client.InNamespace(naming.EdgeNamespace), client.HasLabels{naming.LabelRegion}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list the leases of edges", "namespace", naming.EdgeNamespace)
+		return
+	}
+	there := map[string]bool{}
+	for _, lease := range leases.Items {
+		there[lease.Name] = true
+		if lease.Spec.RenewTime == nil || lease.Spec.HolderIdentity == nil || lease.Spec.LeaseDurationSeconds == nil {
+			continue
+		}
+		b.judge(lease, now)
+	}
+	for name := range b.of {
+		if !there[name] {
+			delete(b.of, name)
+		}
+	}
+}
+
+func (b *beats) judge(lease coordinationv1.Lease, now time.Time) {
+	lasts := time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second
+	held, known := b.of[lease.Name]
+	if !known {
+		held = &beat{region: lease.Labels[naming.LabelRegion], edge: *lease.Spec.HolderIdentity, renewed: *lease.Spec.RenewTime, seen: now}
+		if age := now.Sub(held.renewed.Time); age > 0 {
+			held.seen = held.renewed.Time
+			held.silent = age > longGone
+		}
+		b.of[lease.Name] = held
+	} else if !held.renewed.Equal(lease.Spec.RenewTime) {
+		held.renewed, held.seen, held.doubted, held.silent = *lease.Spec.RenewTime, now, time.Time{}, false
+	}
+	switch {
+	case held.silent || now.Sub(held.seen) <= lasts:
+	case held.doubted.IsZero():
+		held.doubted = now
+	case now.Sub(held.doubted) >= doubt:
+		held.silent = true
+	}
+}

@@ -1,0 +1,45 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/soctalk/soctalk-ingress/internal/naming"
+)
+
+// When an edge is called silent, told by looks at its Lease: by our clock, not by
+// its own, and not because the API server was away.
+func TestWhenAnEdgeIsSilent(t *testing.T) {
+	start := time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)
+	type look struct {
+		after, renewed time.Duration // since the start; the Lease's as its edge's clock has it
+		silent         bool
+	}
+	for name, looks := range map[string][]look{
+		"a living edge": {{0, 0, false}, {50 * time.Second, 40 * time.Second, false}, {100 * time.Second, 100 * time.Second, false}},
+		"it dies": {{0, 0, false}, {60 * time.Second, 0, false}, {65 * time.Second, 0, false}, {80 * time.Second, 0, false}, {90 * time.Second, 0, true},
+			{time.Hour, 0, true}, {time.Hour + time.Second, time.Hour, false}},
+		"its clock is five minutes behind":        {{0, -5 * time.Minute, false}, {20 * time.Second, -5*time.Minute + 20*time.Second, false}, {90 * time.Second, -5*time.Minute + 80*time.Second, false}},
+		"its clock is an hour ahead, and it dies": {{0, time.Hour, false}, {61 * time.Second, time.Hour, false}, {82 * time.Second, time.Hour, true}},
+		// Nothing could be renewed while the API server was away; the first look after it comes before the edge.
+		"the API server was away":                   {{0, 0, false}, {10 * time.Minute, 0, false}, {10*time.Minute + 10*time.Second, 10*time.Minute + 5*time.Second, false}},
+		"it was dead before the operator was there": {{0, -time.Hour, true}, {time.Second, 0, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBeats(nil, nil)
+			for _, l := range looks {
+				edge, lasts, renewed := "edge-1", int32(60), metav1.NewMicroTime(start.Add(l.renewed))
+				b.judge(coordinationv1.Lease{
+					ObjectMeta: metav1.ObjectMeta{Name: "eu.edge-1", Labels: map[string]string{naming.LabelRegion: "eu"}},
+					Spec:       coordinationv1.LeaseSpec{HolderIdentity: &edge, LeaseDurationSeconds: &lasts, RenewTime: &renewed},
+				}, start.Add(l.after))
+				if silent := b.of["eu.edge-1"].silent; silent != l.silent {
+					t.Errorf("after %s: silent %v, want %v", l.after, silent, l.silent)
+				}
+			}
+		})
+	}
+}
