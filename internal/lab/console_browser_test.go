@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/page"
+	devtools "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/soctalk/soctalk-ingress/internal/console/pages"
@@ -118,7 +118,7 @@ func (v *person) arrives(url string) {
 	v.t.Helper()
 	v.screen(1280, 900, "light")
 	v.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: faultBook})
+		_, err := cdp.Call(ctx, target, devtools.AddScriptToEvaluateOnNewDocument, devtools.AddScriptToEvaluateOnNewDocumentParams{Source: faultBook})
 		return err
 	}), chromedp.Navigate(url), chromedp.WaitVisible("#token"))
 }
