@@ -101,7 +101,7 @@ type heldFigures struct {
 	ResyncMs        float64   `json:"resyncMs"`
 	Idle            latencies `json:"newConnectionsIdle"`
 	Changing        latencies `json:"newConnectionsDuringChanges"`
-	SuspendMs       []float64 `json:"suspendUntilTheLastOf100SessionsIsCut"`
+	Suspend         suspendMs `json:"suspendUntilTheLastIsCutMs"`
 	SameProcess     bool      `json:"sameProcess"`
 	MBBefore        float64   `json:"mbBeforeChanges"`
 	MBAfter         float64   `json:"mbAfterChanges"`
@@ -138,7 +138,7 @@ func benchHeld(t *testing.T, target string) (out heldFigures) {
 		out.ResyncMs = float64(time.Since(begin).Microseconds()) / 1000
 		out.Changing = changing()
 		for range 5 {
-			out.SuspendMs = append(out.SuspendMs, s.suspendOnce(tenants-2, target))
+			s.suspendOnce(tenants-2, target, &out.Suspend)
 		}
 		out.Held, out.Lost = agents.tell("check")
 		out.SameProcess = s.worker() == worker
@@ -164,44 +164,50 @@ func enrolling(t *testing.T, address string) (net.Conn, error) {
 	return conn, err
 }
 
-// suspendOnce suspends a tenant with 100 sessions, the last of them an enrollment,
-// and returns how long it takes from the source's word until the last of them has
-// ended; then it resumes.
-func (s *site) suspendOnce(n int, target string) (ms float64) {
+// suspendMs is how long it takes from the source's word until the last of 100
+// events sessions has ended, and an enrollment by way of a gateway, for which HAProxy
+// has to list all sessions there are.
+type suspendMs struct {
+	Events     []float64 `json:"events"`
+	Enrollment []float64 `json:"enrollment"`
+}
+
+// suspendOnce suspends a tenant with such sessions; then it resumes.
+func (s *site) suspendOnce(n int, target string, out *suspendMs) {
 	s.Helper()
-	ends := make(chan time.Time, 100)
-	for i := range cap(ends) {
-		var conn net.Conn
-		var err error
-		if i < cap(ends)-1 {
-			conn, err = session(s.port(n, 0))
-		} else {
-			conn, err = enrolling(s.T, s.port(n, 1))
-		}
+	watch := func(conn net.Conn, err error, ends chan<- time.Time) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		go func(conn net.Conn) {
+		go func() {
 			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			_, _ = conn.Read(make([]byte, 1)) // the cut, in whatever form
 			ends <- time.Now()
 			_ = conn.Close()
-		}(conn)
+		}()
 	}
+	events, enrollment := make(chan time.Time, 100), make(chan time.Time, 1)
+	for range cap(events) {
+		conn, err := session(s.port(n, 0))
+		watch(conn, err, events)
+	}
+	conn, err := enrolling(s.T, s.port(n, 1))
+	watch(conn, err, enrollment)
 	route := routeFor(n, target)
 	route.Suspended = true
 	begin := time.Now()
 	if err := s.edge.Apply(s.Context(), adding(route)); err != nil {
 		s.Fatal(err)
 	}
-	var last time.Time
-	for range cap(ends) {
-		if end := <-ends; end.After(last) {
+	last := <-events
+	for range cap(events) - 1 {
+		if end := <-events; end.After(last) {
 			last = end
 		}
 	}
+	since := func(end time.Time) float64 { return float64(end.Sub(begin).Microseconds()) / 1000 }
+	out.Events, out.Enrollment = append(out.Events, since(last)), append(out.Enrollment, since(<-enrollment))
 	if err := s.edge.Apply(s.Context(), adding(routeFor(n, target))); err != nil {
 		s.Fatal(err)
 	}
-	return float64(last.Sub(begin).Microseconds()) / 1000
 }

@@ -24,9 +24,9 @@ type fullFigures struct {
 	YoungMicros float64 `json:"haproxyMicrosPerConnectionAmongYoungSessions"`
 	OldMicros   float64 `json:"haproxyMicrosPerConnectionAmongOldSessions"`
 
-	Changes   int       `json:"changes"`
-	Apply     spread    `json:"apply"`
-	SuspendMs []float64 `json:"suspendUntilTheLastOf100SessionsIsCut"`
+	Changes int       `json:"changes"`
+	Apply   spread    `json:"apply"`
+	Suspend suspendMs `json:"suspendUntilTheLastIsCutMs"`
 	// Many changes as fast as they go, and HAProxy's memory before and after.
 	Many        int     `json:"manyChanges"`
 	ManySeconds float64 `json:"manyChangesSeconds"`
@@ -83,7 +83,7 @@ func benchFull(t *testing.T, target string) (out fullFigures) {
 		_, out.OldMicros = idle()
 		out.YoungMicros = median(youngMicros)
 		for range 5 {
-			out.SuspendMs = append(out.SuspendMs, s.suspendOnce(tenants-2, target))
+			s.suspendOnce(tenants-2, target, &out.Suspend)
 		}
 		_, out.MBBefore = footprint(t, master)
 		begin := time.Now()

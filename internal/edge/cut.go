@@ -68,7 +68,7 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 		}
 	}
 	for _, ask := range workers {
-		_, err := cutSessions(ctx, ask, func(session haproxy.Session) bool {
+		_, err := cutSessions(ctx, ask, haproxy.ParseSessions, func(session haproxy.Session) bool {
 			return slices.Contains(servers, session.Backend+"/"+session.Server)
 		})
 		if err = errors.Join(err, cutEnrolling(ctx, ask, routes)); err != nil {
@@ -112,19 +112,20 @@ func cutEnrolling(ctx context.Context, ask asker, routes []haproxy.Route) error 
 	if len(sources) == 0 {
 		return nil
 	}
-	_, err = cutSessions(ctx, ask, func(session haproxy.Session) bool {
-		return session.Backend == haproxy.BackendGateway && sources[session.Source]
-	})
+	enrollments := func(answer string) ([]haproxy.Session, error) {
+		return haproxy.ParseSessionsOf(haproxy.BackendGateway, answer)
+	}
+	_, err = cutSessions(ctx, ask, enrollments, func(session haproxy.Session) bool { return sources[session.Source] })
 	return err
 }
 
-// cutSessions ends a worker's sessions that are chosen, one by one.
-func cutSessions(ctx context.Context, ask asker, chosen func(haproxy.Session) bool) (count int, err error) {
+// cutSessions ends a worker's sessions that are read and chosen, one by one.
+func cutSessions(ctx context.Context, ask asker, read func(answer string) ([]haproxy.Session, error), chosen func(haproxy.Session) bool) (count int, err error) {
 	answer, err := ask(ctx, "show sess")
 	if err != nil {
 		return 0, err
 	}
-	sessions, err := haproxy.ParseSessions(answer)
+	sessions, err := read(answer)
 	if err != nil {
 		return 0, err
 	}
@@ -218,7 +219,7 @@ func cutClaimed(ctx context.Context, ask asker, before map[claimed]time.Time) (i
 		return 0, nil
 	}
 	now := time.Now()
-	return cutSessions(ctx, ask, func(session haproxy.Session) bool {
+	return cutSessions(ctx, ask, haproxy.ParseSessions, func(session haproxy.Session) bool {
 		limit, wanted := legs[leg{session.Server, session.Source}]
 		return wanted && now.Add(-session.Age).Before(limit)
 	})

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,10 @@ import (
 // batchSize keeps a line of commands well within HAProxy's buffer of 16 kB,
 // beyond which it closes the connection without a word.
 const batchSize = 12_000
+
+// answerSize has room for most answers. HAProxy writes no faster than it is read,
+// and the list of thousands of sessions, which a suspension may wait for, has megabytes.
+const answerSize = 64 << 10
 
 // runtimeTimeout bounds one exchange with a process that may be hung.
 const runtimeTimeout = 10 * time.Second
@@ -51,11 +56,11 @@ func (r runtime) ask(ctx context.Context, line string) (string, error) {
 			return "", fmt.Errorf("haproxy's socket: %w", err)
 		}
 	}
-	answer, err := io.ReadAll(conn)
-	if err != nil {
+	answer := bytes.NewBuffer(make([]byte, 0, answerSize))
+	if _, err := answer.ReadFrom(conn); err != nil {
 		return "", fmt.Errorf("haproxy's socket: %w", err)
 	}
-	return string(answer), nil
+	return answer.String(), nil
 }
 
 // dial tries again while too many wait at the socket: a busy HAProxy is not gone.

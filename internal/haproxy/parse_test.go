@@ -39,6 +39,8 @@ func TestParse(t *testing.T) {
 	sessions, err := ParseSessions(sessionAnswer)
 	check(t, err, len(sessions), 2)
 	check(t, nil, fmt.Sprint(sessions), "[{0x5652e9e2f2c0 ev_0 s0 127.0.0.1:47188 2m3s} {0x5652e9e30010 ep gateway [::1]:40113 27h0m0s}]")
+	sessions, err = ParseSessionsOf("ep", sessionAnswer)
+	check(t, err, fmt.Sprint(sessions), "[{0x5652e9e30010 ep gateway [::1]:40113 27h0m0s}]")
 	stats, err := ParseStat(statAnswer)
 	check(t, err, stats, []Stat{{Proxy: "en", Service: "e3", Queued: 2, Current: 1, Total: 5, Peak: 1, In: 100, Out: 200}})
 	check(t, nil, ParseInfo("Name: HAProxy\nPid: 12\n")["Pid"], "12")

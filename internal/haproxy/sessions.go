@@ -20,9 +20,20 @@ type Session struct {
 // ParseSessions reads the answer to `show sess`, one session per line: "0x55d0:
 // proto=tcpv4 src=192.0.2.7:40112 fe=edge be=ev_0 srv=s0 … age=1h2m …". Sessions
 // that have no server yet, and those of the socket itself, are left out.
-func ParseSessions(text string) ([]Session, error) {
+func ParseSessions(text string) ([]Session, error) { return parseSessions(text, "") }
+
+// ParseSessionsOf reads those of one backend, and passes over the others: they are
+// many, and a suspension waits.
+func ParseSessionsOf(backend, text string) ([]Session, error) {
+	return parseSessions(text, " be="+backend+" ")
+}
+
+func parseSessions(text, mark string) ([]Session, error) {
 	var sessions []Session
 	for line := range strings.Lines(text) {
+		if !strings.Contains(line, mark) {
+			continue
+		}
 		id, rest, found := strings.Cut(strings.TrimSpace(line), ":")
 		if !found || !strings.HasPrefix(id, "0x") {
 			continue
@@ -47,8 +58,7 @@ func ParseSessions(text string) ([]Session, error) {
 	return sessions, nil
 }
 
-// value of " name=value", the first of that name. There are thousands of lines, a
-// suspension waits for them, and few of their values are asked for.
+// value of " name=value", the first of that name.
 func value(line, name string) string {
 	_, rest, _ := strings.Cut(line, " "+name+"=")
 	value, _, _ := strings.Cut(rest, " ")
