@@ -124,6 +124,23 @@ func testWhoSpeaksTooLate(t *testing.T) {
 	}
 }
 
+// A ping is nine bytes, and answered as soon as they are there: nothing may wait for more.
+func TestAPingIsNotHeldUp(t *testing.T) { haproxies.Each(t, testAPingIsNotHeldUp) }
+
+func testAPingIsNotHeldUp(t *testing.T) {
+	s := newSite(t, func(o *Options) { o.Config.Timeouts.First = time.Hour })
+	manager := newEcho(t, "127.10.0.1", "m")
+	s.tenant(0, manager.address(), manager.address())
+	s.apply()
+	conn, answer, err := talk(t, "127.0.0.1", s.port(0, 0), []byte("\x05\x00\x00\x00#ping"))
+	if err != nil || answer == "" {
+		t.Fatalf("a ping is not answered while nobody says more: %q, %v", answer, err)
+	}
+	if !answers(t, conn) {
+		t.Error("the session does not go on")
+	}
+}
+
 // A first frame may come byte by byte.
 func TestTheFirstBytesComeOneByOne(t *testing.T) {
 	haproxies.Each(t, testTheFirstBytesComeOneByOne)
