@@ -39,12 +39,10 @@ func (e *Edge) doAndCut(ctx context.Context, commands []string, cut []haproxy.Ro
 	if err := e.runtime.do(ctx, append(commands, after...)); err != nil {
 		return err
 	}
-	if err := cutEnrolling(ctx, e.runtime.ask, cut); err != nil {
-		return err
-	}
+	err := cutEnrolling(ctx, e.runtime.ask, cut)
 	e.cutInOldWorkers(ctx, cut)
-	e.cutAgain(ctx, cut)
-	return nil
+	e.cutAgain(ctx, cut) // also tries again what has just failed
+	return err
 }
 
 // cutInOldWorkers ends sessions that live in workers of before a reload. Such a
