@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,7 +163,10 @@ func testTheFirstBytesComeOneByOne(t *testing.T) {
 			if _, err := conn.Write(words[i : i+1]); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(2 * time.Millisecond) // a segment of its own
+			s.eventually("haproxy has looked at it", func() bool {
+				sessions, err := s.edge.runtime.ask(t.Context(), "show sess")
+				return err == nil && strings.Contains(sessions, fmt.Sprintf(",i=%d,", i+1))
+			})
 		}
 		if _, err := conn.Write(words[12:]); err != nil {
 			t.Fatal(err)
