@@ -3,7 +3,6 @@ package lab_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -218,18 +217,7 @@ func scraped(t *testing.T, l *lab.Lab) map[string]page {
 		"handover": {url: handoverMetrics(t, l)},
 	}
 	spec := l.EdgeSpec()
-	edge, err := l.StartEdge(t.Context(), "edge-watched", "watch", spec)
-	if errors.Is(err, lab.ErrNoHAProxy) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := edge.Stop(); err != nil {
-			t.Errorf("stop the edge: %v", err)
-		}
-	})
+	edge := startEdge(t, l, "edge-watched", "watch", spec)
 	pages["edge"] = page{url: serve(edge.Metrics()), labels: map[string]string{"region": "watch"}}
 	region(t, l, "watch", v1alpha1.RegionSpec{Domain: "watch.example.com", DefaultMode: v1alpha1.ModeEdgeHAProxy, Edge: spec,
 		Quarantine: &metav1.Duration{}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone}})
