@@ -11,6 +11,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // hello is what a TLS client says first.
@@ -133,7 +134,7 @@ func testAPingIsNotHeldUp(t *testing.T) {
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address())
 	s.apply()
-	conn, answer, err := talk(t, "127.0.0.1", s.port(0, 0), []byte("\x05\x00\x00\x00#ping"))
+	conn, answer, err := talk(t, "127.0.0.1", s.port(0, 0), wazuh.AppendFrame(nil, []byte(wazuh.Ping)))
 	if err != nil || answer == "" {
 		t.Fatalf("a ping is not answered while nobody says more: %q, %v", answer, err)
 	}

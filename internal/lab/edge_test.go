@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -22,13 +20,8 @@ import (
 // startEdge runs an edge with the real HAProxy until the test ends.
 func startEdge(t *testing.T, l *lab.Lab, name, region string, spec *v1alpha1.EdgeSpec) *lab.Edge {
 	t.Helper()
+	needs(t, "haproxy")
 	edge, err := l.StartEdge(t.Context(), name, region, spec)
-	if errors.Is(err, lab.ErrNoHAProxy) {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,14 +37,7 @@ func startEdge(t *testing.T, l *lab.Lab, name, region string, spec *v1alpha1.Edg
 func atEdgeOf(t *testing.T, l *lab.Lab, name string, spec *v1alpha1.EdgeSpec) (region string) {
 	t.Helper()
 	startEdge(t, l, "edge-1", name, spec)
-	made := &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.RegionSpec{
-		Domain: name + ".example.com", DefaultMode: v1alpha1.ModeEdgeHAProxy, Edge: spec,
-		Quarantine: &metav1.Duration{}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone},
-	}}
-	if err := l.Client.Create(t.Context(), made); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), made) })
+	edgeRegion(t, l, name, *spec, 0)
 	return name
 }
 
