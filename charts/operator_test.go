@@ -37,6 +37,11 @@ func TestTheOperatorsChart(t *testing.T) {
 	if security == nil || !*security.ReadOnlyRootFilesystem || *security.AllowPrivilegeEscalation {
 		t.Error("the operator's container may do more than it needs")
 	}
+	for _, template := range []string{ruleTemplate, dashboardTemplate, monitorTemplate, handoverTemplate} {
+		if strings.TrimSpace(rendered[template]) != "" {
+			t.Errorf("%s makes something unasked: %s", template, rendered[template])
+		}
+	}
 	crds := rendered["soctalk-ingress/templates/crds.yaml"]
 	for _, kind := range []string{"tenants.ingress.soctalk.io", "regions.ingress.soctalk.io", "claims.ingress.soctalk.io"} {
 		if !strings.Contains(crds, "name: "+kind) {

@@ -56,26 +56,21 @@ func (e *Edge) cutDue(ctx context.Context) {
 			}
 		}
 	})
-	var cut, forget []string
-	var enrolling []haproxy.Route
+	var cut []haproxy.Route
+	var forget []string
 	for _, route := range routes {
 		if !serves[route.Slot] {
-			cut = append(cut, cutCommands(e.config, route)...)
-			enrolling = append(enrolling, route)
+			cut = append(cut, route)
 		}
 		if held[route.Slot] {
 			continue
 		}
 		// The counters of a tenant that is gone. A row a session still holds stays,
 		// and is told apart when the slot is given out.
-		for _, key := range route.Keys() {
-			forget = append(forget, "clear table "+haproxy.TableTenants+" key "+key)
-		}
+		forget = append(forget, route.Keys()...)
 	}
-	if err := errors.Join(e.runtime.do(ctx, cut), cutEnrolling(ctx, e.runtime.ask, enrolling)); err != nil {
+	if err := errors.Join(e.runtime.do(ctx, cutCommands(e.config, cut)), cutEnrolling(ctx, e.runtime.ask, cut)); err != nil {
 		e.log.Warn("sessions of ended tenants could not be cut a second time", "error", err.Error())
 	}
-	for _, line := range batches(forget) {
-		_, _ = e.runtime.ask(ctx, line)
-	}
+	_ = e.runtime.forget(ctx, haproxy.TableTenants, forget) // tried once: a row that stays is told apart
 }

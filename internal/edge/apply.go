@@ -135,7 +135,7 @@ func (e *Edge) check(ctx context.Context) error {
 		e.update(func() { e.inStep, e.worker = false, info["Pid"] })
 		return &unwritten{cause: errors.Join(errSilent, failed)}
 	}
-	want := tablesOf(e.config, routes)
+	want := tablesOf(e.config, slices.Values(routes))
 	if err := e.addSlots(ctx, routes, info["Pid"]); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (e *Edge) check(ctx context.Context) error {
 		e.log.Warn("haproxy or its files were not as they should be, and are repaired",
 			"files", drifted, "doubled", doubled, "lines", len(steps.before)+len(steps.route)+len(steps.after))
 	}
-	if err := e.repair(ctx, routes, want, steps, doubled); err != nil {
+	if err := e.repair(ctx, want, steps, doubled); err != nil {
 		return err
 	}
 	if failed != nil { // the process is as it should be; a next one might not be
@@ -235,31 +235,25 @@ func (e *Edge) addSlots(ctx context.Context, routes []haproxy.Route, worker stri
 // few is up to how many lines are repaired one by one.
 const few = 500
 
-func (e *Edge) repair(ctx context.Context, routes []haproxy.Route, want tables, steps steps, doubled bool) error {
+func (e *Edge) repair(ctx context.Context, want tables, steps steps, doubled bool) error {
 	if !doubled && len(steps.before)+len(steps.route)+len(steps.after) <= few {
 		return e.runtime.do(ctx, slices.Concat(steps.before, steps.route, steps.after))
 	}
 	e.update(func() { e.counts.Resyncs++ })
-	return e.resync(ctx, routes)
+	return e.resync(ctx, want)
 }
 
 // resync replaces lists and map as a whole, the map last.
-func (e *Edge) resync(ctx context.Context, routes []haproxy.Route) error {
-	var routeMap, allow, hosts []string
-	for _, route := range routes {
-		for _, entry := range route.Entries(e.config) {
-			routeMap = append(routeMap, entry.Key+" "+entry.Value)
+func (e *Edge) resync(ctx context.Context, want tables) error {
+	for _, list := range []struct {
+		kind, file string
+		lines      map[string]bool
+	}{{"acl", haproxy.FileAllow, want.allow}, {"acl", haproxy.FileHosts, want.hosts}, {"map", haproxy.FileRoutes, want.routeLines()}} {
+		if err := e.runtime.replace(ctx, list.kind, e.config.File(list.file), slices.Sorted(maps.Keys(list.lines))); err != nil {
+			return err
 		}
-		allow = append(allow, route.AllowLines()...)
-		hosts = append(hosts, route.HostLines()...)
 	}
-	if err := e.runtime.replace(ctx, "acl", e.config.File(haproxy.FileAllow), allow); err != nil {
-		return err
-	}
-	if err := e.runtime.replace(ctx, "acl", e.config.File(haproxy.FileHosts), hosts); err != nil {
-		return err
-	}
-	return e.runtime.replace(ctx, "map", e.config.File(haproxy.FileRoutes), routeMap)
+	return nil
 }
 
 // selfAddresses are all addresses under which the edge could meet itself.

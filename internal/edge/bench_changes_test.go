@@ -134,7 +134,7 @@ func (s *site) resyncs() float64 {
 	var took []time.Duration
 	for range 5 {
 		begin := time.Now()
-		if err := s.edge.resync(s.Context(), s.edge.routes()); err != nil {
+		if err := s.edge.resync(s.Context(), s.wanted()); err != nil {
 			s.Fatal(err)
 		}
 		took = append(took, time.Since(begin))

@@ -132,7 +132,7 @@ func benchHeld(t *testing.T, target string) (out heldFigures) {
 		changing := prober.probe(s.port(tenants-1, 0))
 		out.Changes, out.Apply = s.churn(tenants, changes, 200, target, pace)
 		begin := time.Now()
-		if err := s.edge.resync(t.Context(), s.edge.routes()); err != nil {
+		if err := s.edge.resync(t.Context(), s.wanted()); err != nil {
 			t.Fatal(err)
 		}
 		out.ResyncMs = float64(time.Since(begin).Microseconds()) / 1000

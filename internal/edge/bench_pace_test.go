@@ -91,7 +91,7 @@ func benchFull(t *testing.T, target string) (out fullFigures) {
 		out.ManySeconds = time.Since(begin).Seconds()
 		_, out.MBAfter = footprint(t, master)
 		out.ResyncMs = s.resyncs()
-		out.Lines = len(tablesOf(s.edge.config, s.edge.routes()).routes)
+		out.Lines = len(s.wanted().routes)
 		out.Held, out.Lost = agents.tell("check")
 		s.exact()
 	})

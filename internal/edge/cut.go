@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,18 +32,13 @@ func (e *Edge) oldWorkers(ctx context.Context) ([]asker, error) {
 // doAndCut carries commands out, ends the live sessions of routes, in every worker,
 // and does what is to be done after that.
 func (e *Edge) doAndCut(ctx context.Context, commands []string, cut []haproxy.Route, after []string) error {
-	for _, route := range cut {
-		commands = append(commands, cutCommands(e.config, route)...)
-	}
-	if err := e.runtime.do(ctx, append(commands, after...)); err != nil {
+	if err := e.runtime.do(ctx, slices.Concat(commands, cutCommands(e.config, cut), after)); err != nil {
 		return err
 	}
-	if err := cutEnrolling(ctx, e.runtime.ask, cut); err != nil {
-		return err
-	}
+	err := cutEnrolling(ctx, e.runtime.ask, cut)
 	e.cutInOldWorkers(ctx, cut)
-	e.cutAgain(ctx, cut)
-	return nil
+	e.cutAgain(ctx, cut) // also tries again what has just failed
+	return err
 }
 
 // cutInOldWorkers ends sessions that live in workers of before a reload. Such a
@@ -84,10 +78,12 @@ func cutEnrolling(ctx context.Context, ask asker, routes []haproxy.Route) error 
 	cut := map[int32]bool{}
 	for _, route := range routes {
 		for _, port := range route.Ports {
-			cut[route.Slot] = cut[route.Slot] || port.Proxy
+			if port.Proxy {
+				cut[route.Slot] = true
+			}
 		}
 	}
-	if !slices.Contains(slices.Collect(maps.Values(cut)), true) {
+	if len(cut) == 0 {
 		return nil
 	}
 	answer, err := ask(ctx, "show table "+haproxy.TableEnrolls)

@@ -97,13 +97,7 @@ func (s *store) change(before, after map[string]haproxy.Route) (err error) {
 		delete(s.told, slug)
 	}
 	maps.Copy(s.told, after)
-	have, want := newTables(s.config), newTables(s.config)
-	for _, route := range before {
-		have.add(route)
-	}
-	for _, route := range after {
-		want.add(route)
-	}
+	have, want := tablesOf(s.config, maps.Values(before)), tablesOf(s.config, maps.Values(after))
 	// Who may come is known before the port leads anywhere.
 	return errors.Join(
 		s.allow.change(missing(want.allow, have.allow), missing(have.allow, want.allow)),
@@ -115,13 +109,10 @@ func (s *store) change(before, after map[string]haproxy.Route) (err error) {
 // strike takes lines out of HAProxy's lists, each in its place, that say of those
 // routes more than is wanted. What is wanted instead is not written.
 func (s *store) strike(before map[string]haproxy.Route, want tables) error {
-	have := newTables(want.config)
-	for _, route := range before {
-		have.add(route)
-	}
+	have := tablesOf(s.config, maps.Values(before))
 	var lines []string
 	for _, key := range slices.Sorted(maps.Keys(have.routes)) {
-		if value := have.routes[key]; stateOf(want.routes[key]) != stateOf(value) {
+		if value := have.routes[key]; haproxy.StateOf(want.routes[key]) != haproxy.StateOf(value) {
 			lines = append(lines, haproxy.Entry{Key: key, Value: value}.Line())
 		}
 	}

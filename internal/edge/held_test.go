@@ -258,7 +258,7 @@ func (s *site) holds() {
 	}
 	s.apply()
 	s.exact()
-	if err := s.edge.resync(t.Context(), s.edge.routes()); err != nil {
+	if err := s.edge.resync(t.Context(), s.wanted()); err != nil {
 		t.Fatal(err)
 	}
 	s.exact()

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxies"
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
+	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
 // hello is what a TLS client says first.
@@ -124,6 +126,23 @@ func testWhoSpeaksTooLate(t *testing.T) {
 	}
 }
 
+// A ping is nine bytes, and answered as soon as they are there: nothing may wait for more.
+func TestAPingIsNotHeldUp(t *testing.T) { haproxies.Each(t, testAPingIsNotHeldUp) }
+
+func testAPingIsNotHeldUp(t *testing.T) {
+	s := newSite(t, func(o *Options) { o.Config.Timeouts.First = time.Hour })
+	manager := newEcho(t, "127.10.0.1", "m")
+	s.tenant(0, manager.address(), manager.address())
+	s.apply()
+	conn, answer, err := talk(t, "127.0.0.1", s.port(0, 0), wazuh.AppendFrame(nil, []byte(wazuh.Ping)))
+	if err != nil || answer == "" {
+		t.Fatalf("a ping is not answered while nobody says more: %q, %v", answer, err)
+	}
+	if !answers(t, conn) {
+		t.Error("the session does not go on")
+	}
+}
+
 // A first frame may come byte by byte.
 func TestTheFirstBytesComeOneByOne(t *testing.T) {
 	haproxies.Each(t, testTheFirstBytesComeOneByOne)
@@ -145,7 +164,10 @@ func testTheFirstBytesComeOneByOne(t *testing.T) {
 			if _, err := conn.Write(words[i : i+1]); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(2 * time.Millisecond) // a segment of its own
+			s.eventually("haproxy has looked at it", func() bool {
+				sessions, err := s.edge.runtime.ask(t.Context(), "show sess")
+				return err == nil && strings.Contains(sessions, fmt.Sprintf(",i=%d,", i+1))
+			})
 		}
 		if _, err := conn.Write(words[12:]); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ type Status struct {
 	// Unwritten is of how many tenants a change is not on the disk.
 	Unwritten int    `json:"unwritten,omitempty"`
 	Worker    string `json:"worker,omitempty"`
-	// Heartbeat is the edge\'s Lease; nil where it has none, as with routes from a file.
+	// Heartbeat is the edge's Lease; nil where it has none, as with routes from a file.
 	Heartbeat *Heartbeat     `json:"heartbeat,omitempty"`
 	Counts    Counts         `json:"counts"`
 	Tenants   []TenantStatus `json:"tenants"`

@@ -94,6 +94,21 @@ func (r runtime) do(ctx context.Context, commands []string) error {
 	return nil
 }
 
+// forget takes rows out of a table. That a row is gone already, or in use again, is
+// not told apart: either is as it should be.
+func (r runtime) forget(ctx context.Context, table string, keys []string) error {
+	commands := make([]string, len(keys))
+	for i, key := range keys {
+		commands[i] = "clear table " + table + " key " + key
+	}
+	for _, line := range batches(commands) {
+		if _, err := r.ask(ctx, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // batches are the commands as lines HAProxy can read.
 func batches(commands []string) (lines []string) {
 	for len(commands) > 0 {

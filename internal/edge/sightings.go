@@ -197,18 +197,13 @@ func (e *Edge) bury(now time.Time, agents []haproxy.AgentRow, tenants []haproxy.
 // forgetEnded takes ended sessions, which have been counted, out of HAProxy's table.
 // Of one that is open again by now HAProxy keeps the row.
 func (e *Edge) forgetEnded(ctx context.Context, agents []haproxy.AgentRow) error {
-	var commands []string
+	var keys []string
 	for _, row := range agents {
 		if !row.Open {
-			commands = append(commands, "clear table "+haproxy.TableAgents+" key "+row.Key())
+			keys = append(keys, row.Key())
 		}
 	}
-	for _, line := range batches(commands) {
-		if _, err := e.runtime.ask(ctx, line); err != nil {
-			return err
-		}
-	}
-	return nil
+	return e.runtime.forget(ctx, haproxy.TableAgents, keys)
 }
 
 // readTables asks who is there, and what was counted.

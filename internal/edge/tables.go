@@ -3,9 +3,9 @@ package edge
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
@@ -47,23 +47,12 @@ func (t tables) routeLines() map[string]bool {
 }
 
 // tablesOf are the lines of all routes.
-func tablesOf(config haproxy.Config, routes []haproxy.Route) tables {
+func tablesOf(config haproxy.Config, routes iter.Seq[haproxy.Route]) tables {
 	t := newTables(config)
-	for _, route := range routes {
+	for route := range routes {
 		t.add(route)
 	}
 	return t
-}
-
-// stateSuspended is the letter of a tenant that gets no service.
-const stateSuspended = "S"
-
-// stateOf is that letter of a value of the route map: suspended, open, or by list.
-func stateOf(value string) string {
-	if fields := strings.Split(value, "/"); len(fields) == 8 {
-		return fields[1]
-	}
-	return ""
 }
 
 // read asks the running process for its lines. A line that is there twice is
@@ -218,11 +207,13 @@ func (c *changes) slots(config haproxy.Config, before, after map[string]haproxy.
 	c.tail = len(had)+len(c.servers) > 0
 }
 
-// cutCommands end the live sessions of a route.
-func cutCommands(config haproxy.Config, route haproxy.Route) []string {
+// cutCommands end the live sessions of routes that have servers of their own.
+func cutCommands(config haproxy.Config, routes []haproxy.Route) []string {
 	var commands []string
-	for _, server := range route.Servers(config) {
-		commands = append(commands, "shutdown sessions server "+server.Backend+"/"+server.Name)
+	for _, route := range routes {
+		for _, server := range route.Servers(config) {
+			commands = append(commands, "shutdown sessions server "+server.Backend+"/"+server.Name)
+		}
 	}
 	return commands
 }

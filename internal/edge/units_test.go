@@ -116,22 +116,29 @@ func machineFiles(t *testing.T, admin client.Client, api *rest.Config, address s
 	}
 }
 
-// machineAccount applies account.yaml and returns the token the cluster puts into
-// its Secret. With it Routes can be read, and Secrets cannot.
-func machineAccount(t *testing.T, admin client.Client, api *rest.Config, documents string) (token string) {
+// documents are the objects of some YAML.
+func documents(t *testing.T, text string) (objects []*unstructured.Unstructured) {
 	t.Helper()
-	namespace := &unstructured.Unstructured{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	namespace.SetName("soctalk-system")
-	objects := []*unstructured.Unstructured{namespace}
-	leases := read(t, "../../charts/soctalk-ingress/files/edge", "leases.yaml") // as the operator's chart installs it
-	for document := range strings.SplitSeq(leases+"---\n"+documents, "\n---\n") {
+	for document := range strings.SplitSeq(text, "\n---\n") {
 		object := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(document), &object.Object); err != nil {
 			t.Fatal(err)
 		}
 		objects = append(objects, object)
 	}
+	return objects
+}
+
+// machineAccount applies account.yaml and returns the token the cluster puts into
+// its Secret. With it Routes can be read, and Secrets cannot.
+func machineAccount(t *testing.T, admin client.Client, api *rest.Config, accounts string) (token string) {
+	t.Helper()
+	namespace := &unstructured.Unstructured{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	namespace.SetName("soctalk-system")
+	objects := []*unstructured.Unstructured{namespace}
+	leases := read(t, "../../charts/soctalk-ingress/files/edge", "leases.yaml") // as the operator's chart installs it
+	objects = append(objects, documents(t, leases+"---\n"+accounts)...)
 	secret := &unstructured.Unstructured{}
 	for _, object := range objects {
 		if err := admin.Create(t.Context(), object); err != nil {

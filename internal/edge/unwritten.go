@@ -80,9 +80,9 @@ func (e *Edge) closeInProcess(ctx context.Context, settled, closing haproxy.Sett
 	if err := e.addSlots(ctx, e.routes(), info["Pid"]); err != nil {
 		return "", err
 	}
-	want := tablesOf(e.config, e.board.With(closing))
+	want := tablesOf(e.config, slices.Values(e.board.With(closing)))
 	if e.unknown { // what HAProxy has is not what we had: whatever is not wanted goes
-		want = have.without(tablesOf(e.config, e.board.With(settled)))
+		want = have.without(tablesOf(e.config, slices.Values(e.board.With(settled))))
 	}
 	steps := difference(have, want)
 	commands := slices.Concat(steps.before, steps.route)
@@ -109,7 +109,7 @@ func (t tables) without(wanted tables) tables {
 	for key, value := range t.routes {
 		now, there := wanted.routes[key]
 		switch {
-		case there && stateOf(now) == stateSuspended:
+		case there && haproxy.StateOf(now) == haproxy.StateSuspended:
 			left.routes[key] = now
 		case there:
 			left.routes[key] = value

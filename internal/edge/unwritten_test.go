@@ -256,7 +256,7 @@ func testClosingWithAWornDisk(t *testing.T, readOnly bool) {
 	if have := s.tables(); have.ahead {
 		t.Error("the mark of a process that is ahead of the disk is still there")
 	}
-	if s.worker() != before || !slices.Equal(linesOf([]byte(read(t, s.dir, haproxy.FileRoutes))), slices.Sorted(keys(tablesOf(s.edge.config, s.edge.routes()).routeLines()))) {
+	if s.worker() != before || !slices.Equal(linesOf([]byte(read(t, s.dir, haproxy.FileRoutes))), slices.Sorted(keys(s.wanted().routeLines()))) {
 		t.Error("the map is not as the routes say, or haproxy was restarted")
 	}
 	s.awaits = nil

@@ -225,6 +225,9 @@ func (s *site) port(n, which int) string {
 	return net.JoinHostPort(s.address, strconv.Itoa(firstPort+2*n+which))
 }
 
+// wanted are the lines of the routes in force.
+func (s *site) wanted() tables { return tablesOf(s.edge.config, slices.Values(s.edge.routes())) }
+
 // exact compares HAProxy's own tables with the site's routes.
 func (s *site) exact() {
 	s.Helper()
@@ -232,7 +235,7 @@ func (s *site) exact() {
 	if err != nil || doubled {
 		s.Fatalf("read tables: %v, doubled %v", err, doubled)
 	}
-	if steps := difference(have, tablesOf(s.edge.config, s.edge.routes())); !steps.empty() {
+	if steps := difference(have, s.wanted()); !steps.empty() {
 		s.Errorf("haproxy is not as the routes say; missing: %+v", steps)
 	}
 }

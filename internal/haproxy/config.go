@@ -30,8 +30,13 @@ const (
 	TableEnrolls = "st_enroll"
 )
 
-// BackendGateway is where enrollments by way of a gateway are, all tenants' alike.
-const BackendGateway = "ep"
+// Backends besides those of the slots.
+const (
+	// BackendGateway is where enrollments by way of a gateway are, all tenants' alike.
+	BackendGateway = "ep"
+	backendDirect  = "en"   // enrollment at managers
+	backendMore    = "more" // slots beyond the range's, and third ports
+)
 
 // AgentMemory is after how long HAProxy forgets the source of an agent by itself.
 // The edge takes out whoever has gone each time it looks, and remembers longer; so
@@ -112,7 +117,7 @@ func (c Config) WithDefaults() Config {
 }
 
 // Slots is how many slots the configuration holds: one for each pair of ports.
-// Slots beyond are added to the running process, see [Slot.Backend].
+// Slots beyond are added to the running process, see [Route.Added].
 func (c Config) Slots() int { return int(c.Last-c.First+1) / 2 }
 
 // Groups is the number of backends the slots are divided into.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Entry is one line of a map.
@@ -32,12 +33,23 @@ func (r Route) Entries(config Config) []Entry {
 	return entries
 }
 
+// StateSuspended is the state of a tenant that gets no service.
+const StateSuspended = "S"
+
+// StateOf finds the state in a value of the route map; empty where there is none.
+func StateOf(value string) string {
+	if fields := strings.Split(value, "/"); len(fields) == 8 {
+		return fields[1]
+	}
+	return ""
+}
+
 // state is one letter of the map's value: S, suspended; O, open to everybody;
 // A, only who is in the lists.
 func (r Route) state() string {
 	switch {
 	case r.Suspended:
-		return "S"
+		return StateSuspended
 	case len(r.Allowed) == 0:
 		return "O"
 	default:
@@ -106,13 +118,13 @@ func (r Route) key(role role) string { return string(role) + strconv.Itoa(int(r.
 func (r Route) backend(config Config, role role) string {
 	switch {
 	case role == roleDirect:
-		return "en"
+		return backendDirect
 	case role == roleGateway:
 		return BackendGateway
 	case role == roleEvents && int(r.Slot) < config.Slots():
 		return "ev_" + strconv.Itoa(int(r.Slot)/SlotsPerBackend)
 	}
-	return "more"
+	return backendMore
 }
 
 // Servers are the objects of the route's own, which its sessions belong to.
@@ -126,9 +138,9 @@ func (r Route) Servers(config Config) []Server {
 		switch server.Backend {
 		case BackendGateway:
 			continue
-		case "en":
+		case backendDirect:
 			server.Options = fmt.Sprintf("weight 0 maxconn %d", config.EnrollmentsAtOnce)
-		case "more":
+		case backendMore:
 			server.Options = "weight 0"
 		}
 		servers = append(servers, server)

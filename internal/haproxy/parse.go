@@ -194,7 +194,7 @@ func (r AgentRow) Key() string {
 	return fmt.Sprintf("%s/%s/%s/%d", r.Server(), r.ID, r.Source.Addr(), r.Source.Port())
 }
 
-// eachRow walks a stick table: "0x55d0: key=0-ev use=1 exp=0 conn_cnt=4 …".
+// eachRow walks a stick table: "0x55d0: key=s0 use=1 exp=0 conn_cnt=4 …".
 func eachRow(text string, row func(key string, values map[string]int64) error) error {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)

@@ -100,12 +100,12 @@ func TailOf(config Config, servers []Server) []byte {
 	}
 	out.WriteString("# Slots beyond the range's, and third ports. A running process has been given\n" +
 		"# them; a new one reads them here.\n")
-	backend("more", "")
+	backend(backendMore, "")
 	out.WriteString("# Enrollment at the manager itself, one after the other. A silent one holds its\n" +
 		"# tenant's turn; \"timeout server\" would end with the first bytes. Before the\n" +
 		"# manager's first bytes a rule measures the silence: HAProxy 3 would count an\n" +
 		"# agent's from before its wait in the queue.\n")
-	backend("en", "    timeout tunnel "+config.Timeouts.texts()["Enrollment"]+"\n"+config.Timeouts.turnRules())
+	backend(backendDirect, "    timeout tunnel "+config.Timeouts.texts()["Enrollment"]+"\n"+config.Timeouts.turnRules())
 	return out.Bytes()
 }
 

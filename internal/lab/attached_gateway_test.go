@@ -94,11 +94,7 @@ func attachTheirsIn(t *testing.T, l *lab.Lab, slug, region string) {
 func changeSpec(t *testing.T, l *lab.Lab, slug string, how func(*v1alpha1.TenantSpec)) {
 	t.Helper()
 	tenant := get(t, l, slug)
-	before := tenant.DeepCopy()
-	how(&tenant.Spec)
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	change(t, l, tenant, func() { how(&tenant.Spec) })
 }
 
 // In front of a manager somebody else runs, agents show the tenant's secret and

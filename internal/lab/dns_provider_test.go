@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -30,12 +29,7 @@ func TestNamesThroughAProvider(t *testing.T) {
 	binary := controlplanetest.Program(t, controlplane.ExternalDNS)
 	const zone, name = "glens.example.com", "fern.glens.example.com"
 	server := named.Start(t, named.Options{Zones: []named.Zone{{Name: zone, Records: []string{"fern 60 IN A 192.0.2.99"}}}})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
+	address := freePort(t)
 	front := &blind{}
 	front.to(t, address)
 	region(t, l, "glens", v1alpha1.RegionSpec{Domain: zone, DNS: v1alpha1.DNSSpec{

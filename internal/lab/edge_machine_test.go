@@ -37,7 +37,7 @@ type machine struct {
 // edgeMachine begins to run one; it ends with the test.
 func edgeMachine(t *testing.T, l *lab.Lab, name, region string, address netip.Addr, ports v1alpha1.PortRange) *machine {
 	t.Helper()
-	needHAProxy(t)
+	needs(t, "haproxy")
 	m := &machine{name: name, dir: shortFolder(t)}
 	m.spec = process.Spec{
 		Name: name, Path: filepath.Join(folder, naming.Product),
@@ -135,14 +135,17 @@ func shortFolder(t *testing.T) string {
 	return dir
 }
 
-// needHAProxy skips where there is none; on CI that is a failure.
-func needHAProxy(t *testing.T) {
+// needs skips where a program is missing; on CI that is a failure.
+func needs(t *testing.T, programs ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("haproxy"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(lab.ErrNoHAProxy)
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			missing := program + " is not installed; as root: bash hack/install-peers.sh"
+			if os.Getenv("CI") != "" {
+				t.Fatal(missing)
+			}
+			t.Skip(missing)
 		}
-		t.Skip(lab.ErrNoHAProxy)
 	}
 }
 

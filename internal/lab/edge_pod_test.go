@@ -39,7 +39,7 @@ type edgePod struct {
 
 func startEdgePod(t *testing.T, l *lab.Lab, region string, address netip.Addr, ports string) *edgePod {
 	t.Helper()
-	needHAProxy(t)
+	needs(t, "haproxy")
 	set := edgeDaemonSet(t, map[string]any{
 		"region": region, "addresses": []any{address.String()}, "ports": ports, "metricsAddress": "127.0.0.1:8090", "haproxyImage": "haproxy:3.2",
 	})

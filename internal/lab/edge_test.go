@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -19,16 +17,11 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
-// atEdgeOf makes a Region with an edge and the real HAProxy behind its address.
-func atEdgeOf(t *testing.T, l *lab.Lab, name string, spec *v1alpha1.EdgeSpec) (region string) {
+// startEdge runs an edge with the real HAProxy until the test ends.
+func startEdge(t *testing.T, l *lab.Lab, name, region string, spec *v1alpha1.EdgeSpec) *lab.Edge {
 	t.Helper()
-	edge, err := l.StartEdge(t.Context(), "edge-1", name, spec)
-	if errors.Is(err, lab.ErrNoHAProxy) {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needs(t, "haproxy")
+	edge, err := l.StartEdge(t.Context(), name, region, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,14 +30,14 @@ func atEdgeOf(t *testing.T, l *lab.Lab, name string, spec *v1alpha1.EdgeSpec) (r
 			t.Errorf("stop the edge: %v", err)
 		}
 	})
-	made := &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.RegionSpec{
-		Domain: name + ".example.com", DefaultMode: v1alpha1.ModeEdgeHAProxy, Edge: spec,
-		Quarantine: &metav1.Duration{}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone},
-	}}
-	if err := l.Client.Create(t.Context(), made); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), made) })
+	return edge
+}
+
+// atEdgeOf makes a Region with an edge and the real HAProxy behind its address.
+func atEdgeOf(t *testing.T, l *lab.Lab, name string, spec *v1alpha1.EdgeSpec) (region string) {
+	t.Helper()
+	startEdge(t, l, "edge-1", name, spec)
+	edgeRegion(t, l, name, *spec, 0)
 	return name
 }
 

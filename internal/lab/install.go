@@ -51,18 +51,8 @@ func (l *Lab) install(ctx context.Context) error {
 
 // installLeases makes the namespace of the edges' Leases, and who may do what there.
 func (l *Lab) installLeases(ctx context.Context) error {
-	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/edge/leases.yaml")
-	if err != nil {
-		return fmt.Errorf("read the operator's chart: %w", err)
-	}
-	objects, err := decode(text)
-	if err != nil {
-		return fmt.Errorf("leases.yaml: %w", err)
-	}
-	for _, object := range objects {
-		if err := l.Client.Create(ctx, object); err != nil {
-			return fmt.Errorf("install %s %q: %w", object.GetKind(), object.GetName(), err)
-		}
+	if _, err := l.createFile(ctx, charts.Operator, "soctalk-ingress/files/edge/leases.yaml"); err != nil {
+		return err
 	}
 	for _, account := range []string{naming.Product, EdgeAccount} {
 		binding := &rbacv1.RoleBinding{
@@ -85,20 +75,30 @@ func (l *Lab) createKinds(ctx context.Context, files fs.FS, folder string) ([]st
 	}
 	var names []string
 	for _, entry := range entries {
-		text, err := fs.ReadFile(files, path.Join(folder, entry.Name()))
+		created, err := l.createFile(ctx, files, path.Join(folder, entry.Name()))
 		if err != nil {
-			return nil, fmt.Errorf("read kinds: %w", err)
+			return nil, err
 		}
-		objects, err := decode(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
+		names = append(names, created...)
+	}
+	return names, nil
+}
+
+// createFile creates the objects of a file, and returns their names.
+func (l *Lab) createFile(ctx context.Context, files fs.FS, file string) (names []string, err error) {
+	text, err := fs.ReadFile(files, file)
+	if err != nil {
+		return nil, fmt.Errorf("read what is to be installed: %w", err)
+	}
+	objects, err := decode(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, object := range objects {
+		if err := l.Client.Create(ctx, object); err != nil {
+			return nil, fmt.Errorf("install %s %q: %w", object.GetKind(), object.GetName(), err)
 		}
-		for _, object := range objects {
-			if err := l.Client.Create(ctx, object); err != nil {
-				return nil, fmt.Errorf("install kind %q: %w", object.GetName(), err)
-			}
-			names = append(names, object.GetName())
-		}
+		names = append(names, object.GetName())
 	}
 	return names, nil
 }

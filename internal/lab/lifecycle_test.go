@@ -212,12 +212,7 @@ func TestKeysSurviveThePod(t *testing.T) {
 
 func suspend(t *testing.T, l *lab.Lab, slug string, suspended bool) {
 	t.Helper()
-	tenant := get(t, l, slug)
-	before := tenant.DeepCopy()
-	tenant.Spec.Suspended = suspended
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, slug, func(spec *v1alpha1.TenantSpec) { spec.Suspended = suspended })
 }
 
 func gone(t *testing.T, l *lab.Lab, object client.Object, name types.NamespacedName) {
@@ -269,13 +264,10 @@ func TestARefusedChangeHoldsNothingElseUp(t *testing.T) {
 	l := installation(t)
 	create(t, l, "resized", v1alpha1.TenantSpec{})
 	becomesReady(t, l, "resized")
-	tenant := get(t, l, "resized")
-	before := tenant.DeepCopy()
-	tenant.Spec.Manager.Deploy = &v1alpha1.ManagerDeploy{StorageSize: "99Gi"}
-	tenant.Spec.WazuhIngress.AllowedCIDRs = []string{"127.0.0.0/8"}
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, "resized", func(spec *v1alpha1.TenantSpec) {
+		spec.Manager.Deploy = &v1alpha1.ManagerDeploy{StorageSize: "99Gi"}
+		spec.WazuhIngress.AllowedCIDRs = []string{"127.0.0.0/8"}
+	})
 	told := becomes(t, l, "resized", v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonObjectRejected)
 	if !strings.Contains(told.Message, "StatefulSet wazuh-manager") || len(told.Message) > 700 {
 		t.Errorf("the message has %d characters: %s", len(told.Message), told.Message)
@@ -291,11 +283,6 @@ func TestARefusedChangeHoldsNothingElseUp(t *testing.T) {
 	if !strings.Contains(told.Message, "StatefulSet wazuh-manager") || !strings.Contains(told.Message, "this tenant's own spec asks for it") {
 		t.Errorf("the pods are behind, and it is told so: %s", told.Message)
 	}
-	before = get(t, l, "resized")
-	tenant = before.DeepCopy()
-	tenant.Spec.Manager.Deploy = nil
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, "resized", func(spec *v1alpha1.TenantSpec) { spec.Manager.Deploy = nil })
 	becomes(t, l, "resized", v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonOK)
 }

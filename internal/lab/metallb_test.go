@@ -121,12 +121,7 @@ func (m *metallb) tenant(t *testing.T, slug, region string, ingress v1alpha1.Waz
 // ingress changes what a tenant asks of the load balancer.
 func (m *metallb) ingress(t *testing.T, slug string, ingress v1alpha1.WazuhIngress) {
 	t.Helper()
-	tenant := get(t, m.Lab, slug)
-	before := tenant.DeepCopy()
-	tenant.Spec.WazuhIngress = ingress
-	if err := m.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, m.Lab, slug, func(spec *v1alpha1.TenantSpec) { spec.WazuhIngress = ingress })
 }
 
 // address waits for the condition AddressAssigned and returns its message.

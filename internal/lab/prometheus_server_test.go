@@ -47,8 +47,7 @@ func startPrometheus(t *testing.T, pages map[string]page, rules string) *prometh
 		Scrape []scrape          `json:"scrape_configs"`
 	}{Global: map[string]string{"scrape_interval": "1s", "evaluation_interval": "1s"}, Rules: []string{filepath.Join(dir, "rules.yaml")}}
 	for job, page := range pages {
-		target := strings.TrimSuffix(strings.TrimPrefix(page.url, "http://"), "/metrics")
-		config.Scrape = append(config.Scrape, scrape{Job: naming.Product + "-" + job, Targets: []static{{Targets: []string{target}, Labels: page.labels}}})
+		config.Scrape = append(config.Scrape, scrape{Job: naming.Product + "-" + job, Targets: []static{{Targets: []string{page.address}, Labels: page.labels}}})
 	}
 	text, err := yaml.Marshal(config)
 	if err != nil {
@@ -59,11 +58,7 @@ func startPrometheus(t *testing.T, pages map[string]page, rules string) *prometh
 			t.Fatal(err)
 		}
 	}
-	program, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Fatal(err)
-	}
-	started, err := process.Start(process.Spec{Name: "prometheus", Path: program, Args: []string{
+	started, err := process.Start(process.Spec{Name: "prometheus", Path: "prometheus", Args: []string{
 		"--config.file=" + filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address,
 	}, LogFile: filepath.Join(dir, "prometheus.log")})
 	if err != nil {
@@ -141,7 +136,7 @@ func freePort(t *testing.T) string {
 // are not ours to mend.
 func conventional(t *testing.T, job, address string) {
 	t.Helper()
-	response, err := http.Get(address)
+	response, err := http.Get("http://" + address + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,14 +3,11 @@ package lab_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -40,21 +37,14 @@ import (
 func TestPrometheusPagesForWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	l := installation(t)
-	for _, program := range []string{"prometheus", "promtool"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("%s is not installed; as root: bash hack/install-peers.sh", program)
-			}
-			t.Skipf("%s is not installed; as root: bash hack/install-peers.sh", program)
-		}
-	}
+	needs(t, "prometheus", "promtool")
 	rules, expressions := alertsAndDashboards(t)
 	pages := scraped(t, l)
 	p := startPrometheus(t, pages, rules)
 	managerGoesDown(t, l, p)
 	everySeriesIsThere(t, p, expressions)
 	for job, page := range pages {
-		conventional(t, job, page.url)
+		conventional(t, job, page.address)
 	}
 }
 
@@ -197,10 +187,10 @@ func alertsAndDashboards(t *testing.T) (rules string, expressions map[string]str
 	return string(text), expressions
 }
 
-// page is where Prometheus reads, and the labels the target has.
+// page is where Prometheus reads /metrics, and the labels the target has.
 type page struct {
-	url    string
-	labels map[string]string
+	address string
+	labels  map[string]string
 }
 
 // scraped starts what there is to scrape, with a tenant that is well at an edge, whose
@@ -210,29 +200,17 @@ func scraped(t *testing.T, l *lab.Lab) map[string]page {
 	serve := func(handler http.Handler) string {
 		server := httptest.NewServer(handler)
 		t.Cleanup(server.Close)
-		return server.URL + "/metrics"
+		return server.Listener.Addr().String()
 	}
 	pages := map[string]page{
-		"operator": {url: serve(promhttp.HandlerFor(l.Metrics, promhttp.HandlerOpts{}))},
-		"standby":  {url: standby(t, l), labels: map[string]string{"job": "soctalk-ingress-operator"}},
-		"handover": {url: handoverMetrics(t, l)},
+		"operator": {address: serve(promhttp.HandlerFor(l.Metrics, promhttp.HandlerOpts{}))},
+		"standby":  {address: standby(t, l), labels: map[string]string{"job": "soctalk-ingress-operator"}},
+		"handover": {address: handoverMetrics(t, l)},
 	}
 	spec := l.EdgeSpec()
-	edge, err := l.StartEdge(t.Context(), "edge-watched", "watch", spec)
-	if errors.Is(err, lab.ErrNoHAProxy) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := edge.Stop(); err != nil {
-			t.Errorf("stop the edge: %v", err)
-		}
-	})
-	pages["edge"] = page{url: serve(edge.Metrics()), labels: map[string]string{"region": "watch"}}
-	region(t, l, "watch", v1alpha1.RegionSpec{Domain: "watch.example.com", DefaultMode: v1alpha1.ModeEdgeHAProxy, Edge: spec,
-		Quarantine: &metav1.Duration{}, DNS: v1alpha1.DNSSpec{Mode: v1alpha1.DNSNone}})
+	edge := startEdge(t, l, "edge-watched", "watch", spec)
+	pages["edge"] = page{address: serve(edge.Metrics()), labels: map[string]string{"region": "watch"}}
+	edgeRegion(t, l, "watch", *spec, 0)
 	create(t, l, "watched", v1alpha1.TenantSpec{Region: "watch"})
 	leaves(t, l, "watched")
 	becomesReady(t, l, "watched")
@@ -252,7 +230,7 @@ func scraped(t *testing.T, l *lab.Lab) map[string]page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages["gateway"] = page{url: "http://" + gateway + "/metrics", labels: map[string]string{"tenant": "watched"}}
+	pages["gateway"] = page{address: gateway, labels: map[string]string{"tenant": "watched"}}
 	return pages
 }
 
@@ -284,7 +262,7 @@ func standby(t *testing.T, l *lab.Lab) string {
 			t.Errorf("the operator that stands by: %v", err)
 		}
 	})
-	return "http://" + address + "/metrics"
+	return address
 }
 
 func handoverMetrics(t *testing.T, l *lab.Lab) string {
@@ -306,5 +284,5 @@ func handoverMetrics(t *testing.T, l *lab.Lab) string {
 			t.Errorf("the hand-over page: %v", err)
 		}
 	})
-	return "http://" + options.Metrics.Addr().String() + "/metrics"
+	return options.Metrics.Addr().String()
 }

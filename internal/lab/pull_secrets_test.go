@@ -73,11 +73,7 @@ func TestPullSecretsReachTheTenants(t *testing.T) {
 		t.Errorf("another password restarted the manager: %v", err)
 	}
 
-	before := region.DeepCopy()
-	region.Spec.ImagePullSecrets = nil
-	if err := l.Client.Patch(t.Context(), region, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	change(t, l, region, func() { region.Spec.ImagePullSecrets = nil })
 	eventually(t, "the copy is gone and nobody asks for it", func(ctx context.Context) (bool, error) {
 		set, err := managerSet(ctx, l, "puller")
 		if err != nil {

@@ -130,11 +130,9 @@ func TestAnAbandonedOffboardingSaysSo(t *testing.T) {
 		return false, nil
 	})
 	tenant := get(t, l, slug)
-	before := tenant.DeepCopy()
-	metav1.SetMetaDataAnnotation(&tenant.ObjectMeta, naming.AnnotationAbandonRegistrations, "volume lost, ticket 4712")
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	change(t, l, tenant, func() {
+		metav1.SetMetaDataAnnotation(&tenant.ObjectMeta, naming.AnnotationAbandonRegistrations, "volume lost, ticket 4712")
+	})
 	gone(t, l, &v1alpha1.Tenant{}, types.NamespacedName{Name: slug})
 	statement := reportOf(t, l, slug, uid)
 	var given []v1alpha1.OffboardingStep

@@ -26,11 +26,7 @@ import (
 func askRotation(t *testing.T, l *lab.Lab, slug, request string) {
 	t.Helper()
 	tenant := get(t, l, slug)
-	before := tenant.DeepCopy()
-	metav1.SetMetaDataAnnotation(&tenant.ObjectMeta, naming.AnnotationRotate, request)
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	change(t, l, tenant, func() { metav1.SetMetaDataAnnotation(&tenant.ObjectMeta, naming.AnnotationRotate, request) })
 }
 
 func rotationReaches(t *testing.T, l *lab.Lab, slug, request string, step v1alpha1.RotationStep) {

@@ -142,27 +142,19 @@ func TestAttachToAManagerThatIsThere(t *testing.T) {
 	becomesReady(t, l, "lender")
 	// The lender's own pods serve as the manager that is there: their namespace is
 	// handed from a deployed to an attached manager without touching the pods.
-	tenant := get(t, l, "lender")
-	before := tenant.DeepCopy()
-	tenant.Spec.Manager.Attach = &v1alpha1.ManagerAttach{
-		Selector:             map[string]string{naming.LabelName: "nobody"},
-		APICredentialsSecret: naming.SecretAPI, APICASecret: naming.SecretAPITLS,
-	}
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, "lender", func(spec *v1alpha1.TenantSpec) {
+		spec.Manager.Attach = &v1alpha1.ManagerAttach{
+			Selector:             map[string]string{naming.LabelName: "nobody"},
+			APICredentialsSecret: naming.SecretAPI, APICASecret: naming.SecretAPITLS,
+		}
+	})
 	told := becomes(t, l, "lender", v1alpha1.ConditionManagerReachable, metav1.ConditionFalse, v1alpha1.ReasonManagerNotFound)
 	if !strings.Contains(told.Message, naming.LabelName+"=nobody") {
 		t.Errorf("the message does not name the labels: %s", told.Message)
 	}
 	gone(t, l, newStatefulSet(), types.NamespacedName{Namespace: naming.Namespace("lender"), Name: naming.Manager})
 	by := ownManager(t, l.Client, "lender")
-	tenant = get(t, l, "lender")
-	before = tenant.DeepCopy()
-	tenant.Spec.Manager.Attach.Selector = by
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, "lender", func(spec *v1alpha1.TenantSpec) { spec.Manager.Attach.Selector = by })
 	becomesReady(t, l, "lender")
 	if _, err := enroll(t, l, "lender", "lender-web-01", enrollmentSecret(t, l, "lender")); err != nil {
 		t.Error(err)

@@ -166,14 +166,8 @@ func TestAnUpdateTakesTurns(t *testing.T) {
 	}
 	changesItsManager(t, l, free)
 
-	setRegion(t, l, failed, "nowhere")
-	eventually(t, "the update that failed speaks of the wrong spec", func(context.Context) (bool, error) {
-		told := meta.FindStatusCondition(get(t, l, failed).Status.Conditions, v1alpha1.ConditionUpToDate)
-		if told.Reason != v1alpha1.ReasonUpdateFailed || !strings.Contains(told.Message, `"nowhere"`) {
-			return false, fmt.Errorf("it says %s: %s", told.Reason, told.Message)
-		}
-		return true, nil
-	})
+	changeSpec(t, l, failed, func(spec *v1alpha1.TenantSpec) { spec.Region = "nowhere" })
+	reports(t, l, failed, v1alpha1.ConditionUpToDate, v1alpha1.ReasonUpdateFailed, `"nowhere"`)
 	newVersion(t, l, second)
 	becomes(t, l, failed, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonUpdateHeldBack)
 	eventually(t, "nobody is kept waiting by a tenant that cannot be healed", func(context.Context) (bool, error) {
@@ -185,7 +179,7 @@ func TestAnUpdateTakesTurns(t *testing.T) {
 		}
 		return true, nil
 	})
-	setRegion(t, l, failed, "")
+	changeSpec(t, l, failed, func(spec *v1alpha1.TenantSpec) { spec.Region = "" })
 	inTurn(t, l, second, slugs, func(int) {})
 	for _, slug := range slugs {
 		if slug != "turn-b" {
@@ -242,12 +236,7 @@ func stands(t *testing.T, l *lab.Lab, slugs []string) string {
 // changesItsManager wants a tenant's own change to wait for nobody.
 func changesItsManager(t *testing.T, l *lab.Lab, slug string) {
 	t.Helper()
-	tenant := get(t, l, slug)
-	before := tenant.DeepCopy()
-	tenant.Spec.Manager.Deploy = &v1alpha1.ManagerDeploy{Version: "4.13.1"}
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, slug, func(spec *v1alpha1.TenantSpec) { spec.Manager.Deploy = &v1alpha1.ManagerDeploy{Version: "4.13.1"} })
 	eventually(t, "the manager of tenant "+slug+" is to have another version", func(ctx context.Context) (bool, error) {
 		set, err := managerSet(ctx, l, slug)
 		if err != nil {
@@ -258,16 +247,6 @@ func changesItsManager(t *testing.T, l *lab.Lab, slug string) {
 		}
 		return true, nil
 	})
-}
-
-func setRegion(t *testing.T, l *lab.Lab, slug, region string) {
-	t.Helper()
-	tenant := get(t, l, slug)
-	before := tenant.DeepCopy()
-	tenant.Spec.Region = region
-	if err := l.Client.Patch(t.Context(), tenant, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // managerByDefault gives the kind Tenant a default inside spec.manager, which asks for
@@ -359,10 +338,6 @@ func withoutNotes(t *testing.T, l *lab.Lab, slugs []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := set.DeepCopy()
-		delete(set.Annotations, naming.AnnotationOwnSpec)
-		if err := l.Client.Patch(t.Context(), set, client.MergeFrom(before)); err != nil {
-			t.Fatal(err)
-		}
+		change(t, l, set, func() { delete(set.Annotations, naming.AnnotationOwnSpec) })
 	}
 }

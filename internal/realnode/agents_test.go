@@ -144,6 +144,12 @@ func (m machine) connectThrough(t *testing.T, address, at string, key wazuh.Key)
 	t.Helper()
 	d := doorOf(tenant(t, m.c, at))
 	d.address = address
+	return m.connectAt(t, d, at, key)
+}
+
+// connectAt is connect at a door, whoever told where it is.
+func (m machine) connectAt(t *testing.T, d door, at string, key wazuh.Key) *wazuh.Session {
+	t.Helper()
 	var session *wazuh.Session
 	eventually(t, "agent "+key.Name+" connects at "+at, func(ctx context.Context) (bool, error) {
 		var err error

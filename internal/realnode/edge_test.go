@@ -84,15 +84,21 @@ func twoTenantsAtOneEdge(t *testing.T, c *realnode.Cluster) {
 	edgeStatus(t, c, "gamma", "delta")
 }
 
-// upgrade is `helm upgrade` as the guide says it, with values of its own.
-func upgrade(t *testing.T, c *realnode.Cluster, values string, more ...string) {
+// helmUpgrade is `helm upgrade` as the guide says it, with values of its own.
+func helmUpgrade(t *testing.T, c *realnode.Cluster, values string, more ...string) (string, error) {
 	t.Helper()
 	arguments := append([]string{"upgrade", naming.Product, "../../charts/soctalk-ingress", "--namespace", naming.DefaultSystemNamespace,
-		"--reset-then-reuse-values", "--wait", "--timeout", "3m"}, more...)
+		"--reset-then-reuse-values"}, more...)
 	if values != "" {
 		arguments = append(arguments, "--values", file(t, "values.yaml", values))
 	}
-	if out, err := c.Helm(t.Context(), arguments...); err != nil {
+	return c.Helm(t.Context(), arguments...)
+}
+
+// upgrade waits until what was changed runs.
+func upgrade(t *testing.T, c *realnode.Cluster, values string, more ...string) {
+	t.Helper()
+	if out, err := helmUpgrade(t, c, values, append([]string{"--wait", "--timeout", "3m"}, more...)...); err != nil {
 		t.Fatal(err, out)
 	}
 }

@@ -130,9 +130,7 @@ func aWrongValueStopsAtOneEdge(t *testing.T, c *realnode.Cluster) {
 		t.Fatalf("%d edges: %v", len(before), err)
 	}
 	wrong := strings.Replace(edgeValues, "addresses: [172.30.0.12]", "addresses: [172.30.0.99]", 1)
-	arguments := []string{"upgrade", naming.Product, "../../charts/soctalk-ingress", "--namespace", naming.DefaultSystemNamespace,
-		"--reset-then-reuse-values", "--values", file(t, "wrong.yaml", wrong)}
-	if _, err := c.Helm(t.Context(), arguments...); err != nil {
+	if _, err := helmUpgrade(t, c, wrong); err != nil {
 		t.Fatal(err)
 	}
 	// Its containers have run then, so without a probe the pod would have been ready.

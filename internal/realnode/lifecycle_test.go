@@ -25,8 +25,7 @@ var (
 func helmUpgradeRefusesAWrongValue(t *testing.T, c *realnode.Cluster) {
 	before := generations(t, c)
 	wrong := strings.Replace(bothEdges, "ports: 15140-15239", "ports: 15140 to 15239", 1)
-	out, err := c.Helm(t.Context(), "upgrade", naming.Product, "../../charts/soctalk-ingress", "--namespace", naming.DefaultSystemNamespace,
-		"--reset-then-reuse-values", "--values", file(t, "wrong.yaml", wrong))
+	out, err := helmUpgrade(t, c, wrong)
 	if err == nil || !strings.Contains(err.Error(), "/edges/0/ports") || !strings.Contains(err.Error(), "15140 to 15239") {
 		t.Errorf("want a refusal that names the field and its value: %v %s", err, out)
 	}
@@ -160,14 +159,7 @@ func aTenantOfHelmAlone(t *testing.T, c *realnode.Cluster) {
 		t.Fatal(err, out)
 	}
 	key := harbourAgentEnrolls(t, c)
-	held := harbourConnects(t, c, key)
-	if err := held.SendEvent(t.Context(), canary("mark-of-harbour")); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the event arrives at harbour", func(ctx context.Context) (bool, error) {
-		found, err := alerts(ctx, c, "harbour")
-		return strings.Contains(found, "mark-of-harbour"), err
-	})
+	arrives(t, c, harbourConnects(t, c, key), "harbour")
 
 	indexer, err := c.Kubectl(t.Context(), "--namespace", namespace, "get", "pod", "wazuh-indexer-0", "-o", "jsonpath={.status.podIP}")
 	if err != nil {
@@ -243,14 +235,6 @@ func harbourAgentEnrolls(t *testing.T, c *realnode.Cluster) (key wazuh.Key) {
 
 func harbourConnects(t *testing.T, c *realnode.Cluster, key wazuh.Key) *wazuh.Session {
 	t.Helper()
-	m, address := machine{c, harbourAgent}, harbourDoor(t, c)
-	var session *wazuh.Session
-	eventually(t, "harbour's agent connects", func(ctx context.Context) (bool, error) {
-		var err error
-		session, err = wazuh.Dial(ctx, net.JoinHostPort(address, "1514"), wazuh.SessionOptions{Key: key, Handshake: 10 * time.Second, Dial: m.dial(address)})
-		return err == nil, err
-	})
-	t.Cleanup(func() { _ = session.Shutdown(context.Background()) })
-	go func() { _ = session.Run(t.Context()) }()
-	return session
+	d := door{harbourDoor(t, c), naming.PortNumber(naming.PortEvents), naming.PortNumber(naming.PortEnrollment)}
+	return machine{c, harbourAgent}.connectAt(t, d, "harbour", key)
 }

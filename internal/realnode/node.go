@@ -105,23 +105,30 @@ func (n *Node) configure() error {
 	for file, text := range map[string]string{
 		"containerd.toml": containerdConfig, "kubelet.yaml": kubeletConfig, "kube-proxy.yaml": proxyConfig, "cni/net.conflist": networkConfig,
 	} {
-		parsed, err := template.New(file).Option("missingkey=error").Parse(text)
+		filled, err := fill(file, text, values)
 		if err != nil {
-			return err
-		}
-		var filled strings.Builder
-		if err := parsed.Execute(&filled, values); err != nil {
 			return err
 		}
 		path := filepath.Join(n.Dir, file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, []byte(filled.String()), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(filled), 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fill puts values into their places in a file.
+func fill(file, text string, values any) (string, error) {
+	parsed, err := template.New(file).Option("missingkey=error").Parse(text)
+	if err != nil {
+		return "", err
+	}
+	var filled strings.Builder
+	err = parsed.Execute(&filled, values)
+	return filled.String(), err
 }
 
 func (n *Node) startPrograms(ctx context.Context) error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"text/template"
 )
 
 //go:embed files/policies.yaml
@@ -21,15 +20,11 @@ const policyQueue = 98
 // startPolicies has NetworkPolicies enforced on every node. A packet that nobody
 // judges is dropped.
 func (c *Cluster) startPolicies(ctx context.Context) error {
-	var manifest strings.Builder
-	parsed, err := template.New("policies.yaml").Parse(policiesManifest)
+	manifest, err := fill("policies.yaml", policiesManifest, map[string]any{"Image": policiesImage, "Queue": policyQueue})
 	if err != nil {
 		return err
 	}
-	if err := parsed.Execute(&manifest, map[string]any{"Image": policiesImage, "Queue": policyQueue}); err != nil {
-		return err
-	}
-	if err := c.Apply(ctx, manifest.String()); err != nil {
+	if err := c.Apply(ctx, manifest); err != nil {
 		return err
 	}
 	for _, node := range c.Nodes {

@@ -131,14 +131,20 @@ func sendsEventAs(t *testing.T, m machine, slug, name string) *wazuh.Session {
 		t.Fatal(err)
 	}
 	session := m.connect(t, slug, key)
+	arrives(t, m.c, session, slug)
+	return session
+}
+
+// arrives sends an event of a tenant's agent, which comes to its manager.
+func arrives(t *testing.T, c *realnode.Cluster, session *wazuh.Session, slug string) {
+	t.Helper()
 	if err := session.SendEvent(t.Context(), canary("mark-of-"+slug)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the event arrives at "+slug, func(ctx context.Context) (bool, error) {
-		found, err := alerts(ctx, m.c, slug)
+		found, err := alerts(ctx, c, slug)
 		return strings.Contains(found, "mark-of-"+slug), err
 	})
-	return session
 }
 
 // separate: nothing of one tenant is found at another, and no secret of one opens
