@@ -193,9 +193,9 @@ type leg struct {
 	source netip.AddrPort
 }
 
-// cutClaimed ends the sessions of one worker that claim an id and began before
-// its time. Ages are rounded down, so a session is never taken for older than it
-// is; the one second that is lost is added.
+// cutClaimed ends the sessions of one worker that claim an id and can have begun
+// before its time. None of those may be missed, so one that began a little later
+// may be cut too: its agent comes again, and stays if its manager lets it.
 func cutClaimed(ctx context.Context, ask asker, before map[claimed]time.Time) (int, error) {
 	answer, err := ask(ctx, "show table "+haproxy.TableAgents)
 	if err != nil {
@@ -208,7 +208,7 @@ func cutClaimed(ctx context.Context, ask asker, before map[claimed]time.Time) (i
 	legs := map[leg]time.Time{}
 	for _, row := range rows {
 		if limit, wanted := before[claimed{row.Slot, row.ID}]; wanted && row.Open {
-			legs[leg{row.Server(), row.Source}] = limit.Add(time.Second)
+			legs[leg{row.Server(), row.Source}] = limit
 		}
 	}
 	if len(legs) == 0 {
@@ -217,7 +217,7 @@ func cutClaimed(ctx context.Context, ask asker, before map[claimed]time.Time) (i
 	now := time.Now()
 	return cutSessions(ctx, ask, haproxy.ParseSessions, func(session haproxy.Session) bool {
 		limit, wanted := legs[leg{session.Server, session.Source}]
-		return wanted && now.Add(-session.Age).Before(limit)
+		return wanted && session.Earliest(now).Before(limit)
 	})
 }
 

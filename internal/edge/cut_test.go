@@ -54,8 +54,8 @@ func testCutOneAgentAndNobodyElse(t *testing.T) {
 			t.Errorf("%s was cut too", what)
 		}
 	}
-	// A session that begins after the revocation, by a second at least, is the manager's to judge.
-	s.eventually("the revocation is a second old", func() bool { return time.Since(s.routes["t0"].Cut[0].Before) > 1100*time.Millisecond })
+	// A session that begins later than the revocation is the manager's to judge, as far as HAProxy's ages tell: they are wrong by up to a second, both ways.
+	s.eventually("no age can be mistaken", func() bool { return time.Since(s.routes["t0"].Cut[0].Before) > 2*time.Second })
 	again := open(0, "017")
 	if err := s.edge.cutAgents(t.Context(), s.edge.routes()); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -95,4 +96,20 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A revocation asks for the earliest moment a session can have begun.
+func TestHowOldASessionCanBe(t *testing.T) {
+	for age, atMost := range map[string]time.Duration{
+		"0s": time.Second, "59m59s": time.Hour, "1h0m": time.Hour + time.Minute, "23h59m": 24 * time.Hour, "1d0h": 25 * time.Hour, "1d": 25 * time.Hour,
+	} {
+		sessions, err := ParseSessions("0x55d0: proto=tcpv4 src=192.0.2.7:40112 fe=edge be=ev_0 srv=e0 ts=00 age=" + age + " calls=3\n")
+		if err != nil || len(sessions) != 1 {
+			t.Fatalf("age %s: %v, %d sessions", age, err, len(sessions))
+		}
+		now := time.Now()
+		if got := now.Sub(sessions[0].Earliest(now)); got != atMost {
+			t.Errorf("age %s: at most %s, want %s", age, got, atMost)
+		}
+	}
 }

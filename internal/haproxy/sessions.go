@@ -12,10 +12,15 @@ import (
 type Session struct {
 	ID, Backend, Server string
 	Source              netip.AddrPort
-	// Age is rounded down: to seconds in the first hour, to minutes in the first
-	// day, to hours after that.
-	Age time.Duration
+	// Age is rounded down to seconds in the first hour, to minutes in the first
+	// day, to hours after that: Unit says which. And the seconds are those of one
+	// clock now less those at the beginning, so that a session of 23 ms was seen
+	// with an age of 1 s (2.6.12 and 3.4.7).
+	Age, Unit time.Duration
 }
+
+// Earliest is the earliest moment the session can have begun, seen from now.
+func (s Session) Earliest(now time.Time) time.Time { return now.Add(-s.Age - s.Unit) }
 
 // ParseSessions reads the answer to `show sess`, one session per line: "0x55d0:
 // proto=tcpv4 src=192.0.2.7:40112 fe=edge be=ev_0 srv=s0 … age=1h2m …". Sessions
@@ -49,11 +54,11 @@ func parseSessions(text, mark string) ([]Session, error) {
 		if err != nil {
 			return nil, fmt.Errorf("show sess: source %q: %w", clip(value(rest, "src")), err)
 		}
-		age, err := parseAge(value(rest, "age"))
+		age, unit, err := parseAge(value(rest, "age"))
 		if err != nil {
 			return nil, fmt.Errorf("show sess: age %q: %w", clip(value(rest, "age")), err)
 		}
-		sessions = append(sessions, Session{ID: id, Backend: value(rest, "be"), Server: server, Source: source, Age: age})
+		sessions = append(sessions, Session{ID: id, Backend: value(rest, "be"), Server: server, Source: source, Age: age, Unit: unit})
 	}
 	return sessions, nil
 }
@@ -79,18 +84,28 @@ func lastColon(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(address, uint16(port)), err
 }
 
-// parseAge reads HAProxy's 1d3h, 1h2m, 2m3s and 3s.
-func parseAge(text string) (time.Duration, error) {
-	if days, rest, ok := strings.Cut(text, "d"); ok {
-		count, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0, err
-		}
-		if rest == "" {
-			rest = "0h"
-		}
-		hours, err := time.ParseDuration(rest)
-		return time.Duration(count)*24*time.Hour + hours, err
+// parseAge reads HAProxy's 1d3h, 1h2m, 2m3s and 3s, and says what they are rounded to.
+func parseAge(text string) (age, unit time.Duration, err error) {
+	days, rest, old := strings.Cut(text, "d")
+	if !old {
+		days, rest = "0", text
 	}
-	return time.ParseDuration(text)
+	count, err := strconv.ParseUint(days, 10, 16)
+	if err != nil {
+		return 0, 0, err
+	}
+	if rest == "" {
+		rest = "0h"
+	}
+	age, err = time.ParseDuration(rest)
+	age += time.Duration(count) * 24 * time.Hour
+	switch {
+	case age >= 24*time.Hour:
+		unit = time.Hour
+	case age >= time.Hour:
+		unit = time.Minute
+	default:
+		unit = time.Second
+	}
+	return age, unit, err
 }
