@@ -88,7 +88,9 @@ func (c *Console) whoAmI(w http.ResponseWriter, _ *http.Request, one *visit) err
 
 func (c *Console) session(one *visit) wire.Session {
 	always, idle := one.ends()
-	return wire.Session{User: one.user, Groups: one.groups, Cluster: c.options.Cluster.Host, Ends: always.UTC(), IdleEnds: idle.UTC()}
+	return wire.Session{
+		User: one.user, Groups: one.groups, Cluster: c.options.Cluster.Host, Now: c.options.Now().UTC(), Ends: always.UTC(), IdleEnds: idle.UTC(),
+	}
 }
 
 // visitOf is whose request it is; nil for nobody who is signed in.

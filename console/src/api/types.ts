@@ -3,7 +3,7 @@
 // Times are RFC 3339 in UTC; what nobody knows is left out; a list is never null.
 
 export interface About { product: string; version: string; signIn: { token: boolean; oidc: boolean } }
-export interface Session { user: string; groups: string[]; cluster: string; ends: string; idleEnds: string }
+export interface Session { user: string; groups: string[]; cluster: string; now: string; ends: string; idleEnds: string }
 export interface Problem { error: string; field?: string; next?: string; more?: Problem[] }
 export interface Right { action: string; allowed: boolean; missing?: string[] }
 export interface Rights { rights: Right[] }

@@ -60,7 +60,7 @@ func examples(t *testing.T) map[string]any {
 		"SignInRequest": wire.SignInRequest{Token: "the token"},
 		"Session": wire.Session{
 			User: "jane@mssp.example.com", Groups: []string{"mssp-operators", "system:authenticated"}, Cluster: "https://10.0.0.1:6443",
-			Ends: noon.Add(8 * time.Hour), IdleEnds: noon.Add(30 * time.Minute),
+			Now: noon, Ends: noon.Add(8 * time.Hour), IdleEnds: noon.Add(30 * time.Minute),
 		},
 		"Problem": wire.Problem{
 			Error: `tenant "beta": spec.wazuhIngress.hostname: "acme.soc.example.com" is refused`, Field: "spec.wazuhIngress.hostname",

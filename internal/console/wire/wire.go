@@ -42,7 +42,8 @@ type Session struct {
 	Groups []string `json:"groups"`
 	// Cluster is the address of the API server that is acted in.
 	Cluster string `json:"cluster"`
-	// Ends whatever happens; IdleEnds if nothing is asked for until then.
+	// Now is the server's time. Ends whatever happens; IdleEnds if nothing is asked for until then.
+	Now      time.Time `json:"now"`
 	Ends     time.Time `json:"ends"`
 	IdleEnds time.Time `json:"idleEnds"`
 }
