@@ -4,7 +4,7 @@ import { EmptyState, EmptyStateBody, PageSection } from "@patternfly/react-core"
 import { useQuery } from "@tanstack/react-query";
 import { Link, createRootRoute, createRoute, createRouter, redirect } from "@tanstack/react-router";
 import { Refusal } from "./api/client";
-import { client, session } from "./api/queries";
+import { session } from "./api/queries";
 import { Answer } from "./parts/Answer";
 import { RegionsPage } from "./regions/RegionsPage";
 import { SignIn } from "./session/SignIn";
@@ -16,14 +16,8 @@ import { TenantsPage } from "./tenants/TenantsPage";
 function Door() {
   const answer = useQuery(session());
   if (answer.error instanceof Refusal && answer.error.status === 401) return <SignIn over={answer.data !== undefined} />;
-  return <Answer of={answer}>{(data) => <Shell session={data} />}</Answer>;
+  return <Answer of={answer}>{(data) => <Shell key={data.user + data.ends} session={data} />}</Answer>;
 }
-
-// A 401 anywhere means that the session is over: the door is asked again.
-client.getQueryCache().subscribe((event) => {
-  if (event.type !== "updated" || event.action.type !== "error" || event.query.queryKey[0] === "session") return;
-  if (event.action.error instanceof Refusal && event.action.error.status === 401) void client.invalidateQueries({ queryKey: ["session"] });
-});
 
 function Nowhere() {
   return (

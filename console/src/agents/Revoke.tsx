@@ -2,14 +2,14 @@
 import { Alert, Button, Content, Modal, ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, tenantPath } from "../api/client";
+import { byPage, byPerson, call, tenantPath } from "../api/client";
 import type { Agent, RevokeRequest, Revoked, RevokeResult } from "../api/types";
 import { Answer, Refused } from "../parts/Answer";
 import { Status } from "../parts/Status";
 import { count } from "../parts/words";
 import { Form, FormGroup, TextInput } from "@patternfly/react-core";
 
-const revoke = (slug: string, body: RevokeRequest) => call<Revoked>("POST", tenantPath(slug, "agents", "revoke"), body);
+const revoke = (slug: string, body: RevokeRequest) => call<Revoked>("POST", tenantPath(slug, "agents", "revoke"), body, body.dryRun ? byPage : byPerson);
 
 export function Revoke({ slug, ids, close }: { slug: string; ids: string[]; close: () => void }) {
   const queries = useQueryClient();

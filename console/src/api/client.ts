@@ -8,13 +8,20 @@ export class Refusal extends Error {
   }
 }
 
-/** call asks and returns the answer; a problem is thrown as a Refusal. */
-export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** Who causes a request. What the page asks by itself carries a header, and does not keep the session from falling idle. */
+export const byPerson = "person", byPage = "page";
+export const backgroundHeader = "Console-Background";
+
+/** call asks and returns the answer; a problem is thrown as a Refusal. A GET is the page's own doing unless something else is said. */
+export async function call<T>(method: string, path: string, body?: unknown, cause = method === "GET" ? byPage : byPerson): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (cause === byPage) headers[backgroundHeader] = "1";
   let response: Response;
   try {
     response = await fetch(path, {
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
     });

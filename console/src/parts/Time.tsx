@@ -1,13 +1,13 @@
 import { useEffect, useState } from "react";
 import { ago, until } from "./words";
 
-/** useNow is the time, a few times a minute. */
-export function useNow(): number {
+/** useNow is the time, a few times a minute unless asked for more. */
+export function useNow(every = 5_000): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 5_000);
+    const timer = setInterval(() => setNow(Date.now()), every);
     return () => clearInterval(timer);
-  }, []);
+  }, [every]);
   return now;
 }
 

@@ -39,7 +39,7 @@ export function TokensCard({ slug }: { slug: string }) {
 }
 
 function Rows({ slug, all, act }: { slug: string; all: Token[]; act: (deed: Deed) => void }) {
-  const reveal = usePermission("secret.reveal", slug);
+  const reveal = usePermission("tokens.reveal", slug);
   const revoke = usePermission("tokens.revoke", slug);
   const remove = usePermission("tokens.delete", slug);
   return (

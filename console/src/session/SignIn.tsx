@@ -5,6 +5,7 @@ import { call } from "../api/client";
 import { about } from "../api/queries";
 import type { Session } from "../api/types";
 import { Answer, Refused } from "../parts/Answer";
+import { forget } from "./apart";
 
 /** SignIn asks who is there. The token is sent once and kept nowhere in the browser. */
 export function SignIn({ over }: { over: boolean }) {
@@ -14,7 +15,7 @@ export function SignIn({ over }: { over: boolean }) {
       <Card>
         <CardTitle component="h1">SocTalk Ingress</CardTitle>
         <CardBody>
-          {over && <Content component="p">Sign in. A session ends after 8 hours, or 30 minutes without a request.</Content>}
+          {over && <Content component="p">Sign in. A session ends after 8 hours, or after 30 minutes in which you do nothing.</Content>}
           <Answer of={known}>
             {({ signIn, version }) => (
               <>
@@ -36,7 +37,10 @@ function TokenForm() {
   const [token, setToken] = useState("");
   const enter = useMutation({
     mutationFn: () => call<Session>("POST", "/api/v1/session", { token: token.trim() }),
-    onSuccess: (session) => queries.setQueryData(["session"], session),
+    onSuccess: (session) => {
+      forget(queries);
+      queries.setQueryData(["session"], session);
+    },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();

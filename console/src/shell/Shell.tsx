@@ -7,12 +7,14 @@ import {
 import BarsIcon from "@patternfly/react-icons/dist/esm/icons/bars-icon";
 import MoonIcon from "@patternfly/react-icons/dist/esm/icons/moon-icon";
 import SunIcon from "@patternfly/react-icons/dist/esm/icons/sun-icon";
-import { useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useParams, useRouterState } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { call } from "../api/client";
 import { useLive } from "../api/live";
 import type { Session } from "../api/types";
+import { Ending } from "../session/Ending";
+import { forget } from "../session/apart";
 import { useTheme } from "./theme";
 
 export function Shell({ session }: { session: Session }) {
@@ -23,18 +25,20 @@ export function Shell({ session }: { session: Session }) {
   const looking = slug && /\/(agents|onboarding)$/.test(path) ? slug : undefined;
   const up = useLive(queries, looking);
   useTitle(path);
-  const leave = async () => {
-    await call("DELETE", "/api/v1/session").catch(() => undefined);
-    queries.clear();
-    location.assign("/");
-  };
+  const leave = useMutation({
+    mutationFn: () => call("DELETE", "/api/v1/session"),
+    onSuccess: () => {
+      forget(queries);
+      location.assign("/");
+    },
+  });
   return (
     <Page
       isManagedSidebar
       isContentFilled
       mainContainerId="main"
       skipToContent={<SkipToContent href="#main">Skip to content</SkipToContent>}
-      masthead={<Head user={session.user} leave={leave} />}
+      masthead={<Head user={session.user} leave={() => leave.mutate()} />}
       sidebar={
         <PageSidebar>
           <PageSidebarBody>
@@ -48,6 +52,12 @@ export function Shell({ session }: { session: Session }) {
         </PageSidebar>
       }
     >
+      <Ending />
+      {leave.isError && (
+        <PageSection>
+          <Alert isInline variant="danger" component="p" title="You are still signed in">{leave.error.message}</Alert>
+        </PageSection>
+      )}
       {!up && (
         <PageSection>
           <Alert isInline variant="warning" component="p" title="The console's server does not tell of changes; the page asks every 10 seconds." />

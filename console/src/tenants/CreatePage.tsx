@@ -6,7 +6,7 @@ import {
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
-import { Refusal, call } from "../api/client";
+import { Refusal, byPage, call } from "../api/client";
 import { regions, usePermission } from "../api/queries";
 import type { Created, Problem } from "../api/types";
 import { Act } from "../parts/Act";
@@ -75,7 +75,7 @@ function usePreview(draft: Draft) {
   }, [draft]);
   return useQuery({
     queryKey: ["preview", settled],
-    queryFn: () => call<Created>("POST", "/api/v1/tenants", request(settled, true)),
+    queryFn: () => call<Created>("POST", "/api/v1/tenants", request(settled, true), byPage),
     enabled: settled.slug.trim() !== "",
     placeholderData: keepPreviousData,
     retry: false,
