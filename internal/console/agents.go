@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -234,23 +233,17 @@ func (c *Console) revocations(w http.ResponseWriter, r *http.Request, one *visit
 	return give(w, wire.Revocations{Revocations: views})
 }
 
+// unrevoke lifts the one ban of that name. What an agent is called counts for nothing:
+// whoever enrols chooses that.
 func (c *Console) unrevoke(w http.ResponseWriter, r *http.Request, one *visit) error {
 	slug, name := r.PathValue("slug"), r.PathValue("name")
-	all, err := one.desk.Revocations(r.Context(), slug)
+	held, err := one.desk.Revocation(r.Context(), slug, name)
 	if err != nil {
 		return err
 	}
-	lift, err := desk.CalledRevocations(slug, all, []string{name})
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, held := range lift {
-		failed = append(failed, one.desk.Unrevoke(r.Context(), held))
-	}
-	if err := errors.Join(failed...); err != nil {
+	if err := one.desk.Unrevoke(r.Context(), held); err != nil {
 		return err
 	}
 	c.options.Log.Info("ban lifted", "user", one.user, "tenant", slug, "revocation", name)
-	return accept(w, "ban on agent "+strconv.Quote(lift[0].Spec.AgentName)+" lifted", nil)
+	return accept(w, "ban on agent "+strconv.Quote(held.Spec.AgentName)+" lifted", nil)
 }

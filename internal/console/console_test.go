@@ -122,34 +122,53 @@ func TestSessionsEnd(t *testing.T) {
 	held := newVisits(t.Context(), func() time.Time { return now })
 	busy, ok := held.begin(&visit{})
 	idle, _ := held.begin(&visit{})
-	if !ok || held.find(busy, false) == nil || held.find(busy+"x", false) != nil || held.find("", false) != nil {
+	if !ok || held.find(busy, true) == nil || held.find(busy+"x", true) != nil || held.find("", true) != nil {
 		t.Fatal("a session is not found, or another one is")
 	}
 	for range 2 {
 		now = now.Add(20 * time.Minute)
-		if held.find(busy, false) == nil {
+		if held.find(busy, true) == nil {
 			t.Fatal("a session in use fell idle")
 		}
-		held.find(idle, true)
+		held.find(idle, false)
 	}
-	if held.find(idle, false) != nil {
+	if held.find(idle, true) != nil {
 		t.Error("a session nobody used for 40 minutes goes on")
 	}
 	for now.Before(time.Date(2026, 11, 25, 19, 50, 0, 0, time.UTC)) {
 		now = now.Add(10 * time.Minute)
-		if held.find(busy, false) == nil {
+		if held.find(busy, true) == nil {
 			t.Fatalf("the session ended at %s", now)
 		}
 	}
 	now = now.Add(10 * time.Minute)
-	if held.find(busy, false) != nil {
+	if held.find(busy, true) != nil {
 		t.Error("the session goes on after eight hours")
 	}
 	ended := &visit{}
 	name, _ := held.begin(ended)
 	held.finish(ended)
-	if held.find(name, false) != nil || ended.ctx.Err() == nil {
+	if held.find(name, true) != nil || ended.ctx.Err() == nil {
 		t.Error("a session goes on after its end")
+	}
+}
+
+// A page that is open reads all the time; only what a person does keeps a session awake.
+func TestWhatKeepsASessionAwake(t *testing.T) {
+	for request, want := range map[string]bool{
+		"POST /api/v1/tenants/acme/suspend": true, "DELETE /api/v1/tenants/acme/tokens/berlin": true, "GET /api/v1/session": true,
+		"GET /api/v1/tenants": false, "HEAD /api/v1/tenants": false, "GET /api/v1/rights": false, "GET /api/v1/events?agents=acme": false,
+		"GET /api/v1/tenants/acme/onboarding/bundle": false,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		r := httptest.NewRequest(method, path, nil)
+		if caused(r) != want {
+			t.Errorf("%s keeps a session awake: %t", request, !want)
+		}
+		r.Header.Set(wire.BackgroundHeader, "1")
+		if caused(r) {
+			t.Errorf("%s keeps a session awake although it says that nobody asked for it", request)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func tenantActions(slug string) []action {
 		{wire.ActionAgents, see},
 		{wire.ActionRevoke, with(see, ours("create", "revocations", ns))},
 		{wire.ActionRevocations, []need{look, ours("list", "revocations", ns)}},
-		{wire.ActionUnrevoke, []need{ours("list", "revocations", ns), ours("delete", "revocations", ns)}},
+		{wire.ActionUnrevoke, []need{ours("get", "revocations", ns), ours("delete", "revocations", ns)}},
 		{wire.ActionSecret, []need{look, secret}},
 		{wire.ActionReveal, []need{look, secret, core("update", "secrets", ns, naming.SecretEnrollment), audit()}},
 		{wire.ActionRotate, change},
@@ -95,6 +95,8 @@ func tenantActions(slug string) []action {
 		{wire.ActionTokenMake, []need{look, ours("list", "enrollmenttokens", ns), ours("create", "enrollmenttokens", ns)}},
 		{wire.ActionTokenRevoke, []need{ours("get", "enrollmenttokens", ns), ours("patch", "enrollmenttokens", ns)}},
 		{wire.ActionTokenDelete, []need{ours("get", "enrollmenttokens", ns), ours("delete", "enrollmenttokens", ns)}},
+		// Their Secrets have names of their own: the right for all in the namespace is asked for.
+		{wire.ActionTokenReveal, []need{look, ours("get", "enrollmenttokens", ns), core("get", "secrets", ns, ""), core("update", "secrets", ns, ""), audit()}},
 		{wire.ActionHandovers, []need{look, ours("list", "handovers", ns)}},
 		{wire.ActionHandoverMake, with(sheet, ours("create", "handovers", ns), audit())},
 		{wire.ActionHandoverEnd, []need{look, ours("get", "handovers", ns), ours("update", "handovers", ns), audit()}},

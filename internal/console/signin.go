@@ -99,8 +99,15 @@ func (c *Console) visitOf(r *http.Request) *visit {
 	if err != nil {
 		return nil
 	}
-	background := r.Header.Get(wire.BackgroundHeader) != "" || r.URL.Path == "/api/v1/events"
-	return c.visits.find(cookie.Value, background)
+	return c.visits.find(cookie.Value, caused(r))
+}
+
+// caused says whether a person stands behind a request. An open page reads by itself for
+// as long as it is open, so reading says nothing; a page that notices somebody at work
+// says so by asking who is signed in.
+func caused(r *http.Request) bool {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return r.Header.Get(wire.BackgroundHeader) == "" && (!reads || r.URL.Path == "/api/v1/session")
 }
 
 // person answers somebody who is signed in.

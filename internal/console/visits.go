@@ -68,16 +68,16 @@ func (v *visits) begin(one *visit) (string, bool) {
 	return name, true
 }
 
-// find returns the visit a cookie names, nil if it has ended. A request that the
-// person did not cause does not keep it from falling idle.
-func (v *visits) find(name string, background bool) *visit {
+// find returns the visit a cookie names, nil if it has ended. Only a request that
+// the person caused keeps it from falling idle.
+func (v *visits) find(name string, caused bool) *visit {
 	v.mu.Lock()
 	one := v.held[sha256.Sum256([]byte(name))]
 	v.mu.Unlock()
 	if one == nil || one.over(v.now()) {
 		return nil
 	}
-	if !background {
+	if caused {
 		one.mu.Lock()
 		one.last = v.now()
 		one.mu.Unlock()

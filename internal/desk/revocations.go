@@ -84,6 +84,19 @@ func (d *Desk) Revocations(ctx context.Context, slug string) ([]v1alpha1.Revocat
 	return list.Items, nil
 }
 
+// Revocation finds one by its own name.
+func (d *Desk) Revocation(ctx context.Context, slug, name string) (v1alpha1.Revocation, error) {
+	var revocation v1alpha1.Revocation
+	err := d.Get(ctx, client.ObjectKey{Namespace: naming.Namespace(slug), Name: name}, &revocation)
+	if apierrors.IsNotFound(err) {
+		return revocation, fault.New(fault.NotFound, fmt.Errorf("tenant %q has no revocation %q", slug, name), "soctalk-ingress agents revocations %s shows all of them", slug)
+	}
+	if err != nil {
+		return revocation, fmt.Errorf("get revocation %q of tenant %q: %w", name, slug, err)
+	}
+	return revocation, nil
+}
+
 // RevocationEnded is true for a revocation that is done, however it stands.
 func RevocationEnded(step v1alpha1.RevocationStep, reason string) bool {
 	return step == v1alpha1.RevocationDone && reason != v1alpha1.ReasonRevoking && reason != v1alpha1.ReasonWaitingForGateway

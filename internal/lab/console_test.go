@@ -10,10 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/cli"
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/report"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
@@ -165,8 +168,29 @@ func agentsOfTheConsole(t *testing.T, l *lab.Lab, jane *caller, secret wazuh.Sec
 	if one := gone.Revocations[0]; !one.Ready || one.By != "system:serviceaccount:soctalk-system:jane" || one.Why != "laptop stolen" || len(one.Evidence) == 0 {
 		t.Errorf("the revocation: %+v", one)
 	}
-	want[wire.Accepted](jane, "DELETE "+here+"/revocations/"+done.Results[0].Revocation, nil, http.StatusAccepted)
-	jane.refused("DELETE "+here+"/revocations/"+"nobody", nil, http.StatusNotFound, "", "nothing revoked")
+	liftedByName(t, l, jane, done.Results[0])
+}
+
+// liftedByName: the ban that is named is lifted and no other, whatever an agent that
+// enrolled calls itself.
+func liftedByName(t *testing.T, l *lab.Lab, jane *caller, first wire.RevokeResult) {
+	t.Helper()
+	const here = "/api/v1/tenants/browsed/revocations"
+	decoy := &v1alpha1.Revocation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: naming.Namespace("browsed"), Name: "decoy", Labels: map[string]string{naming.LabelTenant: "browsed"}},
+		Spec:       v1alpha1.RevocationSpec{AgentID: "900", AgentName: first.Revocation, Why: "named after another's revocation"},
+	}
+	if err := l.Client.Create(t.Context(), decoy); err != nil {
+		t.Fatal(err)
+	}
+	for _, called := range []string{"nobody", "900", first.ID, first.Name} {
+		jane.refused("DELETE "+here+"/"+called, nil, http.StatusNotFound, "", "no revocation")
+	}
+	want[wire.Accepted](jane, "DELETE "+here+"/"+first.Revocation, nil, http.StatusAccepted)
+	soon(jane, "the decoy is all that is left", here, func(all wire.Revocations) bool {
+		return len(all.Revocations) == 1 && all.Revocations[0].Name == "decoy"
+	})
+	want[wire.Accepted](jane, "DELETE "+here+"/decoy", nil, http.StatusAccepted)
 }
 
 func tokensAndLinks(t *testing.T, jane *caller) {
@@ -302,6 +326,7 @@ func TestTheConsoleLetsNobodyDoMore(t *testing.T) {
 		wire.ActionRevoke:       {"POST " + here + "/agents/revoke", wire.RevokeRequest{Why: "w", IDs: []string{"001"}}},
 		wire.ActionSecret:       {"GET " + here + "/secret", nil},
 		wire.ActionReveal:       {"POST " + here + "/secret/reveal", wire.RevealRequest{Why: "w"}},
+		wire.ActionTokenReveal:  {"POST " + here + "/secret/reveal", wire.RevealRequest{Why: "w", Token: "berlin"}},
 		wire.ActionRotate:       {"POST " + here + "/secret/rotate", wire.RotateRequest{}},
 		wire.ActionTokenMake:    {"POST " + here + "/tokens", wire.TokenRequest{Name: "sneaked"}},
 		wire.ActionHandoverMake: {"POST " + here + "/handovers", wire.HandoverRequest{Why: "w"}},

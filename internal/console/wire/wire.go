@@ -25,8 +25,11 @@ type SignIn struct {
 	OIDC bool `json:"oidc"`
 }
 
-// BackgroundHeader, with any value, marks a request the person did not cause, such as
-// asking again after a Change. It does not keep a session from falling idle.
+// BackgroundHeader, with any value, marks a request the person did not cause, such as a
+// dry run that is asked again. It does not keep a session from falling idle, and neither
+// does anything that is only read: a page reads by itself. What does is a request that
+// changes something, and GET /api/v1/session, which a page sends now and then while there
+// is real input; both without this header.
 const BackgroundHeader = "Console-Background"
 
 // SignInRequest is the body of POST /api/v1/session.
@@ -42,7 +45,7 @@ type Session struct {
 	Groups []string `json:"groups"`
 	// Cluster is the address of the API server that is acted in.
 	Cluster string `json:"cluster"`
-	// Now is the server's time. Ends whatever happens; IdleEnds if nothing is asked for until then.
+	// Now is the server's time. Ends whatever happens; IdleEnds if the person does nothing until then.
 	Now      time.Time `json:"now"`
 	Ends     time.Time `json:"ends"`
 	IdleEnds time.Time `json:"idleEnds"`
