@@ -139,7 +139,11 @@ func choose(slug string, rows []roster.Row, called []string, selecting bool, sel
 
 // createRevocations writes one Revocation for each agent and returns their names.
 func (s *session) createRevocations(ctx context.Context, c *cluster, flags revokeFlags, slug string, rows []roster.Row) ([]string, error) {
-	revoked, err := c.Revoke(ctx, slug, rows, flags.sources, flags.why)
+	ban, err := c.NewBan(ctx, flags.sources, flags.why)
+	if err != nil {
+		return nil, err
+	}
+	revoked, err := c.Revoke(ctx, slug, rows, ban)
 	if err != nil {
 		return nil, err
 	}

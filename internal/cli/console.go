@@ -28,6 +28,7 @@ func newConsoleCommand(s *session) *cobra.Command {
 type consoleFlags struct {
 	address, certDir, links, edges, logLevel string
 	behindProxy, insecure                    bool
+	proxies                                  []string
 }
 
 func newConsoleServeCommand(s *session) *cobra.Command {
@@ -53,6 +54,7 @@ func newConsoleServeCommand(s *session) *cobra.Command {
 	set.StringVar(&flags.address, "address", ":8443", "where the console is served")
 	set.StringVar(&flags.certDir, "cert-dir", "", "folder with tls.crt and tls.key")
 	set.BoolVar(&flags.behindProxy, "behind-proxy", false, "serve plain HTTP to a proxy that speaks TLS with the browsers")
+	set.StringSliceVar(&flags.proxies, "trusted-proxy", nil, "network of proxies that say whom they forward for, such as 10.42.0.0/16")
 	set.BoolVar(&flags.insecure, "insecure", false, "serve plain HTTP on a loopback address, to a browser on the same machine")
 	set.StringVar(&flags.links, "handover-url", "", "where links to onboarding kits are served, such as https://onboard.mssp.example.com; empty: none can be made here")
 	set.StringVar(&flags.edges, "edge-namespace", naming.DefaultSystemNamespace, "namespace of the edges' pods, which know where agents come from")
@@ -103,12 +105,16 @@ func (s *session) consoleServe(command *cobra.Command, flags consoleFlags) error
 	if err != nil {
 		return err
 	}
+	proxies, err := trustedProxies(flags.proxies)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", flags.address)
 	if err != nil {
 		return fmt.Errorf("--address: %w", err)
 	}
 	return console.Serve(command.Context(), console.Site{Listener: listener, CertDir: flags.certDir}, console.Options{
-		Cluster: cluster, Scheme: scheme, Version: s.buildInfo().Version, Edges: flags.edges, Links: flags.links, Plain: flags.insecure,
+		Cluster: cluster, Scheme: scheme, Version: s.buildInfo().Version, Edges: flags.edges, Links: flags.links, Plain: flags.insecure, Proxies: proxies,
 		Log: slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 	})
 }

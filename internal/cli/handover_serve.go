@@ -60,14 +60,10 @@ func (s *session) handoverServe(command *cobra.Command, flags handoverServeFlags
 		CertDir: flags.certDir,
 		Log:     slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 	}
-	for _, text := range flags.proxies {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return usageError("--trusted-proxy: %q: write a network, such as 10.42.0.0/16", text)
-		}
-		options.Proxies = append(options.Proxies, network)
-	}
 	var err error
+	if options.Proxies, err = trustedProxies(flags.proxies); err != nil {
+		return err
+	}
 	if options.Client, err = s.daemonClient(); err != nil {
 		return err
 	}
@@ -97,4 +93,17 @@ func (s *session) daemonClient() (client.Client, error) {
 		return nil, fmt.Errorf("reach the cluster: %w", err)
 	}
 	return client.WithFieldOwner(c, naming.Product+"-handover"), nil
+}
+
+// trustedProxies reads the networks of --trusted-proxy.
+func trustedProxies(flags []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range flags {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, usageError("--trusted-proxy: %q: write a network, such as 10.42.0.0/16", text)
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
 }

@@ -14,14 +14,15 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 
 	"github.com/soctalk/soctalk-ingress/internal/console/pages"
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
+	"github.com/soctalk/soctalk-ingress/internal/throttle"
 )
 
 // Options say what to serve. Cluster, Scheme and Log are required.
@@ -38,7 +39,9 @@ type Options struct {
 	Links string
 	// Plain leaves the cookie without Secure, for a browser on the same machine.
 	Plain bool
-	Log   *slog.Logger
+	// Proxies may say, in X-Forwarded-For, for whom they forward.
+	Proxies []netip.Prefix
+	Log     *slog.Logger
 	// Now is the clock; nil means the real one.
 	Now func() time.Time
 }
@@ -47,21 +50,19 @@ type Options struct {
 type Console struct {
 	options Options
 	visits  *visits
-	signIns *rate.Limiter
+	signIns *throttle.Throttle
 }
 
-// Sign-ins, of everybody together: each costs the API server a request.
-const (
-	signInBurst = 20
-	signInEvery = 500 * time.Millisecond
-)
+// signIns are limited because each costs the API server a request: those of one address,
+// so that nobody keeps the others out, and behind that everybody's.
+var signIns = throttle.Limits{Burst: 10, Refill: 6 * time.Second, Site: 50, SiteRate: 5}
 
 // New makes a console. What it keeps open for people who sign in ends with the context.
 func New(ctx context.Context, options Options) *Console {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	c := &Console{options: options, visits: newVisits(ctx, options.Now), signIns: rate.NewLimiter(rate.Every(signInEvery), signInBurst)}
+	c := &Console{options: options, visits: newVisits(ctx, options.Now), signIns: throttle.New(signIns)}
 	go c.visits.sweep(ctx)
 	return c
 }

@@ -3,9 +3,12 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
+	"github.com/soctalk/soctalk-ingress/internal/fault"
 )
 
 // What the table promises is what is served, and the other way round.
@@ -174,13 +179,90 @@ func TestWhatKeepsASessionAwake(t *testing.T) {
 
 func TestSessionsAreBounded(t *testing.T) {
 	held := newVisits(t.Context(), time.Now)
-	for range maxVisits {
-		if _, ok := held.begin(&visit{}); !ok {
+	for i := range maxVisits {
+		if _, ok := held.begin(&visit{user: fmt.Sprint("person ", i)}); !ok {
 			t.Fatal("too few")
 		}
 	}
-	if _, ok := held.begin(&visit{}); ok {
+	if _, ok := held.begin(&visit{user: "one more"}); ok {
 		t.Error("there is no limit")
+	}
+}
+
+// A person who signs in again and again keeps the last sessions, and nobody else out.
+func TestOnePersonsSessionsAreBounded(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	held := newVisits(t.Context(), func() time.Time { now = now.Add(time.Second); return now })
+	other, _ := held.begin(&visit{user: "viktor"})
+	var names []string
+	var all []*visit
+	for range maxPerPerson + 3 {
+		one := &visit{user: "jane"}
+		name, ok := held.begin(one)
+		if !ok {
+			t.Fatal("refused")
+		}
+		names, all = append(names, name), append(all, one)
+	}
+	for i, name := range names {
+		goesOn := i >= 3
+		if (held.find(name, false) != nil) != goesOn || (all[i].ctx.Err() == nil) != goesOn {
+			t.Errorf("the %d. session goes on: %t, want %t", i+1, !goesOn, goesOn)
+		}
+	}
+	if held.find(other, false) == nil {
+		t.Error("somebody else's session has ended")
+	}
+}
+
+// One address that tries tokens keeps only itself out, whatever it writes in headers.
+func TestSignInsAreLimitedByAddress(t *testing.T) {
+	options := testOptions(t, "https://127.0.0.1:1")
+	options.Now = func() time.Time { return time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC) }
+	options.Proxies = []netip.Prefix{netip.MustParsePrefix("10.42.0.0/16")}
+	handler := New(t.Context(), options).Handler()
+	try := func(peer, forwarded string) int {
+		request := httptest.NewRequest(http.MethodPost, "/api/v1/session", strings.NewReader(`{"token":"guessed"}`))
+		request.RemoteAddr = peer
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("X-Forwarded-For", forwarded)
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, request)
+		return recorder.Code
+	}
+	// The API server does not answer: 502 is somebody who was let through to it.
+	for i := range signIns.Burst {
+		if got := try("203.0.113.7:1", fmt.Sprint("198.51.100.", i)); got != http.StatusBadGateway {
+			t.Fatalf("try %d: %d", i+1, got)
+		}
+	}
+	for name, c := range map[string]struct {
+		peer, forwarded string
+		want            int
+	}{
+		"the same again":                       {"203.0.113.7:2", "", http.StatusServiceUnavailable},
+		"the same, who says he is another":     {"203.0.113.7:3", "198.51.100.99", http.StatusServiceUnavailable},
+		"the same, through the proxy":          {"10.42.0.9:1", "198.51.100.99, 203.0.113.7", http.StatusServiceUnavailable},
+		"somebody else":                        {"203.0.113.8:1", "", http.StatusBadGateway},
+		"somebody else, through the proxy too": {"10.42.0.9:1", "203.0.113.9", http.StatusBadGateway},
+	} {
+		if got := try(c.peer, c.forwarded); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// What a message says decides nothing: an agent may be called "is forbidden".
+func TestStatusesComeFromTheErrorAndNotItsWords(t *testing.T) {
+	for status, err := range map[int]error{
+		http.StatusForbidden:  &desk.Forbidden{Namespace: "tenant-acme", Err: errors.New("no")},
+		http.StatusNotFound:   fault.New(fault.NotFound, errors.New(`no agent "is forbidden"`), ""),
+		http.StatusBadGateway: errors.New(`agent "is forbidden" is busy`),
+		http.StatusConflict:   fault.New(fault.Refused, errors.New(`tenant "a" has a token "is forbidden"`), ""),
+	} {
+		if got := statusOf(err); got != status {
+			t.Errorf("%v: %d, want %d", err, got, status)
+		}
 	}
 }
 

@@ -191,10 +191,9 @@ func (c *Console) followAgents(ctx context.Context, one *visit, slug string, new
 	last := ""
 	for ctx.Err() == nil {
 		now := "unknown"
-		pause := lookEvery
-		if _, rows, err := c.look(ctx, one, slug); err == nil {
+		_, rows, err := c.look(ctx, one, slug)
+		if err == nil {
 			now = fingerprint(rows)
-			pause += time.Duration(len(rows)/agentsPage) * time.Second
 		}
 		if now != last && last != "" {
 			send(ctx, news, told{"change", wire.Change{Kind: "agents", Tenant: slug}})
@@ -204,13 +203,10 @@ func (c *Console) followAgents(ctx context.Context, one *visit, slug string, new
 		case <-ctx.Done():
 		case <-one.ctx.Done():
 			return
-		case <-time.After(pause):
+		case <-time.After(pause(c.visits.looking(slug), len(rows))):
 		}
 	}
 }
-
-// agentsPage is how many agents a manager tells at a time.
-const agentsPage = 500
 
 // fingerprint is what is worth showing anew: not each keep-alive.
 func fingerprint(rows []roster.Row) string {

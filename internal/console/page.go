@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -174,12 +173,4 @@ func removalOf(tenant v1alpha1.Tenant) *wire.Removal {
 		removal.Steps = append(removal.Steps, at)
 	}
 	return removal
-}
-
-// counted is a number with its noun.
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

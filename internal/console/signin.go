@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
@@ -13,6 +14,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/throttle"
 )
 
 // anonymous is whom the API server takes a request without credentials for.
@@ -29,8 +31,9 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return refuse(http.StatusUnprocessableEntity, "token", "that is no token", "paste what kubectl create token prints, in one line")
 	}
-	if !c.signIns.Allow() {
-		return refuse(http.StatusServiceUnavailable, "", "too many people sign in at this moment", "try again in a few seconds")
+	from := throttle.Client(r, c.options.Proxies)
+	if !c.signIns.Allow(from, c.options.Now()) {
+		return refuse(http.StatusServiceUnavailable, "", "too many sign in at this moment", "try again in a few seconds")
 	}
 	one, err := c.visitFor(token)
 	if err != nil {
@@ -39,18 +42,21 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 	review := &authenticationv1.SelfSubjectReview{}
 	err = one.desk.Create(r.Context(), review)
 	if apierrors.IsUnauthorized(err) || err == nil && review.Status.UserInfo.Username == anonymous {
-		c.options.Log.Info("sign-in refused")
+		c.options.Log.Info("sign-in refused", "from", from.String())
 		return refuse(http.StatusUnauthorized, "token", "the cluster does not accept this token", "it may have expired; make another, such as with kubectl create token NAME")
 	}
 	if err != nil {
 		return err
 	}
 	one.user, one.groups = review.Status.UserInfo.Username, list(review.Status.UserInfo.Groups)
+	if before := c.visitOf(r); before != nil {
+		c.visits.finish(before) // its cookie is about to be replaced
+	}
 	name, ok := c.visits.begin(one)
 	if !ok {
 		return refuse(http.StatusServiceUnavailable, "", "too many people are signed in", "try again later")
 	}
-	c.options.Log.Info("signed in", "user", one.user)
+	c.options.Log.Info("signed in", "user", one.user, "from", from.String())
 	http.SetCookie(w, c.cookie(name))
 	return give(w, c.session(one))
 }
@@ -59,13 +65,14 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 func (c *Console) visitFor(token string) (*visit, error) {
 	config := rest.AnonymousClientConfig(c.options.Cluster)
 	config.BearerToken = token
-	config.QPS = -1 // one person's requests; the server protects itself
+	config.WarningHandler = rest.NoWarnings{} // the log is for what people do
+	config.QPS = -1                           // one person's requests; the server protects itself
 	config.UserAgent = naming.Product + "-console/" + c.options.Version
 	d, err := desk.New(config, c.options.Scheme, naming.Product+"-console")
 	if err != nil {
 		return nil, err
 	}
-	watch, err := client.NewWithWatch(config, client.Options{Scheme: c.options.Scheme})
+	watch, err := client.NewWithWatch(config, client.Options{Scheme: c.options.Scheme, Log: logr.Discard()})
 	if err != nil {
 		return nil, err
 	}

@@ -13,11 +13,13 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/desk"
 )
 
-// How long a session lasts, and how many there may be: each keeps a client.
+// How long a session lasts, and how many there may be: each keeps a client. One person
+// has a few, for browsers that were left without signing out; the oldest makes room.
 const (
-	visitLasts = 8 * time.Hour
-	visitIdle  = 30 * time.Minute
-	maxVisits  = 500
+	visitLasts   = 8 * time.Hour
+	visitIdle    = 30 * time.Minute
+	maxVisits    = 500
+	maxPerPerson = 10
 )
 
 // visit is one person's session.
@@ -55,6 +57,9 @@ func newVisits(ctx context.Context, now func() time.Time) *visits {
 
 // begin keeps a visit and returns what its cookie says; false if there are too many.
 func (v *visits) begin(one *visit) (string, bool) {
+	if oldest := v.tooMany(one.user); oldest != nil {
+		v.finish(oldest)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.held) >= maxVisits {
@@ -66,6 +71,27 @@ func (v *visits) begin(one *visit) (string, bool) {
 	one.rosters, one.rights = map[string]*openRoster{}, map[string]knownRights{}
 	v.held[sha256.Sum256([]byte(name))] = one
 	return name, true
+}
+
+// tooMany is the oldest visit of a person who may have no further one; nil if he may.
+func (v *visits) tooMany(user string) *visit {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var oldest *visit
+	count := 0
+	for _, one := range v.held {
+		if one.user != user {
+			continue
+		}
+		count++
+		if oldest == nil || one.begun.Before(oldest.begun) {
+			oldest = one
+		}
+	}
+	if count < maxPerPerson {
+		return nil
+	}
+	return oldest
 }
 
 // find returns the visit a cookie names, nil if it has ended. Only a request that
@@ -95,6 +121,7 @@ func (v *visits) finish(one *visit) {
 	}
 	v.mu.Unlock()
 	one.end()
+	one.hangUp(v.now())
 }
 
 // ends are when a visit is over: whatever happens, and if nothing is asked for.
@@ -130,8 +157,9 @@ func (v *visits) sweep(ctx context.Context) {
 		for _, one := range all {
 			if one.over(now) {
 				v.finish(one)
+			} else {
+				one.hangUp(now)
 			}
-			one.hangUp(now)
 		}
 	}
 }

@@ -118,9 +118,9 @@ func statusOf(err error) int {
 	var problem *plan.Problem
 	var missing *onboard.Missing
 	var unready *desk.NotReady
+	var forbidden *desk.Forbidden
 	switch {
-	// A forwarder passes on what the API server says as text only.
-	case apierrors.IsForbidden(err), strings.Contains(err.Error(), "is forbidden"):
+	case apierrors.IsForbidden(err), errors.As(err, &forbidden):
 		return http.StatusForbidden
 	case errors.As(err, &missing), errors.As(err, &unready):
 		return http.StatusServiceUnavailable

@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -30,7 +31,7 @@ type Desk struct {
 // New makes a desk for whoever the configuration says; owner is under which name
 // fields are written. It does not call the server yet.
 func New(config *rest.Config, scheme *runtime.Scheme, owner string) (*Desk, error) {
-	c, err := client.New(config, client.Options{Scheme: scheme})
+	c, err := client.New(config, client.Options{Scheme: scheme, Log: logr.Discard()}) // errors are returned
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster: %w", err)
 	}

@@ -47,32 +47,49 @@ type Revoked struct {
 	Already bool
 }
 
-// Revoke writes one Revocation for each agent. On an error, those written so far are
-// returned beside it.
-func (d *Desk) Revoke(ctx context.Context, slug string, rows []roster.Row, sources []string, why string) ([]Revoked, error) {
+// Ban is what a revocation says beside the agent: whom else it refuses, why, and by whom.
+type Ban struct {
+	sources []string
+	why, by string
+}
+
+// NewBan asks the API server who bans.
+func (d *Desk) NewBan(ctx context.Context, sources []string, why string) (Ban, error) {
 	if err := reveal.CheckWhy(why); err != nil {
-		return nil, fault.AsUsage(err)
+		return Ban{}, fault.AsUsage(err)
 	}
 	by, err := reveal.Who(ctx, d)
-	if err != nil {
-		return nil, err
-	}
+	return Ban{sources: sources, why: strings.TrimSpace(why), by: by}, err
+}
+
+// Revoke writes one Revocation for each agent. On an error, those written so far are
+// returned beside it.
+func (d *Desk) Revoke(ctx context.Context, slug string, rows []roster.Row, ban Ban) ([]Revoked, error) {
 	var done []Revoked
 	for _, row := range rows {
-		revocation := &v1alpha1.Revocation{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: naming.Namespace(slug), Name: naming.Revocation(row.Name, row.ID),
-				Labels: map[string]string{naming.LabelTenant: slug},
-			},
-			Spec: v1alpha1.RevocationSpec{AgentID: row.ID, AgentName: row.Name, SourceCIDRs: sources, Why: strings.TrimSpace(why), By: by},
+		one, err := d.RevokeOne(ctx, slug, row, ban)
+		if err != nil {
+			return done, fmt.Errorf("%d of %d revocations are written: %w", len(done), len(rows), err)
 		}
-		err := d.Create(ctx, revocation)
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return done, fmt.Errorf("revoke agent %s (%s); %d of %d revocations are written: %w", row.ID, row.Name, len(done), len(rows), err)
-		}
-		done = append(done, Revoked{Agent: row, Name: revocation.Name, Already: err != nil})
+		done = append(done, one)
 	}
 	return done, nil
+}
+
+// RevokeOne writes the Revocation of one agent.
+func (d *Desk) RevokeOne(ctx context.Context, slug string, row roster.Row, ban Ban) (Revoked, error) {
+	revocation := &v1alpha1.Revocation{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: naming.Namespace(slug), Name: naming.Revocation(row.Name, row.ID),
+			Labels: map[string]string{naming.LabelTenant: slug},
+		},
+		Spec: v1alpha1.RevocationSpec{AgentID: row.ID, AgentName: row.Name, SourceCIDRs: ban.sources, Why: ban.why, By: ban.by},
+	}
+	err := d.Create(ctx, revocation)
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return Revoked{}, fmt.Errorf("revoke agent %s (%s): %w", row.ID, row.Name, err)
+	}
+	return Revoked{Agent: row, Name: revocation.Name, Already: err != nil}, nil
 }
 
 // Revocations lists a tenant's.

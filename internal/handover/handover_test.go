@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -90,63 +89,6 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-// A client cannot choose its own address, and so neither its bucket nor what the
-// audit says, by writing the header itself.
-func TestTheAddressOfACaller(t *testing.T) {
-	proxies := []netip.Prefix{netip.MustParsePrefix("10.42.0.0/16")}
-	for name, c := range map[string]struct {
-		peer    string
-		headers []string
-		want    string
-	}{
-		"directly":                               {"203.0.113.7:1", nil, "203.0.113.7"},
-		"directly, with a header of its own":     {"203.0.113.7:1", []string{"198.51.100.1"}, "203.0.113.7"},
-		"through a proxy":                        {"10.42.0.9:1", []string{"203.0.113.7"}, "203.0.113.7"},
-		"through a proxy, and one it made up":    {"10.42.0.9:1", []string{"198.51.100.1, 203.0.113.7"}, "203.0.113.7"},
-		"through two proxies":                    {"10.42.0.9:1", []string{"203.0.113.7, 10.42.0.5"}, "203.0.113.7"},
-		"through a proxy that adds a header":     {"10.42.0.9:1", []string{"198.51.100.1", "203.0.113.7"}, "203.0.113.7"},
-		"through a proxy that says nothing":      {"10.42.0.9:1", nil, "10.42.0.9"},
-		"through a proxy that repeats a riddle":  {"10.42.0.9:1", []string{"unknown"}, "10.42.0.9"},
-		"IPv4 in IPv6, from the proxy's network": {"[::ffff:10.42.0.9]:1", []string{"2001:db8::7"}, "2001:db8::7"},
-	} {
-		request := httptest.NewRequest(http.MethodPost, "/kit/open", nil)
-		request.RemoteAddr = c.peer
-		for _, value := range c.headers {
-			request.Header.Add("X-Forwarded-For", value)
-		}
-		if got := clientOf(request, proxies); got.String() != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
-	}
-}
-
-func TestOneSourceDoesNotUseUpEverybodysAttempts(t *testing.T) {
-	l, now := newLimits(), time.Now()
-	loud, quiet := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("203.0.113.8")
-	passed := 0
-	for range 1000 {
-		if l.allow(loud, now) {
-			passed++
-		}
-	}
-	if passed != perSource {
-		t.Errorf("%d of 1000 attempts at once passed, want %d", passed, perSource)
-	}
-	if !l.allow(quiet, now) {
-		t.Error("another address is refused")
-	}
-	if !l.allow(loud, now.Add(sourceRefill)) {
-		t.Error("the loud one is refused after its pause")
-	}
-	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
-	for range perSource {
-		l.allow(a, now)
-	}
-	if l.allow(b, now) {
-		t.Error("one IPv6 network has a bucket for each of its addresses")
-	}
-}
-
 // What is not the page's own request reaches nothing behind the page.
 func TestRequestsThatAreNotThePages(t *testing.T) {
 	var log bytes.Buffer
@@ -196,7 +138,7 @@ func post(site *Site, body string, change func(*http.Request)) *httptest.Respons
 func TestTheHundredthAttemptOfAMinuteWaits(t *testing.T) {
 	site := NewSite(Options{Log: slog.New(slog.DiscardHandler)})
 	var last *httptest.ResponseRecorder
-	for range perSource + 1 {
+	for range limits.Burst + 1 {
 		last = post(site, "nothing", func(*http.Request) {})
 	}
 	if last.Code != http.StatusTooManyRequests || last.Header().Get("Retry-After") == "" {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/onboard/kit"
+	"github.com/soctalk/soctalk-ingress/internal/throttle"
 )
 
 //go:embed page
@@ -34,7 +35,7 @@ const (
 type Site struct {
 	opener  *Opener
 	log     *slog.Logger
-	limits  *limits
+	limits  *throttle.Throttle
 	metrics *metrics
 	// proxies may say for whom they forward.
 	proxies []netip.Prefix
@@ -107,10 +108,10 @@ const (
 // token appears in the body it reads, and nowhere else.
 func (s *Site) open(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	source := clientOf(r, s.proxies)
+	source := throttle.Client(r, s.proxies)
 	link, given, code := Link{}, Kit{}, codeTooMany
 	var err error
-	if s.limits.allow(source, began) {
+	if s.limits.Allow(source, began) {
 		if link, err = readLink(w, r); err != nil {
 			code = codeMalformed
 		} else {

@@ -18,6 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/soctalk/soctalk-ingress/internal/throttle"
 )
 
 // Options say how the links are served.
@@ -37,6 +39,10 @@ type Options struct {
 	// Now is the clock; nil means the real one.
 	Now func() time.Time
 }
+
+// limits of presses of the button. A token cannot be guessed (256 bits); they protect
+// the API server behind us.
+var limits = throttle.Limits{Burst: 10, Refill: 6 * time.Second, Site: 100, SiteRate: 20}
 
 // metrics are what Prometheus reads. No label holds anything a caller chose.
 type metrics struct {
@@ -67,7 +73,7 @@ func NewSite(options Options) *Site {
 	}
 	return &Site{
 		opener: &Opener{Client: options.Client, Now: now, Warn: func(err error) { options.Log.Warn("audit", "detail", err.Error()) }},
-		log:    options.Log, limits: newLimits(), metrics: newMetrics(), proxies: options.Proxies,
+		log:    options.Log, limits: throttle.New(limits), metrics: newMetrics(), proxies: options.Proxies,
 	}
 }
 
@@ -87,11 +93,13 @@ func Serve(ctx context.Context, options Options) error {
 		config = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: watcher.GetCertificate}
 		running.Go(func() { failed <- watcher.Start(ctx) })
 	}
-	servers := []*http.Server{newServer(site.Handler(), config, options.Log)}
-	running.Go(func() { failed <- serve(servers[0], options.Listener) })
+	page := newServer(site.Handler(), config, options.Log)
+	servers := []*http.Server{page}
+	running.Go(func() { failed <- serve(page, options.Listener) })
 	if options.Metrics != nil {
-		servers = append(servers, newServer(site.metricsHandler(), nil, options.Log))
-		running.Go(func() { failed <- serve(servers[1], options.Metrics) })
+		metrics := newServer(site.metricsHandler(), nil, options.Log)
+		servers = append(servers, metrics)
+		running.Go(func() { failed <- serve(metrics, options.Metrics) })
 	}
 	options.Log.Info("serving", "address", options.Listener.Addr().String(), "tls", config != nil)
 	var err error

@@ -31,9 +31,9 @@ type Agents struct {
 // key and was not heard of yet.
 type Agent = roster.View
 
-// RevokeRequest is the body of POST /api/v1/tenants/{slug}/agents/revoke: ids, or a
-// selector such as name=berlin-*,status=disconnected. With dryRun it says who would be
-// revoked and writes nothing.
+// RevokeRequest is the body of POST /api/v1/tenants/{slug}/agents/revoke: ids (not names,
+// which agents choose themselves), or a selector such as name=berlin-*,status=disconnected. With dryRun it says who would be
+// revoked and writes nothing. 422 for more than 500 at once.
 type RevokeRequest struct {
 	IDs      []string `json:"ids,omitempty"`
 	Selector string   `json:"selector,omitempty"`
