@@ -29,7 +29,7 @@ function Nowhere() {
 
 const root = createRootRoute({ component: Door, notFoundComponent: Nowhere });
 const home = createRoute({ getParentRoute: () => root, path: "/", beforeLoad: () => { throw redirect({ to: "/tenants" }); } });
-const list = createRoute({ getParentRoute: () => root, path: "/tenants", component: TenantsPage });
+const list = createRoute({ getParentRoute: () => root, path: "/tenants", component: TenantsPage, validateSearch: ({ q }): { q?: string } => (q === undefined ? {} : { q: String(q) }) });
 const create = createRoute({ getParentRoute: () => root, path: "/new", component: CreatePage });
 const regions = createRoute({ getParentRoute: () => root, path: "/regions", component: RegionsPage });
 const path = createRoute({

@@ -126,7 +126,7 @@ func (v *person) arrives(url string) {
 // revealsTheSecret shows it once and puts it away.
 func (v *person) revealsTheSecret(t *testing.T, l *lab.Lab, slug string) wazuh.Secret {
 	t.Helper()
-	v.tab("Onboarding")
+	v.tab("Agent Onboarding")
 	v.sees("Save the kit")
 	wanted := enrollmentSecret(t, l, slug)
 	if strings.Contains(ask(&v.visitor, chromedp.OuterHTML("html")), wanted.Reveal()) {
@@ -154,7 +154,7 @@ func (v *person) revealsTheSecret(t *testing.T, l *lab.Lab, slug string) wazuh.S
 func (v *person) firstAgent(t *testing.T, l *lab.Lab, slug string, secret wazuh.Secret) {
 	t.Helper()
 	v.tab("Agents")
-	v.sees("No agent yet")
+	v.sees("No agent is registered")
 	if _, err := enroll(t, l, slug, "laptop-1", secret); err != nil {
 		t.Fatal(err)
 	}

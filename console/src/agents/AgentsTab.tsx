@@ -1,13 +1,16 @@
 // The tenant's agents as they are now, and those that are revoked.
-import { Alert, Content, Pagination, SearchInput, Stack, StackItem, Title, Toolbar, ToolbarContent, ToolbarItem } from "@patternfly/react-core";
+import { Alert, Button, EmptyState, EmptyStateActions, EmptyStateBody, EmptyStateFooter, SearchInput, Stack, StackItem, Title, Toolbar, ToolbarContent, ToolbarItem } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useNavigate } from "@tanstack/react-router";
+import { useDeferredValue, useState } from "react";
 import { agents, usePermission } from "../api/queries";
 import type { Agents } from "../api/types";
 import { Act } from "../parts/Act";
 import { Answer } from "../parts/Answer";
 import { Ago, useNow } from "../parts/Time";
-import { count } from "../parts/words";
+import { Nothing } from "../parts/Nothing";
+import { Pages } from "../parts/Pages";
+import { count, paged } from "../parts/words";
 import { AgentTable } from "./AgentTable";
 import { matching } from "./fresh";
 import { Revocations } from "./Revocations";
@@ -23,8 +26,6 @@ export function AgentsTab({ slug }: { slug: string }) {
   );
 }
 
-const perPage = 50;
-
 function Roster({ slug, data }: { slug: string; data: Agents }) {
   const [text, setText] = useState("");
   const [page, setPage] = useState(1);
@@ -32,8 +33,10 @@ function Roster({ slug, data }: { slug: string; data: Agents }) {
   const [revoking, setRevoking] = useState<string[]>();
   const may = usePermission("agents.revoke", slug);
   const now = useNow();
-  const found = matching(data.agents, text);
-  const at = Math.min(page, Math.max(1, Math.ceil(found.length / perPage)));
+  const go = useNavigate();
+  // Typing goes before the table.
+  const found = matching(data.agents, useDeferredValue(text));
+  const shown = paged(found, page);
   const selected = data.agents.filter((agent) => chosen.has(agent.id)).map((agent) => agent.id);
   const search = (value: string) => {
     setText(value);
@@ -47,11 +50,16 @@ function Roster({ slug, data }: { slug: string; data: Agents }) {
           <ToolbarItem><SearchInput aria-label="Filter agents" placeholder="Filter" value={text} onChange={(_, value) => search(value)} onClear={() => search("")} /></ToolbarItem>
           <ToolbarItem><Act may={may} variant="secondary" isDanger isDisabled={selected.length === 0} onClick={() => setRevoking(selected)}>Revoke {selected.length > 0 ? selected.length : ""}</Act></ToolbarItem>
           <ToolbarItem alignSelf="center"><span><span role="status">{count(found.length, "agent")}</span>, asked <Ago at={data.asked} /></span></ToolbarItem>
-          {found.length > perPage && <ToolbarItem variant="pagination"><Pagination isCompact itemCount={found.length} perPage={perPage} page={at} onSetPage={(_, next) => setPage(next)} /></ToolbarItem>}
+          <Pages of={found.length} page={shown.page} go={setPage} name="agents" />
         </ToolbarContent>
       </Toolbar>
-      {data.agents.length === 0 ? <Content component="p">No agent yet. The Onboarding tab has what the customer needs; a new agent shows here within seconds.</Content> : (
-        <AgentTable agents={found.slice((at - 1) * perPage, at * perPage)} now={now} chosen={chosen} choose={setChosen} revoke={(id) => setRevoking([id])} may={may} />
+      {data.agents.length === 0 ? (
+        <EmptyState titleText="No agent is registered" headingLevel="h2" variant="sm">
+          <EmptyStateBody>Agent Onboarding has what the customer needs. A new agent shows here within seconds, by itself.</EmptyStateBody>
+          <EmptyStateFooter><EmptyStateActions><Button variant="secondary" onClick={() => void go({ to: "/tenants/$slug/$tab", params: { slug, tab: "onboarding" } })}>Go to Agent Onboarding</Button></EmptyStateActions></EmptyStateFooter>
+        </EmptyState>
+      ) : found.length === 0 ? <Nothing text={text} clear={() => search("")} /> : (
+        <AgentTable agents={shown.rows} now={now} chosen={chosen} choose={setChosen} revoke={(id) => setRevoking([id])} may={may} />
       )}
       {revoking && <Revoke slug={slug} ids={revoking} close={() => { setRevoking(undefined); setChosen(new Set()); }} />}
     </>

@@ -24,17 +24,17 @@ export function Revocations({ slug }: { slug: string }) {
   return (
     <>
       <Answer of={answer}>
-        {({ revocations: all }) => (all.length === 0 ? <Content component="p">Nobody.</Content> : (
+        {({ revocations: all }) => (all.length === 0 ? <Content component="p">Nobody is revoked. A stolen or retired host is taken out with Revoke, above.</Content> : (
           <Table aria-label="Revoked agents" variant="compact">
-            <Thead><Tr><Th>Agent</Th><Th>Step</Th><Th>What was seen</Th><Th>Why</Th><Th>Refused attempts</Th><Th screenReaderText="Actions" /></Tr></Thead>
+            <Thead><Tr><Th width={15}>Agent</Th><Th>Step</Th><Th width={35}>What was seen</Th><Th>Why</Th><Th>Refused</Th><Th screenReaderText="Actions" /></Tr></Thead>
             <Tbody>
               {all.map((each) => (
                 <Tr key={each.name}>
-                  <Td dataLabel="Agent">{each.agentName}<div className="quiet">{each.agentID}</div></Td>
+                  <Td dataLabel="Agent"><div className="message">{each.agentName}<div className="quiet">{each.agentID}</div></div></Td>
                   <Td dataLabel="Step"><Status state={each.step ?? "not begun"} />{!each.ready && each.reason && <div className="quiet">{each.reason}</div>}</Td>
                   <Td dataLabel="What was seen" modifier="breakWord">{each.evidence.length > 0 ? <ul>{each.evidence.map((line) => <li key={line}>{line}</li>)}</ul> : each.message}</Td>
-                  <Td dataLabel="Why">{each.why}<div className="quiet">{each.by} <Ago at={each.created} /></div></Td>
-                  <Td dataLabel="Refused attempts">{each.refused}{each.lastTry && <div className="quiet">last <Ago at={each.lastTry} /></div>}</Td>
+                  <Td dataLabel="Why"><div className="message">{each.why}<div className="quiet">{each.by} <Ago at={each.created} /></div></div></Td>
+                  <Td dataLabel="Refused">{each.refused}{each.lastTry && <div className="quiet">last <Ago at={each.lastTry} /></div>}</Td>
                   <Td dataLabel="Actions"><Act may={may} variant="link" isInline onClick={() => setLifting(each)}>Lift</Act></Td>
                 </Tr>
               ))}

@@ -23,7 +23,7 @@ export function Revoke({ slug, ids, close }: { slug: string; ids: string[]; clos
   });
   const ready = why.trim() !== "" && dry.isSuccess && (ids.length === 1 || typed === slug);
   return (
-    <Modal isOpen variant="medium" onClose={close} aria-labelledby="revoke-title">
+    <Modal isOpen variant="medium" onClose={close} aria-labelledby="revoke-title" elementToFocus="#revoke-why">
       <ModalHeader title={deed.isSuccess ? "Revoked" : `Revoke ${count(ids.length, "agent")}?`} labelId="revoke-title" titleIconVariant={deed.isSuccess ? undefined : "warning"} />
       <ModalBody>
         {deed.isSuccess ? <Results results={deed.data.results} /> : (
@@ -51,16 +51,20 @@ export function Revoke({ slug, ids, close }: { slug: string; ids: string[]; clos
 }
 
 function Chosen({ agents }: { agents: Agent[] }) {
-  return <ul aria-label="Agents to be revoked" className="gap-below">{agents.map((agent) => <li key={agent.id}>{agent.id} {agent.name} <Status state={agent.state} /></li>)}</ul>;
+  return <ul aria-label="Agents to be revoked" className="gap-below many" tabIndex={agents.length > 8 ? 0 : undefined}>{agents.map((agent) => <li key={agent.id}>{agent.id} {agent.name} <Status state={agent.state} /></li>)}</ul>;
 }
 
 function Results({ results }: { results: RevokeResult[] }) {
+  const failed = results.filter((result) => result.error !== undefined);
   return (
     <>
-      {results.map((result) => (
+      {failed.length > 0 && <Content component="p"><strong>{failed.length} of {count(results.length, "agent")} failed.</strong> They are first in the list.</Content>}
+      <div className="many" tabIndex={results.length > 8 ? 0 : undefined} role="group" aria-label="What became of each">
+      {[...failed, ...results.filter((result) => result.error === undefined)].map((result) => (
         <Alert key={result.id} isInline isPlain component="p" variant={result.error ? "danger" : "success"}
           title={`${result.id} ${result.name}: ${result.error ?? (result.already ? "was revoked before" : "is being revoked")}`} />
       ))}
+      </div>
       <Content component="p">How far each is stands under Revoked, step by step.</Content>
     </>
   );

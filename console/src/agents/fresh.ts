@@ -1,5 +1,6 @@
 // Which agents are new, and which rows a filter keeps. Pure.
 import type { Agent } from "../api/types";
+import { having } from "../parts/words";
 
 const newFor = 10 * 60_000;
 
@@ -10,11 +11,7 @@ export function isNew(agent: Agent, now: number): boolean {
 }
 
 export function matching(agents: Agent[], text: string): Agent[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  return agents.filter((agent) => {
-    const all = [agent.id, agent.name, agent.state, agent.os, agent.version, agent.seenFrom, agent.ip, agent.enrollment?.token, ...(agent.groups ?? [])].join(" ").toLowerCase();
-    return words.every((word) => all.includes(word));
-  });
+  return having(agents, text, (agent) => [agent.id, agent.name, agent.state, agent.os, agent.version, agent.seenFrom, agent.ip, agent.enrollment?.token, ...(agent.groups ?? [])]);
 }
 
 /** withWhat says what an agent showed to get its key. */

@@ -9,6 +9,8 @@ export const client = new QueryClient({
     queries: {
       staleTime: 10_000,
       // A refusal stays one however often it is asked; a lost connection is tried again.
+      // What failed for want of an answer is asked again as long as somebody looks.
+      refetchInterval: ({ state: { error } }) => (error instanceof Refusal && [0, 502, 503].includes(error.status) ? 10_000 : false),
       retry: (failures, error) => failures < 2 && error instanceof Refusal && (error.status === 0 || error.status === 502),
     },
   },

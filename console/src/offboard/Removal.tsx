@@ -1,6 +1,7 @@
 // A removal: each step with what was seen, and afterwards the signed report.
 import { Button, Card, CardBody, CardTitle, Content, EmptyState, EmptyStateBody, ProgressStep, ProgressStepper } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import type * as wire from "../api/types";
 import { Refusal } from "../api/client";
 import { report } from "../api/queries";
@@ -34,7 +35,7 @@ export function Removal({ removal, slug }: { removal: wire.Removal; slug: string
 export function Removed({ slug }: { slug: string }) {
   const answer = useQuery(report(slug));
   if (answer.error instanceof Refusal && answer.error.status === 404) {
-    return <EmptyState titleText={`There is no tenant ${slug}`} headingLevel="h1"><EmptyStateBody>And no report of its removal.</EmptyStateBody></EmptyState>;
+    return <EmptyState titleText={`There is no tenant ${slug}`} headingLevel="h1"><EmptyStateBody>And no report of its removal. <Link to="/tenants">See the tenants</Link></EmptyStateBody></EmptyState>;
   }
   return (
     <Answer of={answer}>

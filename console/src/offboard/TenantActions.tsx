@@ -6,7 +6,7 @@ import { call, tenantPath } from "../api/client";
 import { usePermission } from "../api/queries";
 import type { Tenant } from "../api/types";
 import { Act } from "../parts/Act";
-import { isSuspended } from "../tenant/suspended";
+import { isSuspended } from "../tenant/standing";
 import { Ask } from "../parts/Ask";
 
 export function TenantActions({ tenant }: { tenant: Tenant }) {

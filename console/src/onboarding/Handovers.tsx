@@ -22,7 +22,7 @@ export function Handovers({ slug }: { slug: string }) {
     <Answer of={answer}>
       {({ url, handovers: all }) => (
         <>
-          {url ? <Act may={may} variant="secondary" onClick={() => setAsking(true)}>Make a one-time link</Act> : (
+          {url ? <div className="row"><Act may={may} variant="secondary" onClick={() => setAsking(true)}>Make a one-time link</Act> It opens this kit once, with the secret, for one person.</div> : (
             <Content component="p">Links cannot be made here: the console was not told where they lead (<code>--handover-url</code>).</Content>
           )}
           {link && <Fresh link={link} close={() => setLink(undefined)} />}
@@ -78,10 +78,10 @@ function Made({ slug, all }: { slug: string; all: Handover[] }) {
           {all.map((each) => (
             <Tr key={each.name}>
               <Td dataLabel="State"><Status state={each.state} /></Td>
-              <Td dataLabel="Made"><Ago at={each.created} /> by {each.createdBy}</Td>
-              <Td dataLabel="Why">{each.why}</Td>
+              <Td dataLabel="Made"><div className="message"><Ago at={each.created} /> by {each.createdBy}</div></Td>
+              <Td dataLabel="Why"><div className="message">{each.why}</div></Td>
               <Td dataLabel="Expires"><Until at={each.expires} /></Td>
-              <Td dataLabel="Opened">{each.opened ? <><Ago at={each.opened} />{each.from && " from " + each.from}</> : "–"}</Td>
+              <Td dataLabel="Opened">{each.opened ? <div><Ago at={each.opened} />{each.from && " from " + each.from}</div> : "–"}</Td>
               <Td dataLabel="Actions">{each.state === "waiting" && <Act may={may} variant="link" isInline isDanger onClick={() => setEnding(each.name)}>Take back</Act>}</Td>
             </Tr>
           ))}

@@ -45,15 +45,16 @@ function Kit({ tenant, sheet, authority }: { tenant: Tenant; sheet: Sheet; autho
     <Stack hasGutter>
       {(sheet.notes ?? []).map((note) => <StackItem key={note}><Alert isInline variant="info" component="p" title={note} /></StackItem>)}
       <Part title="Where agents connect">
-        <Facts of={[["Hostname", sheet.hostname], ["Addresses", (sheet.addresses ?? []).join(", ") || "none yet"], ...sheet.ports.map((port): [string, string] => [`Port for ${port.name}`, `${port.port}: ${port.purpose}`])]} />
+        <Facts of={[["Hostname", sheet.hostname], ["Addresses", (sheet.addresses ?? []).join(", ") || "none yet"], ...sheet.ports.map((port): [string, string] => [`Port for ${port.name}`, `${port.port}/TCP: ${port.purpose}`])]} />
       </Part>
       <Part title="Enrollment secret"><RevealCard slug={tenant.slug} /></Part>
-      <Part title="Hand over"><Handovers slug={tenant.slug} /></Part>
-      <Part title="The kit as an archive">
-        <Button component="a" variant="secondary" href={tenantPath(tenant.slug, "onboarding", "bundle")} download>Save the kit</Button> Scripts and checks for every platform. The secret is not in it.
+      <Part title="Hand over">
+        <Handovers slug={tenant.slug} />
+        <div className="row"><Button component="a" variant="secondary" href={tenantPath(tenant.slug, "onboarding", "bundle")} download>Save the kit</Button> Scripts and checks for every platform, as an archive. The secret is not in it.</div>
       </Part>
       <Part title="Firewall on the customer's side"><Firewall sheet={sheet} /></Part>
       <Part title="Install"><Platforms sheet={sheet} /></Part>
+      <Part title="Sample command, where the agent is installed already"><Steps steps={[sheet.plain]} /></Part>
       <Part title="More">
         <More name="Check before you install"><Steps steps={sheet.checks} /></More>
         <More name="Write the secret's file"><Steps steps={sheet.secret.make} /></More>
@@ -63,7 +64,6 @@ function Kit({ tenant, sheet, authority }: { tenant: Tenant; sheet: Sheet; autho
         <More name="The authority to trust">
           {authority ? <><p>{sheet.trust.subject}, SHA-256 <span className="message">{sheet.trust.sha256}</span></p><Copy text={authority} name="certificate" /></> : <p>A public one, which the endpoints' systems know.</p>}
         </More>
-        <More name={sheet.plain.title}><Steps steps={[sheet.plain]} /></More>
       </Part>
     </Stack>
   );

@@ -7,10 +7,10 @@ import { Copy } from "../parts/Copy";
 export function Platforms({ sheet }: { sheet: Sheet }) {
   const [at, setAt] = useState(sheet.platforms[0]?.id);
   return (
-    <Tabs aria-label="Platforms" activeKey={at} onSelect={(_, key) => setAt(String(key))} mountOnEnter unmountOnExit isSubtab>
+    <Tabs aria-label="Platforms" activeKey={at} onSelect={(_, key) => setAt(String(key))} mountOnEnter unmountOnExit isSubtab className="gap-below">
       {sheet.platforms.map((platform) => (
         <Tab key={platform.id} eventKey={platform.id} title={<TabTitleText>{platform.name}</TabTitleText>}>
-          {platform.id === at && <Steps steps={platform.steps} />}
+          {platform.id === at && <div className="tab"><Steps steps={platform.steps} /></div>}
         </Tab>
       ))}
     </Tabs>

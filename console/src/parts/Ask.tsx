@@ -31,7 +31,7 @@ export function Ask({ title, verb, danger, why, confirm, children, ready = true,
     if (complete && !work.isPending) work.mutate();
   };
   return (
-    <Modal isOpen variant="medium" onClose={close} aria-labelledby={id + "title"}>
+    <Modal isOpen variant="medium" onClose={close} aria-labelledby={id + "title"} elementToFocus={why ? `[id="${id}why"]` : undefined}>
       <ModalHeader title={title} labelId={id + "title"} titleIconVariant={danger ? "warning" : undefined} />
       <ModalBody>
         <Form id={id + "form"} onSubmit={submit}>

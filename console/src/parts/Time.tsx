@@ -1,14 +1,32 @@
-import { useEffect, useState } from "react";
+import { useCallback, useRef, useSyncExternalStore } from "react";
 import { ago, until } from "./words";
+
+// One timer serves all that show a time: a long table has hundreds.
+const hearers = new Map<number, Set<() => void>>();
+
+function listen(every: number, hear: () => void): () => void {
+  let all = hearers.get(every);
+  if (!all) {
+    const begun = (all = new Set());
+    hearers.set(every, begun);
+    const timer = setInterval(() => {
+      if (begun.size > 0) return begun.forEach((each) => each());
+      clearInterval(timer);
+      hearers.delete(every);
+    }, every);
+  }
+  all.add(hear);
+  return () => void all.delete(hear);
+}
 
 /** useNow is the time, a few times a minute unless asked for more. */
 export function useNow(every = 5_000): number {
-  const [now, setNow] = useState(() => Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), every);
-    return () => clearInterval(timer);
-  }, [every]);
-  return now;
+  const now = useRef(Date.now());
+  const subscribe = useCallback((hear: () => void) => listen(every, () => {
+    now.current = Date.now();
+    hear();
+  }), [every]);
+  return useSyncExternalStore(subscribe, () => now.current);
 }
 
 export function Ago({ at }: { at?: string }) {

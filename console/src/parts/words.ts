@@ -33,3 +33,31 @@ export function apart(name: string): string {
 export function list(text: string): string[] {
   return text.split(/[\s,]+/).filter((part) => part !== "");
 }
+
+/** pieces takes addresses out of a text; a full stop or comma after one is not its own. */
+export function pieces(text: string): string[] {
+  return text.split(/(https:\/\/[^\s"']*[^\s"'.,;:)])/).filter((piece) => piece !== "");
+}
+
+// What is searched in a row, made once for each answer of the server: a filter is
+// tried at each key that is pressed.
+const texts = new WeakMap<object, string>();
+
+/** having keeps the rows that have every word somewhere. */
+export function having<T extends object>(rows: T[], text: string, said: (row: T) => (string | undefined)[]): T[] {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length === 0) return rows;
+  return rows.filter((row) => {
+    let all = texts.get(row);
+    if (all === undefined) texts.set(row, (all = said(row).join(" ").toLowerCase()));
+    return words.every((word) => all.includes(word));
+  });
+}
+
+export const perPage = 50;
+
+/** paged is the part of the rows on a page, and which page that is: there may be fewer rows than a moment ago. */
+export function paged<T>(rows: T[], page: number): { page: number; rows: T[] } {
+  const at = Math.min(page, Math.max(1, Math.ceil(rows.length / perPage)));
+  return { page: at, rows: rows.slice((at - 1) * perPage, at * perPage) };
+}

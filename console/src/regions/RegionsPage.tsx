@@ -1,4 +1,4 @@
-import { Card, CardBody, CardTitle, Content, EmptyState, EmptyStateBody, ExpandableSection, PageSection, Progress, Stack, StackItem, Title } from "@patternfly/react-core";
+import { Alert, Card, CardBody, CardTitle, Content, EmptyState, EmptyStateBody, ExpandableSection, PageSection, Progress, Stack, StackItem, Title } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -18,9 +18,9 @@ export function RegionsPage() {
       <Answer of={answer}>
         {({ regions: all }) =>
           all.length === 0 ? (
-            <EmptyState titleText="No Region yet" headingLevel="h2"><EmptyStateBody>A Region says where agents come in. Make one with kubectl; the installation guide has an example.</EmptyStateBody></EmptyState>
+            <EmptyState titleText="No Region yet" headingLevel="h2"><EmptyStateBody>A Region says where agents come in. The first tenant needs one; examples/loadbalancer.yaml and examples/edge.yaml have it: write yours, then <code>kubectl apply -f</code> it.</EmptyStateBody></EmptyState>
           ) : (
-            <Stack hasGutter>{all.map((region) => <StackItem key={region.name}><RegionCard region={region} /></StackItem>)}</Stack>
+            <Stack hasGutter>{[...all].sort((a, b) => Number(a.ready) - Number(b.ready)).map((region) => <StackItem key={region.name}><RegionCard region={region} /></StackItem>)}</Stack>
           )
         }
       </Answer>
@@ -31,9 +31,13 @@ export function RegionsPage() {
 function RegionCard({ region }: { region: Region }) {
   return (
     <Card>
-      <CardTitle component="h2">{region.name} <Status state={region.ready ? "ready" : "broken"} /></CardTitle>
+      <CardTitle component="h2"><span className="hop-head">{region.name} <Status state={region.ready ? "ready" : "broken"} /></span></CardTitle>
       <CardBody>
-        {!region.ready && <Content component="p" className="message">{region.message}</Content>}
+        {!region.ready && (
+          <Alert isInline variant="danger" component="p" className="gap-below" title={<span className="message">{region.message ?? "the operator has not looked at it yet"}</span>}>
+            <p>{region.reason && region.reason + ". "}Its conditions: <code>kubectl describe region {region.name}</code></p>
+          </Alert>
+        )}
         <Facts of={[
           ["Domain", region.domain], ["Default Region", region.default ? "yes" : "no"], ["Mode unless asked", region.defaultMode],
           ["Tenants", region.tenants], ["Certificates", region.certificates], ["DNS", region.dns],

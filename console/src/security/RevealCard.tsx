@@ -1,5 +1,5 @@
 // The enrollment secret, or a token's: masked, shown once for a reason, and then who saw it.
-import { Alert, Button, Content, Flex, FlexItem } from "@patternfly/react-core";
+import { Alert, Button, Content } from "@patternfly/react-core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { call, tenantPath } from "../api/client";
@@ -32,11 +32,11 @@ export function RevealCard({ slug }: { slug: string }) {
       {(known) => (
         <>
           {shown ? <Shown revealed={shown} hide={() => setShown(undefined)} /> : (
-            <Flex alignItems={{ default: "alignItemsCenter" }}>
-              <FlexItem><code aria-label="the secret is hidden">••••••••••••••••</code></FlexItem>
-              {known.state === "armed" && <FlexItem><Act may={may} variant="secondary" onClick={() => setAsking("reveal")}>Reveal once</Act></FlexItem>}
-              {known.state === "revealed" && <FlexItem><Act may={may} variant="secondary" onClick={() => setAsking("rearm")}>Allow another reveal</Act></FlexItem>}
-            </Flex>
+            <div className="row">
+              <code role="img" aria-label="the secret is hidden">••••••••••••••••</code>
+              {known.state === "armed" && <Act may={may} variant="secondary" onClick={() => setAsking("reveal")}>Reveal once</Act>}
+              {known.state === "revealed" && <Act may={may} variant="secondary" onClick={() => setAsking("rearm")}>Allow another reveal</Act>}
+            </div>
           )}
           {known.state === "foreign" && <Content component="p">Somebody else wrote this secret; it is not revealed here.</Content>}
           {known.revealed && <Content component="p">Revealed <Ago at={known.revealed.at} /> by {known.revealed.by}: {known.revealed.why}</Content>}

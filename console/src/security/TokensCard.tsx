@@ -30,7 +30,7 @@ export function TokensCard({ slug }: { slug: string }) {
         <Answer of={answer}>
           {({ tokens: all }) => (all.length === 0 ? <Content component="p">None. A token is an enrollment secret with an end, a number of uses, a group.</Content> : <Rows slug={slug} all={all} act={setDeed} />)}
         </Answer>
-        <Act may={make} variant="secondary" onClick={() => setMaking(true)}>New token</Act>
+        <div className="gap-above"><Act may={make} variant="secondary" onClick={() => setMaking(true)}>New token</Act></div>
         {making && <Make slug={slug} close={() => setMaking(false)} />}
         {deed && <Do slug={slug} deed={deed} close={() => setDeed(undefined)} shown={setShown} />}
       </CardBody>
@@ -44,15 +44,15 @@ function Rows({ slug, all, act }: { slug: string; all: Token[]; act: (deed: Deed
   const remove = usePermission("tokens.delete", slug);
   return (
     <Table aria-label="Tokens" variant="compact">
-      <Thead><Tr><Th>Token</Th><Th>State</Th><Th>Uses</Th><Th>Expires</Th><Th>Demands</Th><Th>Last used</Th><Th screenReaderText="Actions" /></Tr></Thead>
+      <Thead><Tr><Th>Token</Th><Th>State</Th><Th>Uses</Th><Th>Expires</Th><Th width={30}>Demands</Th><Th>Last used</Th><Th screenReaderText="Actions" /></Tr></Thead>
       <Tbody>
         {all.map((token) => {
           const counts = token.state === "Active" || token.state === "Early";
           return (
             <Tr key={token.name}>
-              <Td dataLabel="Token">{token.name}</Td>
+              <Td dataLabel="Token"><div className="message">{token.name}</div></Td>
               <Td dataLabel="State"><Status state={token.state} /></Td>
-              <Td dataLabel="Uses">{token.uses}{token.maxUses > 0 && " of " + token.maxUses}</Td>
+              <Td dataLabel="Uses">{token.maxUses > 0 ? `${token.uses} of ${token.maxUses}` : token.uses}</Td>
               <Td dataLabel="Expires">{token.expires ? <Until at={token.expires} /> : "never"}</Td>
               <Td dataLabel="Demands">{[token.names && "names " + token.names, token.sources.length > 0 && "from " + token.sources.join(", "), token.group && "group " + token.group].filter(Boolean).join("; ") || "–"}</Td>
               <Td dataLabel="Last used"><Ago at={token.lastUse} /></Td>

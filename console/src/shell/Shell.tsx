@@ -2,7 +2,7 @@
 // shown is fresh.
 import {
   Alert, Button, Masthead, MastheadBrand, MastheadContent, MastheadMain, MastheadToggle, Nav, NavItem, NavList, Page, PageSection, PageSidebar,
-  PageSidebarBody, PageToggleButton, SkipToContent, Toolbar, ToolbarContent, ToolbarGroup, ToolbarItem,
+  PageSidebarBody, PageToggleButton, SkipToContent,
 } from "@patternfly/react-core";
 import BarsIcon from "@patternfly/react-icons/dist/esm/icons/bars-icon";
 import MoonIcon from "@patternfly/react-icons/dist/esm/icons/moon-icon";
@@ -79,21 +79,17 @@ function useTitle(path: string) {
 function Head({ user, leave }: { user: string; leave: () => void }) {
   const [dark, flip] = useTheme();
   return (
-    <Masthead>
+    <Masthead display={{ default: "inline" }}>
       <MastheadMain>
         <MastheadToggle><PageToggleButton variant="plain" aria-label="Navigation"><BarsIcon /></PageToggleButton></MastheadToggle>
-        <MastheadBrand><Link to="/tenants" className="brand"><img src="/icon.svg" alt="" width="24" height="24" />SocTalk Ingress</Link></MastheadBrand>
+        <MastheadBrand><Link to="/tenants" className="brand"><img src="/icon.svg" alt="" width="24" height="24" /><span>SocTalk Ingress</span></Link></MastheadBrand>
       </MastheadMain>
       <MastheadContent>
-        <Toolbar isStatic>
-          <ToolbarContent>
-            <ToolbarGroup align={{ default: "alignEnd" }} gap={{ default: "gapMd" }} alignItems="center">
-              <ToolbarItem visibility={{ default: "hidden", md: "visible" }}>{user}</ToolbarItem>
-              <ToolbarItem><Button variant="plain" aria-label={dark ? "Light theme" : "Dark theme"} icon={dark ? <SunIcon /> : <MoonIcon />} onClick={flip} /></ToolbarItem>
-              <ToolbarItem><Button variant="secondary" onClick={leave}>Sign out</Button></ToolbarItem>
-            </ToolbarGroup>
-          </ToolbarContent>
-        </Toolbar>
+        <div className="person">
+          <span className="user" title={user}>{user}</span>
+          <Button variant="plain" aria-label={dark ? "Light theme" : "Dark theme"} icon={dark ? <SunIcon /> : <MoonIcon />} onClick={flip} />
+          <Button variant="secondary" onClick={leave}>Sign out</Button>
+        </div>
       </MastheadContent>
     </Masthead>
   );

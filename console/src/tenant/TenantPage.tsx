@@ -11,14 +11,15 @@ import { Removal, Removed } from "../offboard/Removal";
 import { TenantActions } from "../offboard/TenantActions";
 import { OnboardingTab } from "../onboarding/OnboardingTab";
 import { Answer } from "../parts/Answer";
+import { Prose } from "../parts/Prose";
 import { Status } from "../parts/Status";
 import { Ago } from "../parts/Time";
 import { SecurityTab } from "../security/SecurityTab";
-import { isSuspended } from "./suspended";
+import { hopInTheWay, isSuspended } from "./standing";
 import { PathTab } from "./PathTab";
 
 const tabs = [
-  { key: "path", title: "Path" }, { key: "onboarding", title: "Onboarding" }, { key: "agents", title: "Agents" },
+  { key: "path", title: "Path" }, { key: "onboarding", title: "Agent Onboarding" }, { key: "agents", title: "Agents" },
   { key: "security", title: "Security" }, { key: "events", title: "Events" },
 ];
 
@@ -49,11 +50,11 @@ function Body({ tenant, tab }: { tenant: Tenant; tab: string }) {
   return (
     <>
       <Flex className="gap-below" alignItems={{ default: "alignItemsCenter" }}>
-        <FlexItem><Title headingLevel="h1">{tenant.displayName ?? slug}</Title></FlexItem>
+        <FlexItem className="name"><Title headingLevel="h1" className="message">{tenant.displayName ?? slug}</Title></FlexItem>
         <FlexItem><Status state={tenant.state} /></FlexItem>
         <FlexItem align={{ default: "alignRight" }}><TenantActions tenant={tenant} /></FlexItem>
       </Flex>
-      <State tenant={tenant} />
+      <State tenant={tenant} tab={tab} />
       <Tabs aria-label="Parts of the tenant" activeKey={tab} onSelect={(_, key) => void go({ to: "/tenants/$slug/$tab", params: { slug, tab: String(key) } })} mountOnEnter unmountOnExit>
         {tabs.map(({ key, title }) => (
           <Tab key={key} eventKey={key} title={<TabTitleText>{title}</TabTitleText>}>
@@ -66,7 +67,7 @@ function Body({ tenant, tab }: { tenant: Tenant; tab: string }) {
 }
 
 /** State says in a sentence how the tenant is, unless all is well. */
-function State({ tenant }: { tenant: Tenant }) {
+function State({ tenant, tab }: { tenant: Tenant; tab: string }) {
   if (tenant.removal) return <Removal removal={tenant.removal} slug={tenant.slug} />;
   if (tenant.suspension && isSuspended(tenant)) {
     const { since, by, why, sessions, ended } = tenant.suspension;
@@ -77,5 +78,12 @@ function State({ tenant }: { tenant: Tenant }) {
     );
   }
   if (tenant.state === "ready") return null;
-  return <Alert isInline variant={tenant.state === "broken" ? "danger" : "info"} component="p" title={<span className="message">{tenant.message ?? "the operator has not looked at it yet"}</span>} className="gap-below" />;
+  const hop = hopInTheWay(tenant);
+  return (
+    <Alert isInline variant={tenant.state === "broken" ? "danger" : "info"} component="p" title={<span className="message">{tenant.message ?? "the operator has not looked at it yet"}</span>} className="gap-below"
+      actionLinks={tab !== "path" && <Link to="/tenants/$slug/$tab" params={{ slug: tenant.slug, tab: "path" }}>See the path</Link>}>
+      {/* On the path itself the hop says it. */}
+      {tab !== "path" && hop?.next && <Prose text={hop.next} />}
+    </Alert>
+  );
 }

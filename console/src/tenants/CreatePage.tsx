@@ -88,6 +88,8 @@ function Fields({ draft, change, problem }: Inputs) {
   const [more, setMore] = useState(false);
   const where = useQuery(regions());
   const wrong = new Map([problem, ...(problem?.more ?? [])].map((each) => [fieldOf(each?.field), each]));
+  // A field with a fault is not kept out of sight.
+  const hidden: (keyof Draft)[] = ["hostname", "allowedNetworks", "edgePorts", "version", "wazuh5Agents"];
   const input = (key: keyof Draft, label: string, hint: string, required = false) => {
     const bad = wrong.get(key);
     return (
@@ -110,7 +112,7 @@ function Fields({ draft, change, problem }: Inputs) {
       {input("displayName", "Display name", "the customer's name as people write it")}
       {choice("region", "Region", [["", "the default Region"], ...(where.data?.regions ?? []).map((region): [string, string] => [region.name, `${region.name} (${region.domain})`])])}
       {choice("mode", "Mode", [["", "the Region's default"], ["loadbalancer", "loadbalancer: an address of its own"], ["edge-haproxy", "edge-haproxy: ports at the shared address"]])}
-      <ExpandableSection toggleText="More: hostname, networks, ports, version" isExpanded={more} onToggle={(_, open) => setMore(open)}>
+      <ExpandableSection toggleText="More: hostname, networks, ports, version" isExpanded={more || hidden.some((key) => wrong.has(key))} onToggle={(_, open) => setMore(open)}>
         <div className="fields">
         {input("hostname", "Hostname", "empty: slug and the Region's domain")}
         {input("allowedNetworks", "Allowed networks", "such as 203.0.113.0/24, with commas between; empty: from everywhere")}

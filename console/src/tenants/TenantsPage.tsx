@@ -1,22 +1,20 @@
-import {
-  Alert, Button, EmptyState, EmptyStateActions, EmptyStateBody, EmptyStateFooter, PageSection, SearchInput, Title, Toolbar, ToolbarContent, ToolbarItem,
-} from "@patternfly/react-core";
+import { EmptyState, EmptyStateActions, EmptyStateBody, EmptyStateFooter, PageSection, SearchInput, Title, Toolbar, ToolbarContent, ToolbarItem } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { type ReactNode, useDeferredValue, useEffect, useRef, useState } from "react";
 import { tenants, usePermission } from "../api/queries";
 import type { TenantRow } from "../api/types";
 import { Act } from "../parts/Act";
 import { Answer } from "../parts/Answer";
-import { apart, count } from "../parts/words";
-import { matching } from "./sort";
+import { Nothing } from "../parts/Nothing";
+import { Pages } from "../parts/Pages";
+import { count, paged } from "../parts/words";
+import { BrokenNow } from "./BrokenNow";
+import { type Column, matching, ordered } from "./sort";
 import { TenantTable } from "./TenantTable";
 
 export function TenantsPage() {
   const answer = useQuery(tenants());
-  const [text, setText] = useState("");
-  const field = useRef<HTMLInputElement>(null);
-  useSlash(field);
   const go = useNavigate();
   const may = usePermission("tenant.create");
   const create = <Act may={may} onClick={() => void go({ to: "/new" })}>New tenant</Act>;
@@ -30,41 +28,56 @@ export function TenantsPage() {
               <EmptyStateBody>A tenant is a customer with a Wazuh manager and a way in for its agents.</EmptyStateBody>
               <EmptyStateFooter><EmptyStateActions>{create}</EmptyStateActions></EmptyStateFooter>
             </EmptyState>
-          ) : (
-            <>
-              <BrokenNow rows={rows} />
-              <Toolbar>
-                <ToolbarContent>
-                  <ToolbarItem><SearchInput ref={field} aria-label="Filter tenants" placeholder="Filter, or press /" value={text} onChange={(_, value) => setText(value)} onClear={() => setText("")} /></ToolbarItem>
-                  <ToolbarItem>{create}</ToolbarItem>
-                  <ToolbarItem alignSelf="center"><span role="status">{count(matching(rows, text).length, "tenant")}</span></ToolbarItem>
-                </ToolbarContent>
-              </Toolbar>
-              <TenantTable rows={matching(rows, text)} />
-            </>
-          )
+          ) : <Rows rows={rows} create={create} />
         }
       </Answer>
     </PageSection>
   );
 }
 
-/** BrokenNow is what waits for a person, before anything else. */
-function BrokenNow({ rows }: { rows: TenantRow[] }) {
-  const broken = rows.filter((row) => row.state === "broken");
-  const [all, setAll] = useState(false);
-  const shown = all ? broken : broken.slice(0, 5);
+function Rows({ rows, create }: { rows: TenantRow[]; create: ReactNode }) {
+  const [text, setText] = useFilter();
+  const [by, setBy] = useState<Column>("state");
+  const [down, setDown] = useState(false);
+  const [page, setPage] = useState(1);
+  const field = useRef<HTMLInputElement>(null);
+  useSlash(field);
+  const search = (value: string) => {
+    setText(value);
+    setPage(1);
+  };
+  // Typing goes before the table.
+  const found = matching(rows, useDeferredValue(text));
+  const shown = paged(ordered(found, by, down), page);
   return (
     <>
-      {shown.map((row) => (
-        <Alert key={row.slug} isInline variant="danger" component="h2" className="gap-below" title={<>{row.slug}{row.hop && ": " + apart(row.hop)}</>}
-          actionLinks={<Link to="/tenants/$slug/$tab" params={{ slug: row.slug, tab: "path" }}>See its path</Link>}>
-          <span className="message">{row.message}</span>
-        </Alert>
-      ))}
-      {broken.length > shown.length && <Button variant="link" isInline onClick={() => setAll(true)}>{count(broken.length - shown.length, "more tenant")} wait for a person</Button>}
+      <BrokenNow rows={rows} filter={search} />
+      <Toolbar>
+        <ToolbarContent>
+          <ToolbarItem><SearchInput ref={field} aria-label="Filter tenants" placeholder="Filter, or press /" value={text} onChange={(_, value) => search(value)} onClear={() => search("")} /></ToolbarItem>
+          <ToolbarItem>{create}</ToolbarItem>
+          <ToolbarItem alignSelf="center"><span role="status">{count(found.length, "tenant")}</span></ToolbarItem>
+          <Pages of={found.length} page={shown.page} go={setPage} name="tenants" />
+        </ToolbarContent>
+      </Toolbar>
+      {found.length === 0 ? <Nothing text={text} clear={() => search("")} /> : (
+        <TenantTable rows={shown.rows} by={by} down={down} sort={(column, downwards) => { setBy(column); setDown(downwards); setPage(1); }} />
+      )}
     </>
   );
+}
+
+/** useFilter keeps what was typed in the address, so that it is still there after a look at a tenant. */
+function useFilter(): [string, (text: string) => void] {
+  const { q = "" } = useSearch({ from: "/tenants" });
+  const go = useNavigate({ from: "/tenants" });
+  const [text, setText] = useState(q);
+  useEffect(() => {
+    if (text === q) return;
+    const timer = setTimeout(() => void go({ search: { q: text || undefined }, replace: true }), 300);
+    return () => clearTimeout(timer);
+  }, [text, q, go]);
+  return [text, setText];
 }
 
 /** useSlash puts the cursor into the field at "/", unless somebody types elsewhere. */

@@ -1,5 +1,6 @@
 // Filtering and ordering of the table of tenants. Pure.
 import type { TenantRow } from "../api/types";
+import { having } from "../parts/words";
 
 export type Column = "state" | "slug" | "hostname" | "region" | "agents" | "certificate" | "created";
 
@@ -27,9 +28,5 @@ export function ordered(rows: TenantRow[], by: Column, down: boolean): TenantRow
 
 /** matching keeps the rows that have every word somewhere. */
 export function matching(rows: TenantRow[], text: string): TenantRow[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  return rows.filter((row) => {
-    const all = [row.slug, row.displayName, row.region, row.mode, row.hostname, row.address, row.state, row.reason].join(" ").toLowerCase();
-    return words.every((word) => all.includes(word));
-  });
+  return having(rows, text, (row) => [row.slug, row.displayName, row.region, row.mode, row.hostname, row.address, row.state, row.reason]);
 }

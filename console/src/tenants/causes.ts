@@ -1,0 +1,19 @@
+// What is broken, by its cause: an edge that is down breaks two hundred tenants and is
+// one thing to mend. Pure.
+import type { TenantRow } from "../api/types";
+
+export interface Cause { reason: string; hop?: string; rows: TenantRow[] }
+
+/** causes are the reasons for which tenants wait for a person, the one with the most tenants first, then the newest. */
+export function causes(rows: TenantRow[]): Cause[] {
+  const found = new Map<string, Cause>();
+  for (const row of rows) {
+    if (row.state !== "broken") continue;
+    const reason = row.reason ?? "not reported";
+    const cause = found.get(reason) ?? { reason, hop: row.hop, rows: [] };
+    cause.rows.push(row);
+    found.set(reason, cause);
+  }
+  const newest = (cause: Cause) => cause.rows.reduce((last, { since = "" }) => (since > last ? since : last), "");
+  return [...found.values()].sort((a, b) => b.rows.length - a.rows.length || (newest(a) > newest(b) ? -1 : 1));
+}
