@@ -5,6 +5,7 @@ import type { Agent } from "../api/types";
 import { Act } from "../parts/Act";
 import { Status } from "../parts/Status";
 import { Ago } from "../parts/Time";
+import { Breakable } from "../parts/Breakable";
 import { wide } from "../parts/wide";
 import { isNew, withWhat } from "./fresh";
 
@@ -21,17 +22,16 @@ export function AgentTable({ agents, now, chosen, choose, revoke, may }: Rows) {
       <Thead>
         <Tr>
           <Th select={{ isSelected: agents.length > 0 && agents.every((agent) => chosen.has(agent.id)), onSelect: (_, on) => pick(agents.map((agent) => agent.id), on) }} aria-label="Select all on this page" />
-          <Th width={20}>Agent</Th><Th>State</Th><Th>Keep-alive</Th><Th>Seen from</Th><Th width={20} visibility={wide}>System</Th><Th visibility={wide}>Groups</Th><Th>Enrolled</Th><Th screenReaderText="Actions" />
+          <Th width={20}>Agent</Th><Th>State</Th><Th>Last keep-alive</Th><Th width={20} visibility={wide}>System</Th><Th visibility={wide}>Groups</Th><Th>Enrolled</Th><Th screenReaderText="Actions" />
         </Tr>
       </Thead>
       <Tbody>
         {agents.map((agent, i) => (
           <Tr key={agent.id}>
             <Td select={{ rowIndex: i, isSelected: chosen.has(agent.id), onSelect: (_, on) => pick([agent.id], on) }} />
-            <Td dataLabel="Agent" ><div className="message">{agent.name} {isNew(agent, now) && <Label isCompact color="purple">new</Label>}<div className="quiet">{agent.id}</div></div></Td>
+            <Td dataLabel="Agent" ><div className="message named"><Breakable text={agent.name} /> {isNew(agent, now) && <Label isCompact color="purple">new</Label>}<div className="quiet">{agent.id}</div></div></Td>
             <Td dataLabel="State"><Status state={agent.state} /></Td>
-            <Td dataLabel="Keep-alive"><Ago at={agent.lastKeepAlive} /></Td>
-            <Td dataLabel="Seen from">{agent.seenFrom ?? "–"}</Td>
+            <Td dataLabel="Last keep-alive"><div><Ago at={agent.lastKeepAlive} />{agent.seenFrom && <div className="quiet message">from {agent.seenFrom}</div>}</div></Td>
             <Td dataLabel="System" visibility={wide}>{agent.os ?? "–"}<div className="quiet">{agent.version}</div></Td>
             <Td dataLabel="Groups" visibility={wide}>{agent.groups?.join(", ") ?? "–"}</Td>
             <Td dataLabel="Enrolled"><Ago at={agent.enrollment?.at ?? agent.registered} /><div className="quiet">{withWhat(agent)}</div></Td>

@@ -9,7 +9,7 @@ import { Act } from "../parts/Act";
 import { Answer } from "../parts/Answer";
 import { Ago, useNow } from "../parts/Time";
 import { Nothing } from "../parts/Nothing";
-import { Pages } from "../parts/Pages";
+import { Pages, PagesBelow } from "../parts/Pages";
 import { count, paged } from "../parts/words";
 import { AgentTable } from "./AgentTable";
 import { matching } from "./fresh";
@@ -59,7 +59,10 @@ function Roster({ slug, data }: { slug: string; data: Agents }) {
           <EmptyStateFooter><EmptyStateActions><Button variant="secondary" onClick={() => void go({ to: "/tenants/$slug/$tab", params: { slug, tab: "onboarding" } })}>Go to Agent Onboarding</Button></EmptyStateActions></EmptyStateFooter>
         </EmptyState>
       ) : found.length === 0 ? <Nothing text={text} clear={() => search("")} /> : (
-        <AgentTable agents={shown.rows} now={now} chosen={chosen} choose={setChosen} revoke={(id) => setRevoking([id])} may={may} />
+        <>
+          <AgentTable agents={shown.rows} now={now} chosen={chosen} choose={setChosen} revoke={(id) => setRevoking([id])} may={may} />
+          <PagesBelow of={found.length} page={shown.page} go={setPage} name="agents" />
+        </>
       )}
       {revoking && <Revoke slug={slug} ids={revoking} close={() => { setRevoking(undefined); setChosen(new Set()); }} />}
     </>

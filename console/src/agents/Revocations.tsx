@@ -8,6 +8,7 @@ import type { Revocation } from "../api/types";
 import { Act } from "../parts/Act";
 import { Answer } from "../parts/Answer";
 import { Ask } from "../parts/Ask";
+import { Breakable } from "../parts/Breakable";
 import { Status } from "../parts/Status";
 import { Ago } from "../parts/Time";
 
@@ -30,7 +31,7 @@ export function Revocations({ slug }: { slug: string }) {
             <Tbody>
               {all.map((each) => (
                 <Tr key={each.name}>
-                  <Td dataLabel="Agent"><div className="message">{each.agentName}<div className="quiet">{each.agentID}</div></div></Td>
+                  <Td dataLabel="Agent"><div className="message named"><Breakable text={each.agentName} /><div className="quiet">{each.agentID}</div></div></Td>
                   <Td dataLabel="Step"><Status state={each.step ?? "not begun"} />{!each.ready && each.reason && <div className="quiet">{each.reason}</div>}</Td>
                   <Td dataLabel="What was seen" modifier="breakWord">{each.evidence.length > 0 ? <ul>{each.evidence.map((line) => <li key={line}>{line}</li>)}</ul> : each.message}</Td>
                   <Td dataLabel="Why"><div className="message">{each.why}<div className="quiet">{each.by} <Ago at={each.created} /></div></div></Td>

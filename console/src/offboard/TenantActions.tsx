@@ -39,7 +39,7 @@ export function TenantActions({ tenant }: { tenant: Tenant }) {
       {open === "offboard" && (
         <Ask title={`Offboard ${slug}?`} verb="Offboard" danger why="such as: contract ended, ticket 4711" confirm={slug} close={close} act={(why) => post("offboard", { why, confirm: slug })}>
           <Alert isInline variant="danger" component="p" title="This cannot be undone. Copy what you must keep of the manager's data first." />
-          <ul>{tenant.loss.map((line) => <li key={line}>{line}</li>)}</ul>
+          <ul className="remarks">{tenant.loss.map((line) => <li key={line}>{line}</li>)}</ul>
         </Ask>
       )}
     </Flex>

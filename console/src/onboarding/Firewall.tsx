@@ -15,7 +15,7 @@ export function Firewall({ sheet }: { sheet: Sheet }) {
           ))}
         </Tbody>
       </Table>
-      <ul>{sheet.firewall.remarks.map((remark) => <li key={remark} className="quiet">{remark}</li>)}</ul>
+      <ul className="remarks">{sheet.firewall.remarks.map((remark) => <li key={remark} className="quiet">{remark}</li>)}</ul>
     </>
   );
 }

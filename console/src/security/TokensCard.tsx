@@ -9,8 +9,10 @@ import type { Revealed, Token } from "../api/types";
 import { Act } from "../parts/Act";
 import { Answer } from "../parts/Answer";
 import { Ask } from "../parts/Ask";
+import { Breakable } from "../parts/Breakable";
 import { Status } from "../parts/Status";
 import { Ago, Until } from "../parts/Time";
+import { wide } from "../parts/wide";
 import { Shown } from "./RevealCard";
 import { type TokenDraft, blank, tokenRequest } from "./token";
 
@@ -44,18 +46,18 @@ function Rows({ slug, all, act }: { slug: string; all: Token[]; act: (deed: Deed
   const remove = usePermission("tokens.delete", slug);
   return (
     <Table aria-label="Tokens" variant="compact">
-      <Thead><Tr><Th>Token</Th><Th>State</Th><Th>Uses</Th><Th>Expires</Th><Th width={30}>Demands</Th><Th>Last used</Th><Th screenReaderText="Actions" /></Tr></Thead>
+      <Thead><Tr><Th>Token</Th><Th>State</Th><Th>Uses</Th><Th>Expires</Th><Th width={30}>Demands</Th><Th visibility={wide}>Last used</Th><Th screenReaderText="Actions" /></Tr></Thead>
       <Tbody>
         {all.map((token) => {
           const counts = token.state === "Active" || token.state === "Early";
           return (
             <Tr key={token.name}>
-              <Td dataLabel="Token"><div className="message">{token.name}</div></Td>
+              <Td dataLabel="Token"><div className="message named"><Breakable text={token.name} /></div></Td>
               <Td dataLabel="State"><Status state={token.state} /></Td>
               <Td dataLabel="Uses">{token.maxUses > 0 ? `${token.uses} of ${token.maxUses}` : token.uses}</Td>
               <Td dataLabel="Expires">{token.expires ? <Until at={token.expires} /> : "never"}</Td>
               <Td dataLabel="Demands">{[token.names && "names " + token.names, token.sources.length > 0 && "from " + token.sources.join(", "), token.group && "group " + token.group].filter(Boolean).join("; ") || "–"}</Td>
-              <Td dataLabel="Last used"><Ago at={token.lastUse} /></Td>
+              <Td dataLabel="Last used" visibility={wide}><Ago at={token.lastUse} /></Td>
               <Td dataLabel="Actions"><div className="acts">
                 {counts && <><Act may={reveal} variant="link" isInline onClick={() => act({ what: "reveal", name: token.name })}>Reveal</Act>
                   <Act may={revoke} variant="link" isInline isDanger onClick={() => act({ what: "revoke", name: token.name })}>Revoke</Act></>}

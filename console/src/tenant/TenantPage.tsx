@@ -50,7 +50,7 @@ function Body({ tenant, tab }: { tenant: Tenant; tab: string }) {
   return (
     <>
       <Flex className="gap-below" alignItems={{ default: "alignItemsCenter" }}>
-        <FlexItem className="name"><Title headingLevel="h1" className="message">{tenant.displayName ?? slug}</Title></FlexItem>
+        <FlexItem className="name"><Title headingLevel="h1" className="message heading" title={tenant.displayName}>{tenant.displayName ?? slug}</Title></FlexItem>
         <FlexItem><Status state={tenant.state} /></FlexItem>
         <FlexItem align={{ default: "alignRight" }}><TenantActions tenant={tenant} /></FlexItem>
       </Flex>

@@ -23,7 +23,7 @@ export function BrokenNow({ rows, filter }: { rows: TenantRow[]; filter: (text: 
   );
 }
 
-function Why({ cause: { reason, rows }, filter }: { cause: Cause; filter: (text: string) => void }) {
+function Why({ cause: { reason, rows, since }, filter }: { cause: Cause; filter: (text: string) => void }) {
   const [first] = rows;
   return (
     <>
@@ -31,7 +31,7 @@ function Why({ cause: { reason, rows }, filter }: { cause: Cause; filter: (text:
         <span key={row.slug}>{i > 0 && ", "}<Link to="/tenants/$slug/$tab" params={{ slug: row.slug, tab: "path" }}>{row.slug}</Link></span>
       ))}
       {rows.length > few && <> and <Button variant="link" isInline onClick={() => filter(reason)}>{rows.length - few} more</Button></>}
-      {first?.since && <span className="quiet">, {rows.length > 1 && "the first "}since <Ago at={first.since} /></span>}
+      {since && <span className="quiet">, {rows.length > 1 && "the first "}<Ago at={since} /></span>}
       {first?.message && <div className="message clamped">{first.message}</div>}
     </>
   );

@@ -1,6 +1,7 @@
 import { Table, Tbody, Td, Th, Thead, Tr, type ThProps } from "@patternfly/react-table";
 import { Link } from "@tanstack/react-router";
 import type { TenantRow } from "../api/types";
+import { Breakable } from "../parts/Breakable";
 import { Status } from "../parts/Status";
 import { Ago, Until } from "../parts/Time";
 import { apart } from "../parts/words";
@@ -30,7 +31,7 @@ export function TenantTable({ rows, by, down, sort }: Rows) {
           <Tr key={row.slug}>
             <Td dataLabel="Tenant"><Link to="/tenants/$slug/$tab" params={{ slug: row.slug, tab: "path" }}>{row.slug}</Link>{row.displayName && <div className="quiet message clamped">{row.displayName}</div>}</Td>
             <Td dataLabel="State"><Status state={row.state} />{row.state !== "ready" && row.reason && <div className="quiet">{apart(row.reason)}</div>}</Td>
-            <Td dataLabel="Way in"><div className="message">{row.hostname ?? "–"}</div><div className="quiet">{row.address ?? "no address"}{row.ports.length > 0 && ", ports " + row.ports.map((port) => port.port).join(", ")}</div></Td>
+            <Td dataLabel="Way in"><div className="message named">{row.hostname ? <Breakable text={row.hostname} /> : "–"}</div><div className="quiet">{row.address ?? "no address"}{row.ports.length > 0 && ", ports " + row.ports.map((port) => port.port).join(", ")}</div></Td>
             <Td dataLabel="Region" visibility={wide}>{row.region ?? "–"}<div className="quiet">{row.mode}</div></Td>
             <Td dataLabel="Agents">{row.agents ? <div>{row.agents.active} active<div className="quiet">of {row.agents.total}</div></div> : "–"}</Td>
             <Td dataLabel="Certificate" visibility={wide}>{row.certificateEnds ? <div>ends <Until at={row.certificateEnds} /></div> : "–"}</Td>

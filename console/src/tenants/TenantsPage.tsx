@@ -7,7 +7,7 @@ import type { TenantRow } from "../api/types";
 import { Act } from "../parts/Act";
 import { Answer } from "../parts/Answer";
 import { Nothing } from "../parts/Nothing";
-import { Pages } from "../parts/Pages";
+import { Pages, PagesBelow } from "../parts/Pages";
 import { count, paged } from "../parts/words";
 import { BrokenNow } from "./BrokenNow";
 import { type Column, matching, ordered } from "./sort";
@@ -61,7 +61,10 @@ function Rows({ rows, create }: { rows: TenantRow[]; create: ReactNode }) {
         </ToolbarContent>
       </Toolbar>
       {found.length === 0 ? <Nothing text={text} clear={() => search("")} /> : (
-        <TenantTable rows={shown.rows} by={by} down={down} sort={(column, downwards) => { setBy(column); setDown(downwards); setPage(1); }} />
+        <>
+          <TenantTable rows={shown.rows} by={by} down={down} sort={(column, downwards) => { setBy(column); setDown(downwards); setPage(1); }} />
+          <PagesBelow of={found.length} page={shown.page} go={setPage} name="tenants" />
+        </>
       )}
     </>
   );

@@ -2,7 +2,7 @@
 // one thing to mend. Pure.
 import type { TenantRow } from "../api/types";
 
-export interface Cause { reason: string; hop?: string; rows: TenantRow[] }
+export interface Cause { reason: string; rows: TenantRow[]; since?: string }
 
 /** causes are the reasons for which tenants wait for a person, the one with the most tenants first, then the newest. */
 export function causes(rows: TenantRow[]): Cause[] {
@@ -10,10 +10,10 @@ export function causes(rows: TenantRow[]): Cause[] {
   for (const row of rows) {
     if (row.state !== "broken") continue;
     const reason = row.reason ?? "not reported";
-    const cause = found.get(reason) ?? { reason, hop: row.hop, rows: [] };
+    const cause = found.get(reason) ?? { reason, rows: [] };
     cause.rows.push(row);
+    if (row.since && !(cause.since && cause.since < row.since)) cause.since = row.since;
     found.set(reason, cause);
   }
-  const newest = (cause: Cause) => cause.rows.reduce((last, { since = "" }) => (since > last ? since : last), "");
-  return [...found.values()].sort((a, b) => b.rows.length - a.rows.length || (newest(a) > newest(b) ? -1 : 1));
+  return [...found.values()].sort((a, b) => b.rows.length - a.rows.length || ((a.since ?? "") > (b.since ?? "") ? -1 : 1));
 }
