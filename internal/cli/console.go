@@ -26,9 +26,9 @@ func newConsoleCommand(s *session) *cobra.Command {
 
 // consoleFlags are the flags of console serve.
 type consoleFlags struct {
-	address, certDir, links, edges, logLevel string
-	behindProxy, insecure                    bool
-	proxies                                  []string
+	address, certDir, links, system, edges, logLevel string
+	behindProxy, insecure                            bool
+	proxies                                          []string
 }
 
 func newConsoleServeCommand(s *session) *cobra.Command {
@@ -57,6 +57,7 @@ func newConsoleServeCommand(s *session) *cobra.Command {
 	set.StringSliceVar(&flags.proxies, "trusted-proxy", nil, "network of proxies that say whom they forward for, such as 10.42.0.0/16")
 	set.BoolVar(&flags.insecure, "insecure", false, "serve plain HTTP on a loopback address, to a browser on the same machine")
 	set.StringVar(&flags.links, "handover-url", "", "where links to onboarding kits are served, such as https://onboard.mssp.example.com; empty: none can be made here")
+	set.StringVar(&flags.system, "operator-namespace", naming.DefaultSystemNamespace, "namespace the operator runs in; the key of its reports is there")
 	set.StringVar(&flags.edges, "edge-namespace", naming.DefaultSystemNamespace, "namespace of the edges' pods, which know where agents come from")
 	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
 	command.RunE = func(command *cobra.Command, _ []string) error { return s.consoleServe(command, flags) }
@@ -114,7 +115,7 @@ func (s *session) consoleServe(command *cobra.Command, flags consoleFlags) error
 		return fmt.Errorf("--address: %w", err)
 	}
 	return console.Serve(command.Context(), console.Site{Listener: listener, CertDir: flags.certDir}, console.Options{
-		Cluster: cluster, Scheme: scheme, Version: s.buildInfo().Version, Edges: flags.edges, Links: flags.links, Plain: flags.insecure, Proxies: proxies,
+		Cluster: cluster, Scheme: scheme, Version: s.buildInfo().Version, System: flags.system, Edges: flags.edges, Links: flags.links, Plain: flags.insecure, Proxies: proxies,
 		Log: slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 	})
 }

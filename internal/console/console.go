@@ -11,6 +11,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/internal/console/pages"
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 	"github.com/soctalk/soctalk-ingress/internal/throttle"
 )
 
@@ -33,8 +35,9 @@ type Options struct {
 	Scheme  *runtime.Scheme
 	// Version of the program.
 	Version string
-	// Edges is the namespace of the edges' pods.
-	Edges string
+	// System is the operator's namespace, and Edges that of the edges' pods; empty means
+	// where they usually are.
+	System, Edges string
 	// Links is where links to onboarding kits are served; empty where they are not.
 	Links string
 	// Plain leaves the cookie without Secure, for a browser on the same machine.
@@ -62,6 +65,8 @@ func New(ctx context.Context, options Options) *Console {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	options.System = cmp.Or(options.System, naming.DefaultSystemNamespace)
+	options.Edges = cmp.Or(options.Edges, options.System)
 	c := &Console{options: options, visits: newVisits(ctx, options.Now), signIns: throttle.New(signIns)}
 	go c.visits.sweep(ctx)
 	return c

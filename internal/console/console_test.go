@@ -4,22 +4,25 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/fault"
+	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
 // What the table promises is what is served, and the other way round.
@@ -39,7 +42,7 @@ func TestEveryRouteIsServed(t *testing.T) {
 // Every action of the table can be asked about.
 func TestEveryActionHasRights(t *testing.T) {
 	var known []string
-	for _, action := range append(generalActions(), tenantActions("acme")...) {
+	for _, action := range append(generalActions("soctalk-system"), tenantActions("acme", desk.Secrets{})...) {
 		if len(action.needs) == 0 {
 			t.Errorf("%s needs nothing", action.name)
 		}
@@ -48,6 +51,69 @@ func TestEveryActionHasRights(t *testing.T) {
 	for _, route := range wire.Routes() {
 		if route.Action != "" && !slices.Contains(known, route.Action) {
 			t.Errorf("%s: nobody says what %s takes", route.Pattern, route.Action)
+		}
+	}
+}
+
+// Somebody's own manager has Secrets with names of his own, and a public authority none.
+func TestRightsNameTheSecretsThatAreRead(t *testing.T) {
+	attached := v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}
+	attached.Spec.Manager.Attach = &v1alpha1.ManagerAttach{APICredentialsSecret: "their-user", APICASecret: "their-ca"}
+	attached.Spec.WazuhIngress.TLS.SecretName = "their-certificate"
+	public := v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "eu"}, Spec: v1alpha1.RegionSpec{
+		Domain: "soc.example.com", Default: true, DefaultMode: v1alpha1.ModeLoadBalancer, Certificates: v1alpha1.CertificatesSpec{Strategy: v1alpha1.CertificateACME},
+	}}
+	private := *public.DeepCopy()
+	private.Spec.Certificates.Strategy = v1alpha1.CertificateBuiltInCA
+	for name, c := range map[string]struct {
+		tenant        v1alpha1.Tenant
+		region        v1alpha1.Region
+		agents, sheet []string
+	}{
+		"the usual":          {v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}, private, []string{naming.SecretAPI, naming.SecretAPITLS}, []string{naming.SecretTLS}},
+		"a public authority": {v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}, public, []string{naming.SecretAPI, naming.SecretAPITLS}, nil},
+		"their own":          {attached, private, []string{"their-user", "their-ca"}, []string{"their-certificate"}},
+		"one nobody may see": {v1alpha1.Tenant{}, v1alpha1.Region{}, []string{naming.SecretAPI, naming.SecretAPITLS}, []string{naming.SecretTLS}},
+	} {
+		actions := tenantActions("acme", desk.SecretsOf(c.tenant, []v1alpha1.Region{c.region}))
+		for doing, want := range map[string][]string{wire.ActionAgents: c.agents, wire.ActionRevoke: c.agents, wire.ActionOnboarding: c.sheet, wire.ActionHandoverMake: c.sheet} {
+			var got []string
+			for _, n := range actions[slices.IndexFunc(actions, func(a action) bool { return a.name == doing })].needs {
+				if n.resource == "secrets" && n.verb == "get" {
+					got = append(got, n.name)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %s takes %v, want %v", name, doing, got, want)
+			}
+		}
+	}
+}
+
+// The operator is where the chart was installed, and so is the key of its reports.
+func TestReportsAreVerifiedWhereTheOperatorIs(t *testing.T) {
+	options := testOptions(t, "https://127.0.0.1:1")
+	options.System = "elsewhere"
+	c := New(t.Context(), options)
+	one, err := c.visitFor("persons")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.desk.System != "elsewhere" || c.options.Edges != "elsewhere" {
+		t.Errorf("looks in %q for the key and in %q for edges", one.desk.System, c.options.Edges)
+	}
+	want := core("get", "configmaps", "elsewhere", naming.ReportKey)
+	if !slices.ContainsFunc(generalActions(c.options.System), func(a action) bool { return a.name == wire.ActionReports && slices.Contains(a.needs, want) }) {
+		t.Error("the right to read it is asked for somewhere else")
+	}
+}
+
+// Nobody can type a command on a page.
+func TestWhatToDoNextIsForAPage(t *testing.T) {
+	for _, err := range []error{desk.NoTenant("acme"), apierrors.NewForbidden(schema.GroupResource{Resource: "tenants"}, "acme", errors.New("no")), &net.OpError{Op: "dial", Err: errors.New("refused")}} {
+		_, problem := problemOf(err)
+		if problem.Next == "" || strings.Contains(problem.Next, "soctalk-ingress") || strings.Contains(problem.Next, "--") || strings.Contains(problem.Next, "KUBECONFIG") {
+			t.Errorf("%v: next is %q", err, problem.Next)
 		}
 	}
 }
@@ -116,138 +182,6 @@ func TestTokensThatAreNone(t *testing.T) {
 		}
 		if got.Header().Get("Set-Cookie") != "" {
 			t.Errorf("%s: a cookie is set", body)
-		}
-	}
-}
-
-// A session ends after eight hours whatever happens, and after half an hour in which
-// the person did nothing, however busy the page was.
-func TestSessionsEnd(t *testing.T) {
-	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	held := newVisits(t.Context(), func() time.Time { return now })
-	busy, ok := held.begin(&visit{})
-	idle, _ := held.begin(&visit{})
-	if !ok || held.find(busy, true) == nil || held.find(busy+"x", true) != nil || held.find("", true) != nil {
-		t.Fatal("a session is not found, or another one is")
-	}
-	for range 2 {
-		now = now.Add(20 * time.Minute)
-		if held.find(busy, true) == nil {
-			t.Fatal("a session in use fell idle")
-		}
-		held.find(idle, false)
-	}
-	if held.find(idle, true) != nil {
-		t.Error("a session nobody used for 40 minutes goes on")
-	}
-	for now.Before(time.Date(2026, 11, 25, 19, 50, 0, 0, time.UTC)) {
-		now = now.Add(10 * time.Minute)
-		if held.find(busy, true) == nil {
-			t.Fatalf("the session ended at %s", now)
-		}
-	}
-	now = now.Add(10 * time.Minute)
-	if held.find(busy, true) != nil {
-		t.Error("the session goes on after eight hours")
-	}
-	ended := &visit{}
-	name, _ := held.begin(ended)
-	held.finish(ended)
-	if held.find(name, true) != nil || ended.ctx.Err() == nil {
-		t.Error("a session goes on after its end")
-	}
-}
-
-// A page that is open reads all the time; only what a person does keeps a session awake.
-func TestWhatKeepsASessionAwake(t *testing.T) {
-	for request, want := range map[string]bool{
-		"POST /api/v1/tenants/acme/suspend": true, "DELETE /api/v1/tenants/acme/tokens/berlin": true, "GET /api/v1/session": true,
-		"GET /api/v1/tenants": false, "HEAD /api/v1/tenants": false, "GET /api/v1/rights": false, "GET /api/v1/events?agents=acme": false,
-		"GET /api/v1/tenants/acme/onboarding/bundle": false,
-	} {
-		method, path, _ := strings.Cut(request, " ")
-		r := httptest.NewRequest(method, path, nil)
-		if caused(r) != want {
-			t.Errorf("%s keeps a session awake: %t", request, !want)
-		}
-		r.Header.Set(wire.BackgroundHeader, "1")
-		if caused(r) {
-			t.Errorf("%s keeps a session awake although it says that nobody asked for it", request)
-		}
-	}
-}
-
-func TestSessionsAreBounded(t *testing.T) {
-	held := newVisits(t.Context(), time.Now)
-	for i := range maxVisits {
-		if _, ok := held.begin(&visit{user: fmt.Sprint("person ", i)}); !ok {
-			t.Fatal("too few")
-		}
-	}
-	if _, ok := held.begin(&visit{user: "one more"}); ok {
-		t.Error("there is no limit")
-	}
-}
-
-// A person who signs in again and again keeps the last sessions, and nobody else out.
-func TestOnePersonsSessionsAreBounded(t *testing.T) {
-	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	held := newVisits(t.Context(), func() time.Time { now = now.Add(time.Second); return now })
-	other, _ := held.begin(&visit{user: "viktor"})
-	var names []string
-	var all []*visit
-	for range maxPerPerson + 3 {
-		one := &visit{user: "jane"}
-		name, ok := held.begin(one)
-		if !ok {
-			t.Fatal("refused")
-		}
-		names, all = append(names, name), append(all, one)
-	}
-	for i, name := range names {
-		goesOn := i >= 3
-		if (held.find(name, false) != nil) != goesOn || (all[i].ctx.Err() == nil) != goesOn {
-			t.Errorf("the %d. session goes on: %t, want %t", i+1, !goesOn, goesOn)
-		}
-	}
-	if held.find(other, false) == nil {
-		t.Error("somebody else's session has ended")
-	}
-}
-
-// One address that tries tokens keeps only itself out, whatever it writes in headers.
-func TestSignInsAreLimitedByAddress(t *testing.T) {
-	options := testOptions(t, "https://127.0.0.1:1")
-	options.Now = func() time.Time { return time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC) }
-	options.Proxies = []netip.Prefix{netip.MustParsePrefix("10.42.0.0/16")}
-	handler := New(t.Context(), options).Handler()
-	try := func(peer, forwarded string) int {
-		request := httptest.NewRequest(http.MethodPost, "/api/v1/session", strings.NewReader(`{"token":"guessed"}`))
-		request.RemoteAddr = peer
-		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("X-Forwarded-For", forwarded)
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, request)
-		return recorder.Code
-	}
-	// The API server does not answer: 502 is somebody who was let through to it.
-	for i := range signIns.Burst {
-		if got := try("203.0.113.7:1", fmt.Sprint("198.51.100.", i)); got != http.StatusBadGateway {
-			t.Fatalf("try %d: %d", i+1, got)
-		}
-	}
-	for name, c := range map[string]struct {
-		peer, forwarded string
-		want            int
-	}{
-		"the same again":                       {"203.0.113.7:2", "", http.StatusServiceUnavailable},
-		"the same, who says he is another":     {"203.0.113.7:3", "198.51.100.99", http.StatusServiceUnavailable},
-		"the same, through the proxy":          {"10.42.0.9:1", "198.51.100.99, 203.0.113.7", http.StatusServiceUnavailable},
-		"somebody else":                        {"203.0.113.8:1", "", http.StatusBadGateway},
-		"somebody else, through the proxy too": {"10.42.0.9:1", "203.0.113.9", http.StatusBadGateway},
-	} {
-		if got := try(c.peer, c.forwarded); got != c.want {
-			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
 }

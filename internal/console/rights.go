@@ -9,10 +9,12 @@ import (
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
@@ -58,25 +60,31 @@ type action struct {
 }
 
 // generalActions are those that concern no tenant in particular.
-func generalActions() []action {
+func generalActions(system string) []action {
 	return []action{
 		{wire.ActionTenants, []need{ours("list", "tenants", "")}},
 		{wire.ActionCreate, []need{ours("create", "tenants", ""), ours("list", "regions", "")}},
 		{wire.ActionRegions, []need{ours("list", "regions", "")}},
 		{wire.ActionReports, []need{
 			ours("get", "offboardingreports", ""), ours("list", "offboardingreports", ""),
-			core("get", "configmaps", naming.DefaultSystemNamespace, naming.ReportKey),
+			core("get", "configmaps", system, naming.ReportKey),
 		}},
 	}
 }
 
-// tenantActions are those on one tenant.
-func tenantActions(slug string) []action {
+// tenantActions are those on one tenant; secrets are the names of its Secrets.
+func tenantActions(slug string, secrets desk.Secrets) []action {
 	ns := naming.Namespace(slug)
 	look := ours("get", "tenants", "")
-	see := []need{look, core("get", "secrets", ns, naming.SecretAPI), core("list", "pods", ns, ""), {verb: "create", resource: "pods", subresource: "portforward", namespace: ns}}
+	see := []need{look, core("list", "pods", ns, ""), {verb: "create", resource: "pods", subresource: "portforward", namespace: ns}}
+	for _, name := range secrets.Manager {
+		see = append(see, core("get", "secrets", ns, name))
+	}
 	change := []need{look, ours("patch", "tenants", "")}
-	sheet := []need{look, ours("list", "regions", ""), core("get", "secrets", ns, naming.SecretTLS)}
+	sheet := []need{look, ours("list", "regions", "")}
+	if secrets.Sheet != "" {
+		sheet = append(sheet, core("get", "secrets", ns, secrets.Sheet))
+	}
 	secret := core("get", "secrets", ns, naming.SecretEnrollment)
 	with := func(needs []need, more ...need) []need { return append(append([]need{}, needs...), more...) }
 	return []action{
@@ -115,21 +123,33 @@ type knownRights struct {
 }
 
 func (c *Console) rights(w http.ResponseWriter, r *http.Request, one *visit) error {
-	return c.giveRights(w, r, one, "", generalActions())
+	return c.giveRights(w, r, one, "", func() ([]action, error) { return generalActions(c.options.System), nil })
 }
 
 func (c *Console) tenantRights(w http.ResponseWriter, r *http.Request, one *visit) error {
 	slug := r.PathValue("slug")
-	return c.giveRights(w, r, one, slug, tenantActions(slug))
+	return c.giveRights(w, r, one, slug, func() ([]action, error) {
+		// Who may not see the tenant, or the Regions, is told of the usual names.
+		tenant, unseen := one.desk.Tenant(r.Context(), slug)
+		regions, unlisted := one.desk.Regions(r.Context())
+		if apierrors.IsUnauthorized(unseen) || apierrors.IsUnauthorized(unlisted) {
+			return nil, errors.Join(unseen, unlisted)
+		}
+		return tenantActions(slug, desk.SecretsOf(tenant, regions)), nil
+	})
 }
 
-func (c *Console) giveRights(w http.ResponseWriter, r *http.Request, one *visit, scope string, actions []action) error {
+func (c *Console) giveRights(w http.ResponseWriter, r *http.Request, one *visit, scope string, actionsOf func() ([]action, error)) error {
 	now := c.options.Now()
 	one.mu.Lock()
 	known, ok := one.rights[scope]
 	one.mu.Unlock()
 	if ok && now.Sub(known.at) < rightsKept {
 		return give(w, known.rights)
+	}
+	actions, err := actionsOf()
+	if err != nil {
+		return err
 	}
 	rights, err := one.ask(r.Context(), actions)
 	if err != nil {

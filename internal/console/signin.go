@@ -72,6 +72,7 @@ func (c *Console) visitFor(token string) (*visit, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.System = c.options.System
 	watch, err := client.NewWithWatch(config, client.Options{Scheme: c.options.Scheme, Log: logr.Discard()})
 	if err != nil {
 		return nil, err

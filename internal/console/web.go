@@ -96,14 +96,15 @@ func answer(w http.ResponseWriter, status int, value any) {
 	_ = encoder.Encode(value) // whoever asked has gone; there is nobody to tell
 }
 
-// problemOf is the one table from errors to answers. The words are the command line's.
+// problemOf is the one table from errors to answers. The words are the command line's,
+// but for what to type next.
 func problemOf(err error) (int, wire.Problem) {
 	if known := asRefusal(err); known != nil {
 		return known.status, known.Problem
 	}
 	var problems []wire.Problem
 	for _, finding := range fault.Explain(err) {
-		problems = append(problems, wire.Problem{Error: finding.Message, Field: finding.Field, Next: finding.Hint})
+		problems = append(problems, wire.Problem{Error: finding.Message, Field: finding.Field, Next: finding.Page})
 	}
 	first := problems[0]
 	first.More = problems[1:]

@@ -26,6 +26,9 @@ import (
 type Desk struct {
 	client.Client
 	Config *rest.Config
+	// System is the operator's namespace, where that is known; empty means where it
+	// usually is.
+	System string
 }
 
 // New makes a desk for whoever the configuration says; owner is under which name
@@ -53,7 +56,7 @@ func (d *Desk) Tenant(ctx context.Context, slug string) (v1alpha1.Tenant, error)
 
 // NoTenant is the error of a slug nobody has.
 func NoTenant(slug string) error {
-	return fault.New(fault.NotFound, fmt.Errorf("no tenant %q", slug), "soctalk-ingress tenant list shows all of them")
+	return fault.NewShell(fault.NotFound, fmt.Errorf("no tenant %q", slug), shownInList, "soctalk-ingress tenant list shows all of them")
 }
 
 // Regions lists all of them.

@@ -114,7 +114,7 @@ func (d *Desk) RevokeHandover(ctx context.Context, slug, name, why string, warn 
 	held := &v1alpha1.Handover{}
 	err = d.Get(ctx, client.ObjectKey{Namespace: naming.Namespace(slug), Name: name}, held)
 	if apierrors.IsNotFound(err) {
-		return fault.New(fault.NotFound, fmt.Errorf("tenant %q has no link %q", slug, name), "soctalk-ingress handover list %s shows all of them", slug)
+		return fault.NewShell(fault.NotFound, fmt.Errorf("tenant %q has no link %q", slug, name), shownInList, "soctalk-ingress handover list %s shows all of them", slug)
 	}
 	if err != nil {
 		return fmt.Errorf("get handover %s: %w", name, err)

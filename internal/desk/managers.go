@@ -17,6 +17,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/fault"
 	"github.com/soctalk/soctalk-ingress/internal/managerapi"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
 
@@ -73,12 +74,40 @@ func (d *Desk) Secret(ctx context.Context, namespace, name string) (map[string][
 	var secret corev1.Secret
 	err := d.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret)
 	if apierrors.IsNotFound(err) {
-		return nil, fault.New(fault.Refused, fmt.Errorf("secret %s/%s does not exist", namespace, name), "the operator makes it with the tenant; see soctalk-ingress tenant describe")
+		return nil, fault.NewShell(fault.Refused, fmt.Errorf("secret %s/%s does not exist", namespace, name), madeWithTenant, "the operator makes it with the tenant; see soctalk-ingress tenant describe")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get secret %s/%s: %w", namespace, name, err)
 	}
 	return secret.Data, nil
+}
+
+// Secrets are the names, in a tenant's namespace, of what a person must be able to get.
+type Secrets struct {
+	// Manager are user and authority of the manager's API; somebody's own manager may
+	// have other names for them.
+	Manager []string
+	// Sheet is the certificate with the authority agents are told to trust; empty for a
+	// public authority.
+	Sheet string
+}
+
+// SecretsOf names a tenant's, as far as that is known.
+func SecretsOf(tenant v1alpha1.Tenant, regions []v1alpha1.Region) Secrets {
+	credentials, authority := managerapi.SecretNames(tenant.Spec.Manager)
+	secrets := Secrets{Manager: []string{credentials}, Sheet: naming.SecretTLS}
+	if authority != "" {
+		secrets.Manager = append(secrets.Manager, authority)
+	}
+	place, err := plan.Place(tenant, regions)
+	switch {
+	case err != nil: // the usual name, then
+	case place.Strategy == v1alpha1.CertificateACME:
+		secrets.Sheet = ""
+	default:
+		secrets.Sheet = place.TLSSecret
+	}
+	return secrets
 }
 
 // managerPod picks a ready pod of the tenant's manager.
@@ -105,7 +134,7 @@ func (d *Desk) readyPod(ctx context.Context, slug, what string, labels client.Ma
 			return pod.Name, nil
 		}
 	}
-	return "", fault.New(fault.Refused, &NotReady{What: what, Tenant: slug, Pods: len(pods.Items)},
+	return "", fault.NewShell(fault.Refused, &NotReady{What: what, Tenant: slug, Pods: len(pods.Items)}, shownOnPath,
 		"see kubectl -n %s get pods, and soctalk-ingress tenant describe %s", namespace, slug)
 }
 
@@ -122,20 +151,21 @@ func (e *NotReady) Error() string {
 }
 
 // managerError says what an error of the manager's API means for its tenant.
-func managerError(slug string, err error) error {
+func managerError(tenant v1alpha1.Tenant, err error) error {
 	var problem *wazuh.Problem
 	var unverified *tls.CertificateVerificationError
 	var network *net.OpError
-	wrapped := fmt.Errorf("ask the manager of tenant %q: %w", slug, err)
+	credentials, _ := managerapi.SecretNames(tenant.Spec.Manager)
+	wrapped := fmt.Errorf("ask the manager of tenant %q: %w", tenant.Name, err)
 	switch {
 	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
-		return fault.New(fault.Failed, wrapped, "the user in Secret %s/%s is not the manager's; correct it there", naming.Namespace(slug), naming.SecretAPI)
+		return fault.New(fault.Failed, wrapped, "the user in Secret %s/%s is not the manager's; correct it there", naming.Namespace(tenant.Name), credentials)
 	case errors.As(err, &problem) && problem.Code == wazuh.CodeDenied:
 		return fault.New(fault.Failed, wrapped, "the API user lacks the right to read agents (agent:read)")
 	case errors.As(err, &unverified):
 		return fault.New(fault.Failed, wrapped, "who answered is not this tenant's manager, or its certificate was not made by the authority in the tenant's Secret")
 	case errors.As(err, &network):
-		return fault.New(fault.Failed, wrapped, "nothing answers at that address; check --api-address, or leave it out")
+		return fault.NewShell(fault.Failed, wrapped, "the manager does not answer; try again", "nothing answers at that address; check --api-address, or leave it out")
 	}
 	return wrapped
 }

@@ -52,7 +52,7 @@ func (d *Desk) SheetInput(ctx context.Context, slug string, wishes Wishes) (onbo
 func Sheet(in onboard.Input) (onboard.Sheet, error) {
 	sheet, err := onboard.NewSheet(in)
 	if err != nil {
-		return sheet, fault.New(fault.Refused, err, "see soctalk-ingress tenant describe %s", in.Tenant.Name)
+		return sheet, fault.NewShell(fault.Refused, err, shownOnPath, "see soctalk-ingress tenant describe %s", in.Tenant.Name)
 	}
 	return sheet, nil
 }
@@ -65,7 +65,7 @@ func (d *Desk) authority(ctx context.Context, place plan.Placement) (string, err
 	}
 	held, err := d.Secret(ctx, place.Namespace, place.TLSSecret)
 	if apierrors.IsForbidden(err) {
-		return "", fault.New(fault.Failed, err, "use --ca-file with the authority's certificate, or --public-ca")
+		return "", fault.NewShell(fault.Failed, err, "", "use --ca-file with the authority's certificate, or --public-ca")
 	}
 	if err != nil {
 		return "", err
@@ -76,7 +76,8 @@ func (d *Desk) authority(ctx context.Context, place plan.Placement) (string, err
 	if bundle := place.RegionSpec.Certificates.CABundle; bundle != "" || place.Strategy == v1alpha1.CertificateWildcard {
 		return bundle, nil // who brings a certificate of a private authority brings ca.crt too
 	}
-	return "", fault.New(fault.Refused,
+	return "", fault.NewShell(fault.Refused,
 		fmt.Errorf("secret %s/%s has no %s, the authority agents are to trust", place.Namespace, place.TLSSecret, naming.KeyTLSCA),
+		"wait until CertificateReady is in place",
 		"wait until soctalk-ingress tenant describe %s shows CertificateReady, or use --ca-file or --public-ca", place.Slug)
 }

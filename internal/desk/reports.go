@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -49,11 +50,11 @@ func (d *Desk) noReport(ctx context.Context, name string) error {
 	if tenant, err := d.Tenant(ctx, name); err == nil {
 		hint := fmt.Sprintf("soctalk-ingress tenant describe %s shows how it is", name)
 		if tenant.DeletionTimestamp != nil {
-			return fault.New(fault.NotFound, fmt.Errorf("tenant %q is still being removed; its report is written last", name), "%s", hint)
+			return fault.NewShell(fault.NotFound, fmt.Errorf("tenant %q is still being removed; its report is written last", name), shownOnPath, "%s", hint)
 		}
-		return fault.New(fault.NotFound, fmt.Errorf("tenant %q is there and was not removed; a report is written at the end of a removal", name), "%s", hint)
+		return fault.NewShell(fault.NotFound, fmt.Errorf("tenant %q is there and was not removed; a report is written at the end of a removal", name), shownOnPath, "%s", hint)
 	}
-	return fault.New(fault.NotFound, fmt.Errorf("no report %q, and none of a tenant %q", name, name), "soctalk-ingress report list shows all of them")
+	return fault.NewShell(fault.NotFound, fmt.Errorf("no report %q, and none of a tenant %q", name, name), "", "soctalk-ingress report list shows all of them")
 }
 
 // VerifiedReport is the payload of a report, and the id of the key that signed it,
@@ -72,19 +73,20 @@ func (d *Desk) VerifiedReport(ctx context.Context, held v1alpha1.OffboardingRepo
 
 // NotVerified is the error of a report whose signature is not good.
 func NotVerified(name string, err error) error {
-	return fault.New(fault.Refused, fmt.Errorf("%s: %w", name, err), "do not rely on it; if the operator's key was replaced since, pass the public key of then with report verify --key")
+	return fault.NewShell(fault.Refused, fmt.Errorf("%s: %w", name, err), "do not rely on it; if the operator's key was replaced since, the command line verifies it with the public key of then",
+		"do not rely on it; if the operator's key was replaced since, pass the public key of then with report verify --key")
 }
 
-// ReportKey is the public key the operator publishes: in the namespace it is
-// usually in, or wherever there is exactly one.
+// ReportKey is the public key the operator publishes: in the namespace it is known or
+// expected to be in, or wherever there is exactly one.
 func (d *Desk) ReportKey(ctx context.Context) (ed25519.PublicKey, error) {
 	var held corev1.ConfigMap
-	err := d.Get(ctx, client.ObjectKey{Namespace: naming.DefaultSystemNamespace, Name: naming.ReportKey}, &held)
+	err := d.Get(ctx, client.ObjectKey{Namespace: cmp.Or(d.System, naming.DefaultSystemNamespace), Name: naming.ReportKey}, &held)
 	if apierrors.IsNotFound(err) {
 		err = d.findReportKey(ctx, &held)
 	}
 	if err != nil {
-		return nil, fault.New(fault.ClassOf(err), fmt.Errorf("read the key reports are signed with: %w", err), "pass it as a file: report verify FILE --key report-key.pem")
+		return nil, fault.NewShell(fault.ClassOf(err), fmt.Errorf("read the key reports are signed with: %w", err), "the command line verifies a report with the key as a file", "pass it as a file: report verify FILE --key report-key.pem")
 	}
 	return report.ParsePublicKey([]byte(held.Data[naming.KeyReportPublic]))
 }

@@ -34,7 +34,7 @@ func Choose(slug string, rows []roster.Row, called []string) ([]roster.Row, erro
 		}
 	}
 	if missing != nil {
-		return nil, fault.New(fault.NotFound, errors.Join(missing...), "soctalk-ingress agents list %s shows all of them", slug)
+		return nil, fault.NewShell(fault.NotFound, errors.Join(missing...), shownInList, "soctalk-ingress agents list %s shows all of them", slug)
 	}
 	return chosen, nil
 }
@@ -106,7 +106,7 @@ func (d *Desk) Revocation(ctx context.Context, slug, name string) (v1alpha1.Revo
 	var revocation v1alpha1.Revocation
 	err := d.Get(ctx, client.ObjectKey{Namespace: naming.Namespace(slug), Name: name}, &revocation)
 	if apierrors.IsNotFound(err) {
-		return revocation, fault.New(fault.NotFound, fmt.Errorf("tenant %q has no revocation %q", slug, name), "soctalk-ingress agents revocations %s shows all of them", slug)
+		return revocation, fault.NewShell(fault.NotFound, fmt.Errorf("tenant %q has no revocation %q", slug, name), shownInList, "soctalk-ingress agents revocations %s shows all of them", slug)
 	}
 	if err != nil {
 		return revocation, fmt.Errorf("get revocation %q of tenant %q: %w", name, slug, err)
@@ -132,7 +132,7 @@ func CalledRevocations(slug string, all []v1alpha1.Revocation, called []string) 
 			}
 		}
 		if found == 0 {
-			return nil, fault.New(fault.NotFound, fmt.Errorf("nothing revoked is called %q", name), "soctalk-ingress agents revocations %s shows all of them", slug)
+			return nil, fault.NewShell(fault.NotFound, fmt.Errorf("nothing revoked is called %q", name), shownInList, "soctalk-ingress agents revocations %s shows all of them", slug)
 		}
 	}
 	return meant, nil

@@ -81,7 +81,7 @@ func (r *Roster) note(what string, err error) {
 func (r *Roster) Rows(ctx context.Context, now time.Time) ([]roster.Row, error) {
 	agents, err := r.api.ListAgents(ctx, wazuh.AgentFilter{})
 	if err != nil {
-		return nil, managerError(r.Tenant.Name, err)
+		return nil, managerError(r.Tenant, err)
 	}
 	known := roster.Known{}
 	for _, agent := range agents {

@@ -32,17 +32,31 @@ func spentHint(ref reveal.Reference) string {
 	return "allow it once more with " + RearmHint(ref)
 }
 
+func spentPage(ref reveal.Reference) string {
+	if ref == reveal.Enrollment(ref.Tenant) {
+		return "rotate it, or allow it once more"
+	}
+	return "allow it once more"
+}
+
+// What a page says instead of the command that shows it.
+const (
+	madeWithTenant = "the operator makes it with the tenant, whose path shows how far that is"
+	shownOnPath    = "the tenant's path shows how it is"
+	shownInList    = "the list shows all of them"
+)
+
 // SecretError gives an error of internal/reveal its class and a hint.
 func SecretError(ref reveal.Reference, err error) error {
 	var spent *reveal.Spent
 	var ended *reveal.Ended
 	switch {
 	case errors.As(err, &ended):
-		return fault.New(fault.Refused, err, "make another with soctalk-ingress token create %s NAME", ref.Tenant)
+		return fault.NewShell(fault.Refused, err, "make another token", "make another with soctalk-ingress token create %s NAME", ref.Tenant)
 	case errors.As(err, &spent):
-		return fault.New(fault.Refused, err, "%s", spentHint(ref))
+		return fault.NewShell(fault.Refused, err, spentPage(ref), "%s", spentHint(ref))
 	case errors.Is(err, reveal.ErrMissing):
-		return fault.New(fault.Refused, err, "the operator makes it with the tenant; see soctalk-ingress tenant describe %s", ref.Tenant)
+		return fault.NewShell(fault.Refused, err, madeWithTenant, "the operator makes it with the tenant; see soctalk-ingress tenant describe %s", ref.Tenant)
 	}
 	return err
 }

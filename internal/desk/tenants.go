@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -40,7 +41,7 @@ func (d *Desk) CreateTenant(ctx context.Context, tenant *v1alpha1.Tenant, dryRun
 func created(slug string, err error) error {
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return fault.New(fault.Refused, fmt.Errorf("tenant %q exists already", slug), "look at it with soctalk-ingress tenant describe %s, or choose another slug", slug)
+		return fault.NewShell(fault.Refused, fmt.Errorf("tenant %q exists already", slug), "choose another slug", "look at it with soctalk-ingress tenant describe %s, or choose another slug", slug)
 	case err != nil:
 		return fmt.Errorf("create tenant %q: %w", slug, err)
 	}
@@ -60,7 +61,7 @@ func (d *Desk) judge(ctx context.Context, tenant v1alpha1.Tenant) error {
 	}
 	return verdict(plan.Input{
 		Tenant: tenant, Regions: regions, Now: time.Now(),
-		Operator: plan.Operator{Namespace: naming.DefaultSystemNamespace, PodLabels: naming.OperatorPodLabels()},
+		Operator: plan.Operator{Namespace: cmp.Or(d.System, naming.DefaultSystemNamespace), PodLabels: naming.OperatorPodLabels()},
 		Observed: plan.Observed{Claims: plan.Holders(claims.Items)},
 	})
 }
@@ -73,7 +74,7 @@ func verdict(in plan.Input) error {
 		return fmt.Errorf("tenant %q: %w", in.Tenant.Name, err)
 	}
 	if _, err := chart.Render(desired.Values, chart.Options{}); err != nil {
-		return fmt.Errorf("tenant %q: %w", in.Tenant.Name, fault.New(fault.Refused, err, "this is about the tenant chart's values, which soctalk-ingress render --values shows"))
+		return fmt.Errorf("tenant %q: %w", in.Tenant.Name, fault.NewShell(fault.Refused, err, "this is about the tenant chart's values", "this is about the tenant chart's values, which soctalk-ingress render --values shows"))
 	}
 	return nil
 }
@@ -107,7 +108,7 @@ func (d *Desk) change(ctx context.Context, slug string, edit func(*v1alpha1.Tena
 		return err
 	}
 	if tenant.DeletionTimestamp != nil {
-		return fault.New(fault.Refused, fmt.Errorf("tenant %q is being removed", slug), "soctalk-ingress tenant describe %s shows the steps", slug)
+		return fault.NewShell(fault.Refused, fmt.Errorf("tenant %q is being removed", slug), shownOnPath, "soctalk-ingress tenant describe %s shows the steps", slug)
 	}
 	before := tenant.DeepCopy()
 	edit(&tenant)

@@ -53,7 +53,7 @@ func (d *Desk) MakeToken(ctx context.Context, slug, name string, spec v1alpha1.E
 	err = d.Create(ctx, &token)
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return token, fault.New(fault.Refused, fmt.Errorf("tenant %q has a token %q already", slug, name), "choose another name; soctalk-ingress token list %s shows all of them", slug)
+		return token, fault.NewShell(fault.Refused, fmt.Errorf("tenant %q has a token %q already", slug, name), "choose another name", "choose another name; soctalk-ingress token list %s shows all of them", slug)
 	case err != nil:
 		return token, fmt.Errorf("create token %q of tenant %q: %w", name, slug, err)
 	}
@@ -67,8 +67,8 @@ func (d *Desk) roomForToken(ctx context.Context, slug string, now time.Time) err
 		return err
 	}
 	if live := plan.LiveTokens(tokens, now); live >= plan.MaxTokens {
-		return fault.New(fault.Refused, fmt.Errorf("tenant %q has %d tokens that count, and its gateway knows no more than %d", slug, live, plan.MaxTokens),
-			"end some that are not needed: soctalk-ingress token list %s", slug)
+		return fault.NewShell(fault.Refused, fmt.Errorf("tenant %q has %d tokens that count, and its gateway knows no more than %d", slug, live, plan.MaxTokens),
+			"end some that are not needed", "end some that are not needed: soctalk-ingress token list %s", slug)
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (d *Desk) Token(ctx context.Context, slug, name string) (v1alpha1.Enrollmen
 	var token v1alpha1.EnrollmentToken
 	err := d.Get(ctx, client.ObjectKey{Namespace: naming.Namespace(slug), Name: name}, &token)
 	if apierrors.IsNotFound(err) {
-		return token, fault.New(fault.NotFound, fmt.Errorf("tenant %q has no token %q", slug, name), "soctalk-ingress token list %s shows all of them", slug)
+		return token, fault.NewShell(fault.NotFound, fmt.Errorf("tenant %q has no token %q", slug, name), shownInList, "soctalk-ingress token list %s shows all of them", slug)
 	}
 	return token, err
 }

@@ -20,7 +20,8 @@ type Finding struct {
 	Message string
 	// Field that is wrong, where one is named.
 	Field string
-	Hint  string
+	// Hint is for the command line, Page for a page.
+	Hint, Page string
 }
 
 // Explain turns an error into what a person can act on. What the planner refuses
@@ -28,18 +29,19 @@ type Finding struct {
 func Explain(err error) []Finding {
 	var known *Error
 	if errors.As(err, &known) && known.Hint != "" {
-		return []Finding{{Message: err.Error(), Hint: known.Hint}}
+		return []Finding{{Message: err.Error(), Hint: known.Hint, Page: known.Page}}
 	}
 	var problem *plan.Problem
 	if errors.As(err, &problem) {
 		// What was said around the problem, such as the tenant's name, stays.
 		context := strings.TrimSuffix(err.Error(), problem.Error())
-		return []Finding{{context + refusal(problem.Field, strconv.Quote(problem.Value)), problem.Field, problem.Remedy}}
+		return []Finding{{context + refusal(problem.Field, strconv.Quote(problem.Value)), problem.Field, problem.Remedy, problem.Remedy}}
 	}
 	if status := invalid(err); status != nil {
 		return refusals(status)
 	}
-	return []Finding{{Message: err.Error(), Hint: hintFor(err)}}
+	hint, page := hintFor(err)
+	return []Finding{{Message: err.Error(), Hint: hint, Page: page}}
 }
 
 func refusal(field, value string) string {
@@ -74,7 +76,7 @@ func refusals(status *metav1.Status) []Finding {
 		}
 		value, remedy := splitCause(cause.Message)
 		remedy = strings.TrimPrefix(remedy, cause.Field+" in body ")
-		out = append(out, Finding{context + refusal(cause.Field, value), cause.Field, remedy})
+		out = append(out, Finding{context + refusal(cause.Field, value), cause.Field, remedy, remedy})
 	}
 	if out == nil {
 		return []Finding{{Message: status.Message}}
@@ -104,20 +106,21 @@ func splitCause(message string) (value, remedy string) {
 }
 
 // hintFor knows the usual reasons a cluster does not answer as hoped.
-func hintFor(err error) string {
+func hintFor(err error) (hint, page string) {
 	var network *net.OpError
 	var status apierrors.APIStatus
 	switch {
 	case clientcmd.IsEmptyConfig(err):
-		return "no cluster is configured; set KUBECONFIG, or use --kubeconfig and --context"
+		return "no cluster is configured; set KUBECONFIG, or use --kubeconfig and --context", ""
 	case meta.IsNoMatchError(err):
-		return "the cluster does not know this kind; install the chart soctalk-ingress, which brings it"
+		both := "the cluster does not know this kind; install the chart soctalk-ingress, which brings it"
+		return both, both
 	case apierrors.IsForbidden(err):
-		return "ask the cluster's administrator for the right named here, or use another --context"
+		return "ask the cluster's administrator for the right named here, or use another --context", "ask the cluster's administrator for the right that is named here"
 	case apierrors.IsUnauthorized(err):
-		return "the cluster does not accept your credentials; log in again, or use another --context"
+		return "the cluster does not accept your credentials; log in again, or use another --context", "sign in again"
 	case errors.As(err, &network) && !errors.As(err, &status):
-		return "the cluster does not answer; check KUBECONFIG, --context and your connection"
+		return "the cluster does not answer; check KUBECONFIG, --context and your connection", "the cluster does not answer; try again"
 	}
-	return ""
+	return "", ""
 }

@@ -31,19 +31,28 @@ const (
 	Timeout
 )
 
-// Error is an error with its class, and a hint what to do next.
+// Error is an error with its class, and a hint what to do next: at the command line, and
+// on a page, where nobody can type commands.
 type Error struct {
 	Class Class
 	Err   error
 	Hint  string
+	Page  string
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// New gives an error a class and a hint.
+// New gives an error a class and a hint that holds everywhere.
 func New(class Class, err error, hint string, args ...any) error {
-	return &Error{Class: class, Err: err, Hint: fmt.Sprintf(hint, args...)}
+	text := fmt.Sprintf(hint, args...)
+	return &Error{Class: class, Err: err, Hint: text, Page: text}
+}
+
+// NewShell gives an error a class and a hint for the command line; page is what is said on
+// a page instead, and may be empty where the page shows it anyway.
+func NewShell(class Class, err error, page, hint string, args ...any) error {
+	return &Error{Class: class, Err: err, Hint: fmt.Sprintf(hint, args...), Page: page}
 }
 
 // AsUsage marks an error as one of the request; nil stays nil, and an error that has
