@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -202,9 +203,27 @@ func TestStatusesComeFromTheErrorAndNotItsWords(t *testing.T) {
 
 func TestTheCookie(t *testing.T) {
 	c := New(t.Context(), Options{Cluster: &rest.Config{}, Log: slog.New(slog.DiscardHandler)})
-	if text := c.cookie("x").String(); text != "__Host-console=x; Path=/; Max-Age=28800; HttpOnly; Secure; SameSite=Strict" {
+	r := httptest.NewRequest(http.MethodPost, "https://console.example.com/api/v1/session", nil)
+	if text := c.cookie(r, "x").String(); text != "__Host-console=x; Path=/; Max-Age=28800; HttpOnly; Secure; SameSite=Strict" {
 		t.Error(text)
 	}
+	// On loopback all ports have their cookies in common.
+	c.options.Plain = true
+	for host, want := range map[string]string{"127.0.0.1:8090": "console-8090", "[::1]:8091": "console-8091", "localhost": "console", "x:y;z": "console", "x:99999": "console"} {
+		r.Host = host
+		if got := c.cookieName(r); got != want {
+			t.Errorf("at %s the cookie is called %q, want %q", host, got, want)
+		}
+	}
+}
+
+func readAll(t *testing.T, answer *http.Response) string {
+	t.Helper()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // The console takes nobody's credentials but the person's.
@@ -228,15 +247,15 @@ func TestContextsOfStreams(t *testing.T) {
 	one := &visit{}
 	one.ctx, one.end = context.WithCancel(t.Context())
 	for range maxStreams {
-		if !one.enter() {
+		if !one.enter(maxStreams) {
 			t.Fatal("too few")
 		}
 	}
-	if one.enter() {
+	if one.enter(maxStreams) {
 		t.Error("streams have no limit")
 	}
 	one.leave()
-	if !one.enter() {
+	if !one.enter(maxStreams) {
 		t.Error("a stream that ended still counts")
 	}
 }

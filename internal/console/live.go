@@ -28,9 +28,13 @@ const (
 	writePatience = 20 * time.Second
 	// backlog is how many changes wait for a slow reader.
 	backlog = 256
-	// maxStreams of one person: a tab each.
-	maxStreams = 16
-	watchAgain = 2 * time.Second
+	// maxStreams of one session: a tab each. Over plain HTTP a browser opens six
+	// connections to one host, and must have some left to ask with; who gets no stream
+	// asks now and then.
+	maxStreams      = 16
+	maxStreamsPlain = 4
+	watchLasts      = 2 * time.Minute
+	watchAgain      = 2 * time.Second
 )
 
 // kind is something whose changes are told.
@@ -59,7 +63,11 @@ type told struct {
 
 // events tells a browser what changes, for as long as it listens.
 func (c *Console) events(w http.ResponseWriter, r *http.Request, one *visit) error {
-	if !one.enter() {
+	most := maxStreams
+	if c.options.Plain {
+		most = maxStreamsPlain
+	}
+	if !one.enter(most) {
 		return refuse(http.StatusServiceUnavailable, "", "you have too many pages open", "close some")
 	}
 	defer one.leave()
@@ -67,7 +75,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request, one *visit) err
 	defer stop()
 	news := make(chan told, backlog)
 	for _, k := range kinds() {
-		go one.follow(ctx, k, news)
+		go c.follow(ctx, one, k, news)
 	}
 	if slug := r.URL.Query().Get("agents"); slug != "" {
 		go c.followAgents(ctx, one, slug, news)
@@ -96,30 +104,29 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request, one *visit) err
 		case <-ctx.Done():
 			return nil
 		case <-one.ctx.Done():
-			_ = write("event: end\ndata: {}\n\n")
-			return nil
 		case <-beat.C:
 			next = ": still here\n\n"
-			if one.over(c.options.Now()) {
-				_ = write("event: end\ndata: {}\n\n")
-				return nil
-			}
-		case one := <-news:
-			text, err := json.Marshal(one.data)
+		case change := <-news:
+			text, err := json.Marshal(change.data)
 			if err != nil {
 				return nil // the headers are out; the browser comes again
 			}
-			next = "event: " + one.event + "\ndata: " + string(text) + "\n\n"
+			next = "event: " + change.event + "\ndata: " + string(text) + "\n\n"
+		}
+		// Nothing is told any more once the session is over, whatever came first.
+		if one.over(c.options.Now()) {
+			_ = write("event: end\ndata: {}\n\n")
+			return nil
 		}
 	}
 	return nil
 }
 
 // enter counts a stream; false when there are enough.
-func (one *visit) enter() bool {
+func (one *visit) enter(most int) bool {
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	if one.streams >= maxStreams {
+	if one.streams >= most {
 		return false
 	}
 	one.streams++
@@ -132,35 +139,49 @@ func (one *visit) leave() {
 	one.streams--
 }
 
-// follow tells the changes of one kind, as far as the person may watch it. When a watch
-// breaks off, what happened meanwhile is one change of no object in particular.
-func (one *visit) follow(ctx context.Context, k kind, news chan<- told) {
-	for again := false; ctx.Err() == nil; again = true {
-		if again {
-			send(ctx, news, told{"change", wire.Change{Kind: k.name}})
-		}
-		err := one.watchOnce(ctx, k, news)
-		if apierrors.IsForbidden(err) {
+// follow tells the changes of one kind, as far as the person may watch it. A watch that
+// has run its time goes on where it was; when that cannot be, what happened meanwhile is
+// one change of no object in particular.
+func (c *Console) follow(ctx context.Context, one *visit, k kind, news chan<- told) {
+	version := ""
+	for ctx.Err() == nil {
+		err := one.watchOnce(ctx, k, &version, news)
+		switch {
+		case apierrors.IsForbidden(err):
 			send(ctx, news, told{"blind", wire.Blind{Kind: k.name, Missing: need{verb: "watch", group: v1alpha1.GroupVersion.Group, resource: k.resource}.String() + " in all namespaces"}})
 			return
-		}
-		if apierrors.IsUnauthorized(err) {
-			return // the next request ends the session
+		case apierrors.IsUnauthorized(err):
+			c.visits.finish(one) // the token has ended before the session
+			return
 		}
 		select {
 		case <-ctx.Done():
+			return
 		case <-time.After(watchAgain):
+		}
+		if err != nil {
+			version = ""
+			send(ctx, news, told{"change", wire.Change{Kind: k.name}})
 		}
 	}
 }
 
-func (one *visit) watchOnce(ctx context.Context, k kind, news chan<- told) error {
-	list := k.list()
-	// One object, for the version of the list: what is there already is no change.
-	if err := one.watch.List(ctx, list, client.Limit(1)); err != nil {
-		return err
+// watchOnce tells what changes after a version, which it moves on, or from now on where
+// there is none. The API server asks whose token it is only when a watch begins, so it
+// begins anew now and then.
+func (one *visit) watchOnce(ctx context.Context, k kind, version *string, news chan<- told) error {
+	if *version == "" {
+		list := k.list()
+		// One object, for the version of the list: what is there already is no change.
+		if err := one.watch.List(ctx, list, client.Limit(1)); err != nil {
+			return err
+		}
+		*version = list.GetResourceVersion()
 	}
-	watching, err := one.watch.Watch(ctx, k.list(), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}})
+	lasts := int64(watchLasts.Seconds())
+	watching, err := one.watch.Watch(ctx, k.list(), &client.ListOptions{Raw: &metav1.ListOptions{
+		ResourceVersion: *version, AllowWatchBookmarks: true, TimeoutSeconds: &lasts,
+	}})
 	if err != nil {
 		return err
 	}
@@ -170,7 +191,11 @@ func (one *visit) watchOnce(ctx context.Context, k kind, news chan<- told) error
 			return apierrors.FromObject(event.Object)
 		}
 		object, ok := event.Object.(client.Object)
-		if !ok || event.Type == watch.Bookmark {
+		if !ok {
+			continue
+		}
+		*version = object.GetResourceVersion()
+		if event.Type == watch.Bookmark {
 			continue
 		}
 		change := wire.Change{Kind: k.name, Name: object.GetName()}

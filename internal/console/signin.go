@@ -57,7 +57,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusServiceUnavailable, "", "too many people are signed in", "try again later")
 	}
 	c.options.Log.Info("signed in", "user", one.user, "from", from.String())
-	http.SetCookie(w, c.cookie(name))
+	http.SetCookie(w, c.cookie(r, name))
 	return give(w, c.session(one))
 }
 
@@ -85,7 +85,7 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 		c.visits.finish(one)
 		c.options.Log.Info("signed out", "user", one.user)
 	}
-	http.SetCookie(w, c.cookie(""))
+	http.SetCookie(w, c.cookie(r, ""))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -103,7 +103,7 @@ func (c *Console) session(one *visit) wire.Session {
 
 // visitOf is whose request it is; nil for nobody who is signed in.
 func (c *Console) visitOf(r *http.Request) *visit {
-	cookie, err := r.Cookie(c.cookieName())
+	cookie, err := r.Cookie(c.cookieName(r))
 	if err != nil {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (c *Console) person(handle func(http.ResponseWriter, *http.Request, *visit)
 		err := handle(w, r, one)
 		if apierrors.IsUnauthorized(err) {
 			c.visits.finish(one) // the token has ended before the session
-			http.SetCookie(w, c.cookie(""))
+			http.SetCookie(w, c.cookie(r, ""))
 			return errSignedOut
 		}
 		return err

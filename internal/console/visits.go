@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -165,9 +167,9 @@ func (v *visits) sweep(ctx context.Context) {
 }
 
 // cookie is the session's; an empty name takes it back.
-func (c *Console) cookie(name string) *http.Cookie {
+func (c *Console) cookie(r *http.Request, name string) *http.Cookie {
 	cookie := &http.Cookie{
-		Name: c.cookieName(), Value: name, Path: "/", HttpOnly: true, Secure: !c.options.Plain, SameSite: http.SameSiteStrictMode,
+		Name: c.cookieName(r), Value: name, Path: "/", HttpOnly: true, Secure: !c.options.Plain, SameSite: http.SameSiteStrictMode,
 		MaxAge: int(visitLasts.Seconds()),
 	}
 	if name == "" {
@@ -177,10 +179,15 @@ func (c *Console) cookie(name string) *http.Cookie {
 }
 
 // cookieName has the prefix that ties the cookie to this very host, where browsers
-// allow it.
-func (c *Console) cookieName() string {
-	if c.options.Plain {
+// allow it. Without TLS that is loopback, where cookies of all ports are one: the port in
+// the name lets a console for one cluster stand beside that for another.
+func (c *Console) cookieName(r *http.Request) string {
+	if !c.options.Plain {
+		return "__Host-console"
+	}
+	_, port, err := net.SplitHostPort(r.Host)
+	if _, notPort := strconv.ParseUint(port, 10, 16); err != nil || notPort != nil {
 		return "console"
 	}
-	return "__Host-console"
+	return "console-" + port
 }
