@@ -37,7 +37,7 @@ func TestTheConsoleOfTheChart(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	rendered, err = chart.RenderOperator(console(map[string]any{"host": "console.example.com", "tlsSecret": "console-tls"}))
+	rendered, err = chart.RenderOperator(console(map[string]any{"host": "console.example.com", "tlsSecret": "console-tls", "trustedProxies": []any{"10.42.0.0/16"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestTheConsoleOfTheChart(t *testing.T) {
 		t.Fatalf("%v in\n%s", err, text)
 	}
 	container := page.Spec.Template.Spec.Containers[0]
-	for _, want := range []string{"--cert-dir=/tls", "--handover-url=https://onboard.example.com"} {
+	for _, want := range []string{"--cert-dir=/tls", "--handover-url=https://onboard.example.com", "--operator-namespace=soctalk-system", "--trusted-proxy=10.42.0.0/16"} {
 		if !slices.Contains(container.Args, want) {
 			t.Errorf("started with %v, want %s", container.Args, want)
 		}
@@ -61,7 +61,7 @@ func TestTheConsoleOfTheChart(t *testing.T) {
 	if strings.Contains(text, "RoleBinding") {
 		t.Error("the console's pod is given rights")
 	}
-	for _, want := range []string{"kind: NetworkPolicy", "name: soctalk-ingress-viewer", "name: soctalk-ingress-tenant-operator"} {
+	for _, want := range []string{"kind: NetworkPolicy", "name: soctalk-ingress-viewer", "name: soctalk-ingress-tenant-operator", "name: soctalk-ingress-tenant-access"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q", want)
 		}
@@ -77,9 +77,10 @@ func TestTheConsoleOfTheChart(t *testing.T) {
 	}
 }
 
-// Who looks changes nothing and reads no Secret; who works reads Secrets by their names.
+// Who looks changes nothing. Secrets, by their names, and the way into pods are only in
+// the role that can be bound in one tenant's namespace, and nothing in that needs more.
 func TestTheRolesForPeople(t *testing.T) {
-	for file, secrets := range map[string]bool{"viewer": false, "operator": true} {
+	for file, inside := range map[string]bool{"viewer": false, "operator": false, "access": true} {
 		text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/console/"+file+".yaml")
 		if err != nil {
 			t.Fatal(err)
@@ -92,8 +93,14 @@ func TestTheRolesForPeople(t *testing.T) {
 			if slices.Contains(rule.Verbs, "*") || slices.Contains(rule.Resources, "*") || slices.Contains(rule.APIGroups, "*") {
 				t.Errorf("%s: everything: %v", file, rule)
 			}
-			if slices.Contains(rule.Resources, "secrets") && (!secrets || len(rule.ResourceNames) == 0) {
+			if slices.Contains(rule.Resources, "secrets") && (!inside || len(rule.ResourceNames) == 0) {
 				t.Errorf("%s reads Secrets: %v", file, rule)
+			}
+			if !inside && slices.ContainsFunc(rule.Resources, func(resource string) bool { return strings.HasPrefix(resource, "pods") }) {
+				t.Errorf("%s reaches pods: %v", file, rule)
+			}
+			if inside && slices.ContainsFunc(rule.Resources, func(resource string) bool { return resource == "tenants" || resource == "regions" }) {
+				t.Errorf("%s cannot be bound in a namespace: %v", file, rule)
 			}
 			for _, verb := range rule.Verbs {
 				if file == "viewer" && !slices.Contains([]string{"get", "list", "watch"}, verb) {

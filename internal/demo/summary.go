@@ -87,7 +87,7 @@ func (s *story) console(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.lab.PersonToken(ctx, person, lab.RoleViewer, lab.RoleOperator); err != nil {
+	if _, err := s.lab.PersonToken(ctx, person, lab.RoleViewer, lab.RoleOperator, lab.RoleAccess); err != nil {
 		return "", err
 	}
 	url, err := s.lab.Console(ctx, log)

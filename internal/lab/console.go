@@ -27,6 +27,7 @@ import (
 const (
 	RoleViewer   = "viewer"
 	RoleOperator = "operator"
+	RoleAccess   = "access"
 )
 
 // Console serves the console on a loopback address until the context ends, and returns
@@ -48,30 +49,16 @@ func (l *Lab) Console(ctx context.Context, log io.Writer) (string, error) {
 	return "http://" + listener.Addr().String(), nil
 }
 
-// PersonToken is a token of a person who has roles of the chart and no other right.
+// PersonToken is a token of a person who has roles of the chart in the whole cluster, and
+// no other right.
 func (l *Lab) PersonToken(ctx context.Context, name string, roles ...string) (string, error) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: naming.DefaultSystemNamespace}}
 	if err := l.Client.Create(ctx, account); err != nil && !apierrors.IsAlreadyExists(err) {
 		return "", err
 	}
 	for _, file := range roles {
-		text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/console/"+file+".yaml")
-		if err != nil {
+		if err := l.Bind(ctx, name, file, ""); err != nil {
 			return "", err
-		}
-		var role rbacv1.ClusterRole
-		if err := yaml.UnmarshalStrict(text, &role); err != nil {
-			return "", fmt.Errorf("read role %s: %w", file, err)
-		}
-		binding := &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: role.Name + "-" + name},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-			Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: naming.DefaultSystemNamespace}},
-		}
-		for _, object := range []client.Object{&role, binding} {
-			if err := l.Client.Create(ctx, object); err != nil && !apierrors.IsAlreadyExists(err) {
-				return "", fmt.Errorf("install %T %q: %w", object, object.GetName(), err)
-			}
 		}
 	}
 	seconds := int64((2 * time.Hour).Seconds())
@@ -80,4 +67,29 @@ func (l *Lab) PersonToken(ctx context.Context, name string, roles ...string) (st
 		return "", fmt.Errorf("ask for a token of %s: %w", name, err)
 	}
 	return request.Status.Token, nil
+}
+
+// Bind gives a person a role of the chart in one namespace; empty means in all.
+func (l *Lab) Bind(ctx context.Context, name, file, namespace string) error {
+	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/console/"+file+".yaml")
+	if err != nil {
+		return err
+	}
+	var role rbacv1.ClusterRole
+	if err := yaml.UnmarshalStrict(text, &role); err != nil {
+		return fmt.Errorf("read role %s: %w", file, err)
+	}
+	meta := metav1.ObjectMeta{Name: role.Name + "-" + name, Namespace: namespace}
+	ref := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name}
+	subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: naming.DefaultSystemNamespace}}
+	var binding client.Object = &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: ref, Subjects: subjects}
+	if namespace == "" {
+		binding = &rbacv1.ClusterRoleBinding{ObjectMeta: meta, RoleRef: ref, Subjects: subjects}
+	}
+	for _, object := range []client.Object{&role, binding} {
+		if err := l.Client.Create(ctx, object); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("install %T %q: %w", object, object.GetName(), err)
+		}
+	}
+	return nil
 }

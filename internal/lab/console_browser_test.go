@@ -49,7 +49,7 @@ func TestACustomersLifeInTheConsole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := l.PersonToken(t.Context(), "jane", lab.RoleViewer, lab.RoleOperator)
+	token, err := l.PersonToken(t.Context(), "bea", lab.RoleViewer, lab.RoleOperator, lab.RoleAccess)
 	if err != nil {
 		t.Fatal(err)
 	}
