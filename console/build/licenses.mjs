@@ -15,5 +15,8 @@ const parts = folders.map((folder) => {
   return `${name} ${version}\n\n${text}\n`;
 });
 if (parts.length < 10) throw new Error(`only ${parts.length} packages found`);
-const fonts = "The fonts Red Hat Display, Red Hat Text and Red Hat Mono are under the SIL Open Font License 1.1, https://openfontlicense.org\n";
-writeFileSync(out, [...parts, fonts].join("\n" + "-".repeat(72) + "\n\n"));
+// PatternFly brings programs of others and fonts along, without a package of their own.
+const popper = join(root, "node_modules/@patternfly/react-core/src/helpers/Popper/thirdparty");
+const carried = [["react-popper", "LICENSE"], ["popper-core", "LICENSE.md"]].map(([name, file]) => `${name}, in @patternfly/react-core\n\n${readFileSync(join(popper, name, file), "utf8").trim()}\n`);
+const fonts = `The fonts Red Hat Display, Red Hat Text and Red Hat Mono\n\n${readFileSync(new URL("OFL.txt", import.meta.url), "utf8").trim()}\n`;
+writeFileSync(out, [...parts, ...carried, fonts].join("\n" + "-".repeat(72) + "\n\n"));

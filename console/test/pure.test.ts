@@ -6,10 +6,12 @@ import { permission } from "../src/api/queries";
 import type { Agent, Hop, TenantRow } from "../src/api/types";
 import { ladder } from "../src/onboarding/ladder";
 import { blocks } from "../src/parts/markdown";
-import { ago, apart, list, span, until } from "../src/parts/words";
+import { ago, apart, having, list, paged, perPage, pieces, span, until } from "../src/parts/words";
 import { rungs } from "../src/security/rotation";
 import { blank, tokenRequest } from "../src/security/token";
 import { empty, fieldOf, request } from "../src/tenants/draft";
+import { hopInTheWay } from "../src/tenant/standing";
+import { causes } from "../src/tenants/causes";
 import { matching, ordered } from "../src/tenants/sort";
 
 const noon = Date.parse("2026-11-25T12:00:00Z");
@@ -26,12 +28,39 @@ describe("words", () => {
     expect(until(at(-7200), noon)).toBe("2 h ago");
   });
   it("takes CamelCase apart", () => expect(["CertificateReady", "DNSPublished", "RotateSecret", "UpToDate"].map(apart)).toEqual(["Certificate ready", "DNS published", "Rotate secret", "Up to date"]));
+  it("takes addresses out of a text", () => expect(pieces("behind; see https://x.example/a.md#b, or https://y.example.")).toEqual(["behind; see ", "https://x.example/a.md#b", ", or ", "https://y.example", "."]));
+  it("never leaves a page without rows", () => {
+    const rows = Array.from({ length: perPage + 1 }, (_, i) => i);
+    expect(paged(rows, 2)).toEqual({ page: 2, rows: [perPage] });
+    expect(paged(rows.slice(0, 3), 2)).toEqual({ page: 1, rows: [0, 1, 2] });
+    expect(paged([], 7)).toEqual({ page: 1, rows: [] });
+  });
+  it("reads a row once, however much is typed into the filter", () => {
+    let read = 0;
+    const rows = Array.from({ length: 2000 }, (_, i) => ({ name: `host-${i}` }));
+    const said = (row: { name: string }) => (read++, [row.name]);
+    for (const text of ["h", "ho", "host-1", "host-12", "HOST-1234"]) having(rows, text, said);
+    expect(read).toBe(2000);
+    expect(having(rows, "HOST-1234", said)).toEqual([{ name: "host-1234" }]);
+    expect(having(rows, " ", said)).toBe(rows);
+  });
   it("splits what was typed", () => expect(list(" 10.0.0.0/8,\n192.0.2.0/24 ")).toEqual(["10.0.0.0/8", "192.0.2.0/24"]));
 });
 
 describe("tenants", () => {
   const rows = [row("b"), row("a"), row("c", { state: "broken", displayName: "Gamma Ltd" }), row("d", { state: "waiting", certificateEnds: at(9) })];
   it("puts the worst first, then the slugs", () => expect(ordered(rows, "state", false).map((r) => r.slug)).toEqual(["c", "d", "a", "b"]));
+  it("says what is broken by its cause, the one with the most tenants first", () => {
+    const bad = (slug: string, reason: string, since: number) => row(slug, { state: "broken", reason, since: at(since) });
+    const found = causes([row("ok"), bad("a", "HostnameTaken", -9), bad("b", "EdgeUnreachable", -50), bad("c", "EdgeUnreachable", -80), bad("d", "Newest", -1)]);
+    expect(found.map((cause) => [cause.reason, cause.rows.length, cause.since])).toEqual([["EdgeUnreachable", 2, at(-80)], ["Newest", 1, at(-1)], ["HostnameTaken", 1, at(-9)]]);
+  });
+  it("knows which hop is in the way: what a person must mend before what only waits", () => {
+    const hop = (type: string, state: Hop["state"]): Hop => ({ type, means: "", state });
+    expect(hopInTheWay({ hops: [hop("a", "good"), hop("b", "waiting"), hop("c", "bad")] })?.type).toBe("c");
+    expect(hopInTheWay({ hops: [hop("a", "good"), hop("b", "waiting")] })?.type).toBe("b");
+    expect(hopInTheWay({ hops: [hop("a", "good")] })).toBeUndefined();
+  });
   it("keeps equals in the order of the slugs both ways", () => expect(ordered(rows, "region", true).map((r) => r.slug)).toEqual(["a", "b", "c", "d"]));
   it("puts a certificate that ends before none", () => expect(ordered(rows, "certificate", false)[0]!.slug).toBe("d"));
   it("finds by every word", () => {

@@ -34,7 +34,7 @@ export function Revocations({ slug }: { slug: string }) {
                   <Td dataLabel="Agent"><div className="message named"><Breakable text={each.agentName} /><div className="quiet">{each.agentID}</div></div></Td>
                   <Td dataLabel="Step"><Status state={each.step ?? "not begun"} />{!each.ready && each.reason && <div className="quiet">{each.reason}</div>}</Td>
                   <Td dataLabel="What was seen" modifier="breakWord">{each.evidence.length > 0 ? <ul>{each.evidence.map((line) => <li key={line}>{line}</li>)}</ul> : each.message}</Td>
-                  <Td dataLabel="Why"><div className="message">{each.why}<div className="quiet">{each.by} <Ago at={each.created} /></div></div></Td>
+                  <Td dataLabel="Why"><div className="message">{each.why}<div className="quiet">{each.by && <Breakable text={each.by} />} <Ago at={each.created} /></div></div></Td>
                   <Td dataLabel="Refused">{each.refused}{each.lastTry && <div className="quiet">last <Ago at={each.lastTry} /></div>}</Td>
                   <Td dataLabel="Actions"><Act may={may} variant="link" isInline onClick={() => setLifting(each)}>Lift</Act></Td>
                 </Tr>

@@ -9,6 +9,7 @@ import type { Handover, Link } from "../api/types";
 import { Act } from "../parts/Act";
 import { Answer } from "../parts/Answer";
 import { Ask } from "../parts/Ask";
+import { Breakable } from "../parts/Breakable";
 import { Copy } from "../parts/Copy";
 import { Status } from "../parts/Status";
 import { Ago, Until } from "../parts/Time";
@@ -78,7 +79,7 @@ function Made({ slug, all }: { slug: string; all: Handover[] }) {
           {all.map((each) => (
             <Tr key={each.name}>
               <Td dataLabel="State"><Status state={each.state} /></Td>
-              <Td dataLabel="Made"><div className="message"><Ago at={each.created} /> by {each.createdBy}</div></Td>
+              <Td dataLabel="Made"><div className="message"><Ago at={each.created} /> by <Breakable text={each.createdBy} /></div></Td>
               <Td dataLabel="Why"><div className="message">{each.why}</div></Td>
               <Td dataLabel="Expires"><Until at={each.expires} /></Td>
               <Td dataLabel="Opened">{each.opened ? <div><Ago at={each.opened} />{each.from && " from " + each.from}</div> : "–"}</Td>

@@ -13,6 +13,8 @@ interface Question {
   why?: string;
   /** What has to be typed. */
   confirm?: string;
+  /** The id of the field to begin with, where it is not that of the reason. */
+  first?: string;
   /** More fields, and whether they are filled. */
   children?: ReactNode;
   ready?: boolean;
@@ -20,7 +22,7 @@ interface Question {
   close: () => void;
 }
 
-export function Ask({ title, verb, danger, why, confirm, children, ready = true, act, close }: Question) {
+export function Ask({ title, verb, danger, why, confirm, first, children, ready = true, act, close }: Question) {
   const id = useId();
   const [reason, setReason] = useState("");
   const [typed, setTyped] = useState("");
@@ -31,7 +33,7 @@ export function Ask({ title, verb, danger, why, confirm, children, ready = true,
     if (complete && !work.isPending) work.mutate();
   };
   return (
-    <Modal isOpen variant="medium" onClose={close} aria-labelledby={id + "title"} elementToFocus={why ? `[id="${id}why"]` : undefined}>
+    <Modal isOpen variant="medium" onClose={close} aria-labelledby={id + "title"} elementToFocus={first ? "#" + first : why ? `[id="${id}why"]` : undefined}>
       <ModalHeader title={title} labelId={id + "title"} titleIconVariant={danger ? "warning" : undefined} />
       <ModalBody>
         <Form id={id + "form"} onSubmit={submit}>

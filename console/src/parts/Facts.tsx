@@ -1,5 +1,6 @@
 import { DescriptionList, DescriptionListDescription, DescriptionListGroup, DescriptionListTerm } from "@patternfly/react-core";
 import type { ReactNode } from "react";
+import { Breakable } from "./Breakable";
 
 /** Facts is a list of names and values; what has no value is not shown. */
 export function Facts({ of }: { of: [string, ReactNode][] }) {
@@ -8,7 +9,7 @@ export function Facts({ of }: { of: [string, ReactNode][] }) {
       {of.filter(([, value]) => value !== undefined && value !== "").map(([name, value]) => (
         <DescriptionListGroup key={name}>
           <DescriptionListTerm>{name}</DescriptionListTerm>
-          <DescriptionListDescription>{value}</DescriptionListDescription>
+          <DescriptionListDescription className="message">{typeof value === "string" ? <Breakable text={value} /> : value}</DescriptionListDescription>
         </DescriptionListGroup>
       ))}
     </DescriptionList>

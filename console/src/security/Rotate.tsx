@@ -6,7 +6,7 @@ import { Ask } from "../parts/Ask";
 export function Rotate({ close, rotate }: { close: () => void; rotate: (overlap: string) => Promise<void> }) {
   const [overlap, setOverlap] = useState("");
   return (
-    <Ask title="Replace the enrollment secret?" verb="Rotate" close={close} act={() => rotate(overlap)}>
+    <Ask title="Replace the enrollment secret?" verb="Rotate" first="overlap" close={close} act={() => rotate(overlap)}>
       <Content component="p">Agents that are enrolled do not notice. Kits, images and deployment tools with the old secret must be changed.</Content>
       <FormGroup label="The old secret still counts for" fieldId="overlap">
         <FormSelect id="overlap" value={overlap} onChange={(_, value) => setOverlap(value)}>

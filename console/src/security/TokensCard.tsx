@@ -102,7 +102,7 @@ function Make({ slug, close }: { slug: string; close: () => void }) {
     </FormGroup>
   );
   return (
-    <Ask title="New token" verb="Make token" close={close} act={act} ready={draft.name.trim() !== "" && /^\d*$/.test(draft.maxUses)}>
+    <Ask title="New token" verb="Make token" first="token-name" close={close} act={act} ready={draft.name.trim() !== "" && /^\d*$/.test(draft.maxUses)}>
       {field("name", "Name", "such as berlin")}
       {field("expires", "Expires", "a time from now such as 72h, or a date; empty: never")}
       {field("maxUses", "Number of agents", "empty: any number")}

@@ -44,7 +44,7 @@ export function Shell({ session }: { session: Session }) {
           <PageSidebarBody>
             <Nav aria-label="Screens">
               <NavList>
-                <NavItem isActive={path.startsWith("/tenants")}><Link to="/tenants">Tenants</Link></NavItem>
+                <NavItem isActive={/^\/(tenants|new)/.test(path)}><Link to="/tenants">Tenants</Link></NavItem>
                 <NavItem isActive={path.startsWith("/regions")}><Link to="/regions">Regions</Link></NavItem>
               </NavList>
             </Nav>

@@ -32,7 +32,7 @@ function Why({ cause: { reason, rows, since }, filter }: { cause: Cause; filter:
       ))}
       {rows.length > few && <> and <Button variant="link" isInline onClick={() => filter(reason)}>{rows.length - few} more</Button></>}
       {since && <span className="quiet">, {rows.length > 1 && "the first "}<Ago at={since} /></span>}
-      {first?.message && <div className="message clamped">{first.message}</div>}
+      {first?.message && <div className="message clamped four">{first.message}</div>}
     </>
   );
 }

@@ -1,6 +1,6 @@
 // A new tenant: the form, and beside it what the cluster says of it while it is typed.
 import {
-  ActionGroup, Alert, Breadcrumb, BreadcrumbItem, Button, ExpandableSection, Form, FormGroup, FormHelperText, FormSelect, FormSelectOption, Grid, GridItem, HelperText, HelperTextItem,
+  Alert, Breadcrumb, BreadcrumbItem, Button, ExpandableSection, Form, FormGroup, FormHelperText, FormSelect, FormSelectOption, Grid, GridItem, HelperText, HelperTextItem,
   PageSection, TextInput, Title,
 } from "@patternfly/react-core";
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -41,10 +41,10 @@ export function CreatePage() {
         <GridItem lg={6}>
           <Form onSubmit={submit}>
             <Fields draft={draft} change={setDraft} problem={problem instanceof Refusal ? problem.problem : undefined} />
-            <ActionGroup>
+            <div className="row">
               <Act may={may} type="submit" isDisabled={draft.slug === ""} isLoading={create.isPending}>Create</Act>
               <Button variant="link" onClick={() => void go({ to: "/tenants" })}>Cancel</Button>
-            </ActionGroup>
+            </div>
           </Form>
         </GridItem>
         <GridItem lg={6}>

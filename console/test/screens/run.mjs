@@ -38,7 +38,8 @@ async function visit(screen) {
   });
   const byPerson = [];
   page.on("request", (request) => {
-    const { pathname } = new URL(request.url());
+    const { pathname, origin } = new URL(request.url());
+    if (origin !== server.url && !request.url().startsWith("data:")) findings.push(`${where}: asked somebody else: ${request.url()}`);
     if (request.method() !== "GET" || !pathname.startsWith("/api/") || pathname === "/api/v1/events") return;
     if (!request.headers()["console-background"]) byPerson.push(pathname);
   });
