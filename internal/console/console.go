@@ -77,11 +77,11 @@ func (c *Console) handlers() map[string]http.Handler {
 	const tenant = "/api/v1/tenants/{slug}"
 	return map[string]http.Handler{
 		"GET /api/v1/about":          open(c.about),
-		"POST /api/v1/session":       open(c.signIn),
+		"POST /api/v1/session":       bounded(open(c.signIn)),
 		"DELETE /api/v1/session":     open(c.signOut),
 		"GET /api/v1/session":        c.person(c.whoAmI),
 		"GET /api/v1/rights":         c.person(c.rights),
-		"GET /api/v1/events":         c.person(c.events),
+		"GET /api/v1/events":         c.lasting(c.events),
 		"GET /api/v1/regions":        c.person(c.regions),
 		"GET /api/v1/reports/{name}": c.person(c.report),
 
@@ -132,7 +132,7 @@ func (c *Console) Handler() http.Handler {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusForbidden, wire.Problem{Error: "another site asked for this", Next: "open the console itself"})
 	}))
-	return guarded(protection.Handler(mux))
+	return c.guarded(protection.Handler(mux))
 }
 
 func (c *Console) about(w http.ResponseWriter, _ *http.Request) error {

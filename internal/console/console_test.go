@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -174,7 +176,7 @@ func TestTokensThatAreNone(t *testing.T) {
 	handler := New(t.Context(), testOptions(t, "https://127.0.0.1:1")).Handler()
 	for body, want := range map[string]int{
 		`{"token":""}`: http.StatusUnprocessableEntity, `{"token":" "}`: http.StatusUnprocessableEntity, `{"token":"a b"}`: http.StatusUnprocessableEntity,
-		`{"token":"a\nb"}`: http.StatusUnprocessableEntity, `{"token":"x","admin":true}`: http.StatusBadRequest, `{`: http.StatusBadRequest, `{} {}`: http.StatusBadRequest,
+		`{"token":"a\nb"}`: http.StatusUnprocessableEntity, `{"token":"x","admin":true}`: http.StatusBadRequest, `{`: http.StatusBadRequest, `{} {}`: http.StatusBadRequest, `{}}`: http.StatusBadRequest, `{"token":"a"}]`: http.StatusBadRequest,
 	} {
 		got := call(handler, http.MethodPost, "/api/v1/session", body)
 		var problem wire.Problem
@@ -257,5 +259,39 @@ func TestContextsOfStreams(t *testing.T) {
 	one.leave()
 	if !one.enter(maxStreams) {
 		t.Error("a stream that ended still counts")
+	}
+}
+
+// A cluster that hangs does not hold up who asks for ever, and he is told.
+func TestRequestsHaveAnEnd(t *testing.T) {
+	handler := bounded(open(func(_ http.ResponseWriter, r *http.Request) error {
+		end, ok := r.Context().Deadline()
+		if left := time.Until(end); !ok || left > patience {
+			t.Errorf("a request may last %s", left)
+		}
+		return fmt.Errorf("get tenant: %w", context.DeadlineExceeded)
+	}))
+	got := call(handler, http.MethodGet, "/", "")
+	if got.Code != http.StatusServiceUnavailable || !strings.Contains(got.Body.String(), "in time") {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}
+
+// A panic is in the log with its place and without its words.
+func TestAPanicSaysWhereAndNotWhat(t *testing.T) {
+	var log strings.Builder
+	options := testOptions(t, "https://127.0.0.1:1")
+	options.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	handler := New(t.Context(), options).guarded(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(errors.New("the secret words")) }))
+	func() {
+		defer func() {
+			if recover() != http.ErrAbortHandler {
+				t.Error("the connection goes on")
+			}
+		}()
+		call(handler, http.MethodGet, "/", "")
+	}()
+	if !strings.Contains(log.String(), "TestAPanicSaysWhereAndNotWhat") || strings.Contains(log.String(), "the secret words") {
+		t.Errorf("the log: %s", log.String())
 	}
 }

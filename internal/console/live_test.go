@@ -106,34 +106,47 @@ func TestAWatchThatWasBrokenOffTellsOfAChange(t *testing.T) {
 	}
 }
 
-// A stream that waits to be written says nothing more once the person has signed out.
+// A stream says nothing more once the person has signed out, and its end is told; with
+// HTTP/2, as browsers come, and without.
 func TestAStreamEndsWithTheSession(t *testing.T) {
-	c := New(t.Context(), testOptions(t, "https://127.0.0.1:1"))
-	release := make(chan struct{})
-	watcher := watcherAt(t, func(http.ResponseWriter, *http.Request) { <-release })
-	t.Cleanup(func() { close(release) })
-	one := &visit{user: "jane", watch: watcher}
-	name, _ := c.visits.begin(one)
-	server := httptest.NewServer(c.Handler())
-	t.Cleanup(server.Close)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/api/v1/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := strings.Cut(strings.TrimPrefix(server.URL, "http://"), ":")
-	request.AddCookie(&http.Cookie{Name: "console-" + port, Value: name})
-	answer, err := server.Client().Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", answer.StatusCode)
-	}
-	c.visits.finish(one)
-	text := readAll(t, answer)
-	if !strings.HasSuffix(text, "event: end\ndata: {}\n\n") || strings.Contains(text, "event: change") {
-		t.Errorf("the stream says %q", text)
+	for protocol, plain := range map[string]bool{"HTTP/1.1": true, "HTTP/2.0": false} {
+		t.Run(protocol, func(t *testing.T) {
+			options := testOptions(t, "https://127.0.0.1:1")
+			options.Plain = plain
+			c := New(t.Context(), options)
+			release := make(chan struct{})
+			watcher := watcherAt(t, func(http.ResponseWriter, *http.Request) { <-release })
+			t.Cleanup(func() { close(release) })
+			one := &visit{user: "jane", watch: watcher}
+			name, _ := c.visits.begin(one)
+			server := httptest.NewUnstartedServer(c.Handler())
+			server.Config.ReadTimeout, server.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+			if server.EnableHTTP2 = !plain; plain {
+				server.Start()
+			} else {
+				server.StartTLS()
+			}
+			t.Cleanup(server.Close)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/api/v1/events", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.AddCookie(&http.Cookie{Name: c.cookieName(request), Value: name})
+			answer, err := server.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if answer.StatusCode != http.StatusOK || answer.Proto != protocol {
+				t.Fatalf("status %d, %s", answer.StatusCode, answer.Proto)
+			}
+			// The server's limits are for answers that end: the stream outlives them.
+			time.AfterFunc(time.Second, func() { c.visits.finish(one) })
+			text := readAll(t, answer)
+			if !strings.HasSuffix(text, "event: end\ndata: {}\n\n") || strings.Contains(text, "event: change") {
+				t.Errorf("the stream says %q", text)
+			}
+		})
 	}
 }
 

@@ -164,7 +164,10 @@ func (c *Console) giveRights(w http.ResponseWriter, r *http.Request, one *visit,
 	return give(w, rights)
 }
 
-// ask asks the API server once for each different right, all at the same time.
+// askAtOnce is how many rights are asked for at the same time.
+const askAtOnce = 8
+
+// ask asks the API server once for each different right.
 func (one *visit) ask(ctx context.Context, actions []action) (wire.Rights, error) {
 	var needs []need
 	seen := map[need]int{}
@@ -178,8 +181,13 @@ func (one *visit) ask(ctx context.Context, actions []action) (wire.Rights, error
 	}
 	allowed, failed := make([]bool, len(needs)), make([]error, len(needs))
 	var running sync.WaitGroup
+	slots := make(chan struct{}, askAtOnce)
 	for i, n := range needs {
-		running.Go(func() { allowed[i], failed[i] = one.may(ctx, n) })
+		running.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			allowed[i], failed[i] = one.may(ctx, n)
+		})
 	}
 	running.Wait()
 	rights := wire.Rights{Rights: []wire.Right{}}

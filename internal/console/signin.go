@@ -118,8 +118,13 @@ func caused(r *http.Request) bool {
 	return r.Header.Get(wire.BackgroundHeader) == "" && (!reads || r.URL.Path == "/api/v1/session")
 }
 
-// person answers somebody who is signed in.
+// person answers somebody who is signed in, within a time.
 func (c *Console) person(handle func(http.ResponseWriter, *http.Request, *visit) error) http.Handler {
+	return bounded(c.lasting(handle))
+}
+
+// lasting answers him for as long as he listens.
+func (c *Console) lasting(handle func(http.ResponseWriter, *http.Request, *visit) error) http.Handler {
 	return open(func(w http.ResponseWriter, r *http.Request) error {
 		one := c.visitOf(r)
 		if one == nil {

@@ -1,11 +1,16 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"mime"
 	"net/http"
+	"runtime/debug"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -25,9 +30,33 @@ const (
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-// guarded puts what keeps the console to itself on every answer, errors too.
-func guarded(next http.Handler) http.Handler {
+// patience is how long a request may wait for the cluster. It is over before the server
+// hangs up, so that whoever asked is told.
+const patience = 90 * time.Second
+
+// bounded ends what a request does when it has lasted too long.
+func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, done := context.WithTimeout(r.Context(), patience)
+		defer done()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// guarded puts what keeps the console to itself on every answer, errors too, and writes
+// down where a panic was: not what it said, which could be anything.
+func (c *Console) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch failure := recover(); failure {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(failure)
+			default:
+				c.options.Log.Error("a request ended in a panic", "method", r.Method, "kind", fmt.Sprintf("%T", failure), "stack", string(debug.Stack()))
+				panic(http.ErrAbortHandler) // part of an answer may be out
+			}
+		}()
 		for name, value := range map[string]string{
 			"Content-Security-Policy":      policy,
 			"Cache-Control":                "no-store",
@@ -67,7 +96,7 @@ func take(_ http.ResponseWriter, r *http.Request, into any) error {
 	if err := decoder.Decode(into); err != nil {
 		return refuse(http.StatusBadRequest, "", "the body cannot be read: "+strings.TrimPrefix(err.Error(), "json: "), "")
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return refuse(http.StatusBadRequest, "", "the body goes on after its end", "")
 	}
 	return nil
@@ -109,6 +138,9 @@ func problemOf(err error) (int, wire.Problem) {
 	first := problems[0]
 	first.More = problems[1:]
 	status := statusOf(err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		first.Next = "no answer came in time; try again"
+	}
 	if status == http.StatusForbidden {
 		first.Next = "ask the cluster's administrator for the right that is named here"
 	}
@@ -123,7 +155,7 @@ func statusOf(err error) int {
 	switch {
 	case apierrors.IsForbidden(err), errors.As(err, &forbidden):
 		return http.StatusForbidden
-	case errors.As(err, &missing), errors.As(err, &unready):
+	case errors.As(err, &missing), errors.As(err, &unready), errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable
 	case errors.As(err, &problem), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return http.StatusUnprocessableEntity
