@@ -61,6 +61,27 @@ const stays = async (page, byPerson) => {
   await page.getByRole("button", { name: "Stay signed in" }).waitFor({ state: "detached" });
   if (byPerson.join() !== "/api/v1/session") throw new Error(`the session was renewed by ${byPerson.join(", ") || "nothing"}`);
 };
+// Masked until it is asked for, copied whole, and gone when it is put away.
+const revealed = async (page) => {
+  const { secret } = example("Revealed");
+  const there = async () => (await page.content()).includes(secret);
+  if (await there()) throw new Error("the secret is on the page before anybody asked");
+  await click("Reveal once")(page);
+  await page.locator('input[id$="why"]').fill("first agents, ticket 4711");
+  await page.getByRole("dialog").getByRole("button", { name: "Reveal", exact: true }).click();
+  await page.getByText("Copy it now. It is not shown again.").waitFor();
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "Copy secret" }).click();
+  await page.getByRole("status").getByText("Copied").waitFor({ state: "attached" });
+  if ((await page.evaluate(() => navigator.clipboard.readText())) !== secret) throw new Error("something else was copied");
+  // A browser that does not let pages copy gets it selected.
+  await page.evaluate(() => (navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"))));
+  await page.getByRole("button", { name: "Copy secret" }).click();
+  await page.waitForFunction((text) => getSelection().toString().trim() === text, secret);
+  await click("I have it")(page);
+  await see("Allow another reveal")(page);
+  if (await there()) throw new Error("the secret stays on the page after it was put away");
+};
 const soon = { ...example("Session"), idleEnds: "2026-11-25T12:01:30Z" };
 const suspended = { ...example("Tenant"), state: "suspended", suspension: { since: "2026-11-25T11:00:00Z", by: "jane@mssp.example.com", why: "invoice 2026-117 unpaid", sessions: 3 } };
 const nothingAllowed = { rights: ["tenant.suspend", "tenant.offboard", "agents.revoke", "secret.reveal", "secret.rotate", "tokens.make", "tokens.reveal", "tokens.revoke", "tokens.delete", "handovers.make"].map((action) => ({ action, allowed: false, missing: ["update secrets in namespace tenant-acme"] })) };
@@ -89,6 +110,7 @@ export const screens = [
   { name: "onboarding", path: "/tenants/acme/onboarding", shows: "Where agents connect", steps: [see("Save the kit")] },
   { name: "onboarding-waiting", path: "/tenants/acme/onboarding", shows: "has no hostname yet", answers: { [`GET ${tenant}/onboarding`]: [503, { error: 'tenant "acme" has no hostname yet', next: "wait for it" }] } },
   { name: "reveal", path: "/tenants/acme/onboarding", shows: "Where agents connect", answers: { [`GET ${tenant}/secret`]: [200, { name: "wazuh-authd-secret", state: "armed", since: "2026-11-24T12:00:00Z" }] }, steps: [click("Reveal once"), see("Reveal the enrollment secret?")] },
+  { name: "reveal-shown", path: "/tenants/acme/onboarding", shows: "Where agents connect", answers: { [`GET ${tenant}/secret`]: (nth) => [200, { name: "wazuh-authd-secret", state: nth === 1 ? "armed" : "revealed", since: "2026-11-24T12:00:00Z" }] }, steps: [revealed] },
   { name: "agents", path: "/tenants/acme/agents", shows: "laptop-7" },
   { name: "agents-many", path: "/tenants/acme/agents", shows: "2000 agents", answers: { [`GET ${tenant}/agents`]: [200, { asked: "2026-11-25T12:00:00Z", agents: fleet, notes: [] }] }, steps: [staysSmall("Filter agents", "host-1234.", "1 agent")] },
   { name: "revoke-many", path: "/tenants/acme/agents", shows: "2000 agents", answers: { [`GET ${tenant}/agents`]: [200, { asked: "2026-11-25T12:00:00Z", agents: fleet, notes: [] }], [`POST ${tenant}/agents/revoke`]: [200, { dryRun: true, agents: fleet.slice(0, 50), results: [] }] }, steps: [(page) => page.getByRole("checkbox", { name: /all/i }).check(), click("Revoke 50"), see("Type acme to go on")] },
