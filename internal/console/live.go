@@ -217,8 +217,12 @@ func (c *Console) followAgents(ctx context.Context, one *visit, slug string, new
 	for ctx.Err() == nil {
 		now := "unknown"
 		_, rows, err := c.look(ctx, one, slug)
-		if err == nil {
+		switch {
+		case err == nil:
 			now = fingerprint(rows)
+		case apierrors.IsUnauthorized(err):
+			c.visits.finish(one)
+			return
 		}
 		if now != last && last != "" {
 			send(ctx, news, told{"change", wire.Change{Kind: "agents", Tenant: slug}})

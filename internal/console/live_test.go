@@ -65,7 +65,7 @@ func TestAWatchDoesNotOutliveTheToken(t *testing.T) {
 	})
 	c := New(t.Context(), testOptions(t, "https://127.0.0.1:1"))
 	one := &visit{user: "jane", watch: watcher}
-	name, _ := c.visits.begin(one)
+	name := c.visits.begin(one)
 	news := make(chan told, backlog)
 	c.follow(t.Context(), one, kinds()[0], news)
 	if one.ctx.Err() == nil || c.visits.find(name, false) != nil {
@@ -118,7 +118,7 @@ func TestAStreamEndsWithTheSession(t *testing.T) {
 			watcher := watcherAt(t, func(http.ResponseWriter, *http.Request) { <-release })
 			t.Cleanup(func() { close(release) })
 			one := &visit{user: "jane", watch: watcher}
-			name, _ := c.visits.begin(one)
+			name := c.visits.begin(one)
 			server := httptest.NewUnstartedServer(c.Handler())
 			server.Config.ReadTimeout, server.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
 			if server.EnableHTTP2 = !plain; plain {
@@ -154,7 +154,7 @@ func TestAStreamEndsWithTheSession(t *testing.T) {
 func TestPagesWithoutTLSKeepConnectionsFree(t *testing.T) {
 	c := New(t.Context(), testOptions(t, "https://127.0.0.1:1"))
 	one := &visit{user: "jane"}
-	name, _ := c.visits.begin(one)
+	name := c.visits.begin(one)
 	for range maxStreamsPlain {
 		if !one.enter(maxStreamsPlain) {
 			t.Fatal("too few")

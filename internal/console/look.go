@@ -8,25 +8,30 @@ import (
 	"slices"
 	"time"
 
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/roster"
 )
 
 // A manager answers 300 requests a minute, of everybody together, and the operator is
-// among them. While somebody looks at a tenant's agents it is asked every lookEvery,
-// which becomes longer with each further person who looks; who asks sooner gets what is
-// known. What one person was told is not given to another, whose rights are others.
+// among them. While somebody looks at a tenant's agents it is asked every lookEvery, and
+// less often when many look: all of them together send a request a second. Who asks
+// sooner gets what is known. What one person was told is not given to another, whose
+// rights are others.
 const (
 	lookEvery = 5 * time.Second
+	// requestEvery is all those who look may ask one manager.
+	requestEvery = time.Second
 	// agentsPage is how many agents a manager tells at a time: one request each.
 	agentsPage = 500
 	// lookPatience bounds a look, with the opening of the ways.
 	lookPatience = 40 * time.Second
 	// openFor is how long ways to a manager stay open after the last look, and
-	// reopenAfter when they are opened anew: the tenant may have changed.
+	// reopenAfter when they are opened anew: the tenant may have changed, and so may the
+	// person's rights, which nobody asks for while a way is open.
 	openFor     = time.Minute
-	reopenAfter = 10 * time.Minute
+	reopenAfter = 2 * time.Minute
 	maxRosters  = 32
 )
 
@@ -111,7 +116,7 @@ func (v *visits) looking(slug string) int {
 
 // pause is how long a manager is left alone by one of those who look at its agents.
 func pause(looking, agents int) time.Duration {
-	return time.Duration(max(looking, 1)) * (lookEvery + time.Duration(agents/agentsPage)*time.Second)
+	return max(lookEvery, time.Duration(max(looking, 1)*(agents/agentsPage+1))*requestEvery)
 }
 
 // look asks who a tenant's agents are, or answers with what was heard a moment ago.
@@ -158,13 +163,18 @@ func calledOff(held *openRoster, err error) error {
 	return refuse(http.StatusServiceUnavailable, "", fmt.Sprintf("nobody told the agents within %s", lookPatience), "try again; the manager may be busy or starting")
 }
 
-// ask must have the roster's turn.
+// ask must have the roster's turn. The API server hears of every look, so that a token
+// that has ended sees nothing more through ways that are open.
 func (c *Console) ask(ctx context.Context, one *visit, held *openRoster, slug string, now time.Time) error {
+	tenant, err := one.desk.Tenant(ctx, slug)
+	if err != nil {
+		return err
+	}
 	if now.Sub(held.opened) > reopenAfter {
 		held.close()
 	}
 	if held.asked == nil {
-		if err := c.open(ctx, one, held, slug); err != nil {
+		if err := c.open(ctx, one, held, tenant); err != nil {
 			return err
 		}
 		held.opened = now
@@ -179,11 +189,7 @@ func (c *Console) ask(ctx context.Context, one *visit, held *openRoster, slug st
 
 // open opens the ways to who knows the agents. They outlive the request and end with the
 // look; only until they are open the request's end is theirs too.
-func (c *Console) open(ctx context.Context, one *visit, held *openRoster, slug string) error {
-	tenant, err := one.desk.Tenant(ctx, slug)
-	if err != nil {
-		return err
-	}
+func (c *Console) open(ctx context.Context, one *visit, held *openRoster, tenant v1alpha1.Tenant) error {
 	ways, hang := context.WithCancel(held.ctx)
 	settle := context.AfterFunc(ctx, hang)
 	asked, err := one.desk.OpenRoster(ways, tenant, desk.Where{

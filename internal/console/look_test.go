@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
+	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/fault"
 	"github.com/soctalk/soctalk-ingress/internal/roster"
 )
@@ -84,7 +85,7 @@ func TestManyWhoLookAskNoMoreOften(t *testing.T) {
 	for _, agents := range []int{0, 499, 20_000} {
 		for _, looking := range []int{0, 1, 3, 20} {
 			requests := float64(max(looking, 1)*(agents/agentsPage+1)) * float64(time.Minute) / float64(pause(looking, agents)-time.Second)
-			if requests > 60 {
+			if requests > 75 {
 				t.Errorf("%d who look at %d agents: %.0f requests a minute", looking, agents, requests)
 			}
 		}
@@ -128,5 +129,37 @@ func TestWhoIsMeant(t *testing.T) {
 		case c.says != "" && c.refused == 0 && fault.ClassOf(err) != fault.NotFound:
 			t.Errorf("%s: class %d", name, fault.ClassOf(err))
 		}
+	}
+}
+
+// A token that has ended sees nothing more through ways that were opened with it.
+func TestAnOpenWayDoesNotOutliveTheToken(t *testing.T) {
+	d := deskAt(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Unauthorized","code":401}`)
+	})
+	c := New(t.Context(), testOptions(t, "https://127.0.0.1:1"))
+	one := &visit{user: "jane", desk: d}
+	name := c.visits.begin(one)
+	held, err := one.rosterOf("acme", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hungUp := false
+	held.asked, held.hang, held.opened = &desk.Roster{}, func() { hungUp = true }, time.Now()
+	held.rows, held.at = []roster.Row{{Agent: roster.Agent{ID: "001"}}}, time.Now().Add(-time.Minute)
+	if got := call(c.Handler(), http.MethodGet, "/api/v1/tenants/acme/agents", "", "Cookie", "console="+name); got.Code != http.StatusUnauthorized {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+	if c.visits.find(name, false) != nil || !hungUp {
+		t.Errorf("the session has ended: %t, the way: %t", c.visits.find(name, false) == nil, hungUp)
+	}
+	// With a stream that looks on, too.
+	one = &visit{user: "jane", desk: d}
+	c.visits.begin(one)
+	c.followAgents(t.Context(), one, "acme", make(chan told, backlog))
+	if one.ctx.Err() == nil {
+		t.Error("a stream goes on without a token")
 	}
 }

@@ -34,6 +34,7 @@ func deskAt(t *testing.T, answers http.HandlerFunc) *desk.Desk {
 		}
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(v1alpha1.GroupVersion.WithKind("Tenant"), meta.RESTScopeRoot)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("Revocation"), meta.RESTScopeNamespace)
 	mapper.Add(authenticationv1.SchemeGroupVersion.WithKind("SelfSubjectReview"), meta.RESTScopeRoot)
 	c, err := client.New(&rest.Config{Host: server.URL}, client.Options{Scheme: scheme, Mapper: mapper})
@@ -78,7 +79,7 @@ func TestTheLogCountsWhatWasWritten(t *testing.T) {
 	options.Log = slog.New(slog.NewJSONHandler(&log, nil))
 	c := New(t.Context(), options)
 	one := &visit{user: "jane", desk: d}
-	name, _ := c.visits.begin(one)
+	name := c.visits.begin(one)
 	held, err := one.rosterOf("acme", time.Now())
 	if err != nil {
 		t.Fatal(err)

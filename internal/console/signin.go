@@ -52,10 +52,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 	if before := c.visitOf(r); before != nil {
 		c.visits.finish(before) // its cookie is about to be replaced
 	}
-	name, ok := c.visits.begin(one)
-	if !ok {
-		return refuse(http.StatusServiceUnavailable, "", "too many people are signed in", "try again later")
-	}
+	name := c.visits.begin(one)
 	c.options.Log.Info("signed in", "user", one.user, "from", from.String())
 	http.SetCookie(w, c.cookie(r, name))
 	return give(w, c.session(one))

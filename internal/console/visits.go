@@ -57,43 +57,49 @@ func newVisits(ctx context.Context, now func() time.Time) *visits {
 	return &visits{ctx: ctx, now: now, held: map[[sha256.Size]byte]*visit{}}
 }
 
-// begin keeps a visit and returns what its cookie says; false if there are too many.
-func (v *visits) begin(one *visit) (string, bool) {
-	if oldest := v.tooMany(one.user); oldest != nil {
-		v.finish(oldest)
+// begin keeps a visit and returns what its cookie says. Where there are too many, one
+// makes room: nobody can keep others out by signing in.
+func (v *visits) begin(one *visit) string {
+	for {
+		name, before := v.tryBegin(one)
+		if before == nil {
+			return name
+		}
+		v.finish(before)
 	}
+}
+
+// tryBegin keeps a visit, or says which must end first: the oldest of a person who has
+// enough, or the one that has been idle for longest.
+func (v *visits) tryBegin(one *visit) (name string, before *visit) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.held) >= maxVisits {
-		return "", false
+	var oldest, idlest *visit
+	own := 0
+	for _, held := range v.held {
+		if idlest == nil || held.lastUse().Before(idlest.lastUse()) {
+			idlest = held
+		}
+		if held.user != one.user {
+			continue
+		}
+		own++
+		if oldest == nil || held.begun.Before(oldest.begun) {
+			oldest = held
+		}
 	}
-	name := rand.Text() + rand.Text()
+	switch {
+	case own >= maxPerPerson:
+		return "", oldest
+	case len(v.held) >= maxVisits:
+		return "", idlest
+	}
+	name = rand.Text() + rand.Text()
 	one.ctx, one.end = context.WithCancel(v.ctx)
 	one.begun, one.last = v.now(), v.now()
 	one.rosters, one.rights = map[string]*openRoster{}, map[string]knownRights{}
 	v.held[sha256.Sum256([]byte(name))] = one
-	return name, true
-}
-
-// tooMany is the oldest visit of a person who may have no further one; nil if he may.
-func (v *visits) tooMany(user string) *visit {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	var oldest *visit
-	count := 0
-	for _, one := range v.held {
-		if one.user != user {
-			continue
-		}
-		count++
-		if oldest == nil || one.begun.Before(oldest.begun) {
-			oldest = one
-		}
-	}
-	if count < maxPerPerson {
-		return nil
-	}
-	return oldest
+	return name, nil
 }
 
 // find returns the visit a cookie names, nil if it has ended. Only a request that
@@ -131,6 +137,12 @@ func (one *visit) ends() (always, idle time.Time) {
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	return one.begun.Add(visitLasts), one.last.Add(visitIdle)
+}
+
+func (one *visit) lastUse() time.Time {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return one.last
 }
 
 func (one *visit) over(now time.Time) bool {

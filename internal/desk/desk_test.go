@@ -65,3 +65,21 @@ func TestTokenEnds(t *testing.T) {
 		}
 	}
 }
+
+// Whoever enrols chooses a name: it must not lift another ban than the one that is meant.
+func TestWhichBansAreMeant(t *testing.T) {
+	ban := func(name, id, agent string) v1alpha1.Revocation {
+		return v1alpha1.Revocation{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.RevocationSpec{AgentID: id, AgentName: agent}}
+	}
+	all := []v1alpha1.Revocation{ban("laptop-007", "007", "laptop"), ban("x-008", "008", "laptop-007"), ban("y-009", "009", "007"), ban("laptop-010", "010", "Laptop")}
+	for called, want := range map[string]string{"laptop-007": "laptop-007", "007": "laptop-007", "009": "y-009", "laptop": "laptop-007 laptop-010", "LAPTOP-007": "x-008", "nobody": ""} {
+		meant, err := CalledRevocations("acme", all, []string{called})
+		var names []string
+		for _, one := range meant {
+			names = append(names, one.Name)
+		}
+		if got := strings.Join(names, " "); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q means %q, %v; want %q", called, got, err, want)
+		}
+	}
+}

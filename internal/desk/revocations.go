@@ -119,21 +119,26 @@ func RevocationEnded(step v1alpha1.RevocationStep, reason string) bool {
 	return step == v1alpha1.RevocationDone && reason != v1alpha1.ReasonRevoking && reason != v1alpha1.ReasonWaitingForGateway
 }
 
-// CalledRevocations finds the revocations that are meant by the name of an agent, its
-// former id, or their own name.
+// CalledRevocations finds the revocations that are meant by their own name, else by the
+// former id of an agent, else by an agent's name, which may have several. Agents choose
+// their names, so that the name of one must not stand beside what is meant by more.
 func CalledRevocations(slug string, all []v1alpha1.Revocation, called []string) ([]v1alpha1.Revocation, error) {
 	var meant []v1alpha1.Revocation
 	for _, name := range called {
-		found := 0
-		for _, r := range all {
-			if r.Name == name || r.Spec.AgentID == name || strings.EqualFold(r.Spec.AgentName, name) {
-				meant = append(meant, r)
-				found++
+		var found []v1alpha1.Revocation
+		for _, is := range []func(v1alpha1.Revocation) bool{
+			func(r v1alpha1.Revocation) bool { return r.Name == name },
+			func(r v1alpha1.Revocation) bool { return r.Spec.AgentID == name },
+			func(r v1alpha1.Revocation) bool { return strings.EqualFold(r.Spec.AgentName, name) },
+		} {
+			if found = slices.DeleteFunc(slices.Clone(all), func(r v1alpha1.Revocation) bool { return !is(r) }); len(found) > 0 {
+				break
 			}
 		}
-		if found == 0 {
+		if len(found) == 0 {
 			return nil, fault.NewShell(fault.NotFound, fmt.Errorf("nothing revoked is called %q", name), shownInList, "soctalk-ingress agents revocations %s shows all of them", slug)
 		}
+		meant = append(meant, found...)
 	}
 	return meant, nil
 }
