@@ -13,6 +13,7 @@ import (
 	devtools "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/console/pages"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
@@ -86,7 +87,7 @@ func TestACustomersLifeInTheConsole(t *testing.T) {
 	v.sees("Mode unless asked")
 	v.look("regions")
 	v.do(chromedp.Click(`//nav//a[normalize-space(.)="Tenants"]`), chromedp.WaitVisible(`//a[.="`+slug+`"]`))
-	v.look("tenants")
+	v.mends(t, l, slug)
 	v.do(chromedp.Click(`//a[.="` + slug + `"]`))
 
 	v.press("Offboard")
@@ -180,6 +181,29 @@ func (v *person) revokes() {
 	v.eventually("the revocation is done", `[...document.querySelectorAll('table[aria-label="Revoked agents"] .pf-v6-c-label')].some((label) => label.textContent.trim() === "Done")`)
 	v.eventually("the agent is gone from the roster", `!document.querySelector('table[aria-label="Agents"]')?.textContent.includes("laptop-1")`)
 	v.look("revoked")
+}
+
+// mends is shown a tenant that wants the hostname of another: above all others, and one
+// click from what to do about it. It goes by itself from the page of one who looks on.
+func (v *person) mends(t *testing.T, l *lab.Lab, slug string) {
+	t.Helper()
+	const twin = "voyage-twin"
+	removed(t, l, twin)
+	create(t, l, twin, v1alpha1.TenantSpec{
+		DisplayName: "Voyage GmbH, Hamburg", WazuhIngress: v1alpha1.WazuhIngress{Hostname: get(t, l, slug).Status.Hostname},
+	})
+	v.sees("1 tenant waits for a person")
+	v.sees("Hostname taken")
+	v.look("tenants")
+	v.do(chromedp.Click(`//*[contains(@class, "causes")]//a[.="` + twin + `"]`))
+	v.sees("a person must act")
+	v.sees("Set another hostname, or remove it there.")
+	v.look("broken")
+	v.do(chromedp.Click(`//nav//a[normalize-space(.)="Tenants"]`), chromedp.WaitVisible(`//a[.="`+slug+`"]`))
+	if err := l.Client.Delete(t.Context(), get(t, l, twin)); err != nil {
+		t.Fatal(err)
+	}
+	v.eventually("the twin is gone from the page", `!document.querySelector("main").innerText.includes("`+twin+`")`)
 }
 
 func (v *person) press(name string) {

@@ -4,6 +4,7 @@ import { useState } from "react";
 import type { Hop, Tenant } from "../api/types";
 import { Copy } from "../parts/Copy";
 import { Facts } from "../parts/Facts";
+import { Linked } from "../parts/Linked";
 import { Prose } from "../parts/Prose";
 import { Status } from "../parts/Status";
 import { Ago } from "../parts/Time";
@@ -49,7 +50,7 @@ export function HopItem({ hop }: { hop: Hop }) {
   return (
     <li className={"hop " + hop.state}>
       <h3 className="hop-head">{apart(hop.type)} <Status state={hop.state} /></h3>
-      <Content component="p" className="message">{hop.message ?? hop.means}</Content>
+      <Content component="p"><Linked text={hop.message ?? hop.means} /></Content>
       {hop.next && <Prose text={hop.next} />}
       {hop.reason && <Content component="small" className="quiet">{hop.reason}{since && <>, {since}</>}</Content>}
     </li>

@@ -11,6 +11,7 @@ import { Removal, Removed } from "../offboard/Removal";
 import { TenantActions } from "../offboard/TenantActions";
 import { OnboardingTab } from "../onboarding/OnboardingTab";
 import { Answer } from "../parts/Answer";
+import { Linked } from "../parts/Linked";
 import { Prose } from "../parts/Prose";
 import { Status } from "../parts/Status";
 import { Ago } from "../parts/Time";
@@ -80,7 +81,7 @@ function State({ tenant, tab }: { tenant: Tenant; tab: string }) {
   if (tenant.state === "ready") return null;
   const hop = hopInTheWay(tenant);
   return (
-    <Alert isInline variant={tenant.state === "broken" ? "danger" : "info"} component="p" title={<span className="message">{tenant.message ?? "the operator has not looked at it yet"}</span>} className="gap-below"
+    <Alert isInline variant={tenant.state === "broken" ? "danger" : "info"} component="p" title={<Linked text={tenant.message ?? "the operator has not looked at it yet"} />} className="gap-below"
       actionLinks={tab !== "path" && <Link to="/tenants/$slug/$tab" params={{ slug: tenant.slug, tab: "path" }}>See the path</Link>}>
       {/* On the path itself the hop says it. */}
       {tab !== "path" && hop?.next && <Prose text={hop.next} />}

@@ -2,6 +2,7 @@ import { Alert, Button } from "@patternfly/react-core";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { TenantRow } from "../api/types";
+import { Linked } from "../parts/Linked";
 import { apart, count } from "../parts/words";
 import { Ago } from "../parts/Time";
 import { type Cause, causes } from "./causes";
@@ -32,7 +33,7 @@ function Why({ cause: { reason, rows, since }, filter }: { cause: Cause; filter:
       ))}
       {rows.length > few && <> and <Button variant="link" isInline onClick={() => filter(reason)}>{rows.length - few} more</Button></>}
       {since && <span className="quiet">, {rows.length > 1 && "the first "}<Ago at={since} /></span>}
-      {first?.message && <div className="message clamped four">{first.message}</div>}
+      {first?.message && <div className="clamped four"><Linked text={first.message} /></div>}
     </>
   );
 }
