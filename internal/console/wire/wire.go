@@ -21,7 +21,8 @@ type About struct {
 type SignIn struct {
 	// Token: paste a token of the cluster.
 	Token bool `json:"token"`
-	// OIDC: /auth/login leads to an identity provider.
+	// OIDC: an identity provider. It is false: the console has none, and nothing answers
+	// for one.
 	OIDC bool `json:"oidc"`
 }
 
@@ -105,7 +106,7 @@ type Accepted struct {
 	Warning string `json:"warning,omitempty"`
 }
 
-// WhyRequest is the body of suspend and rearm. Resume has none.
+// WhyRequest is the body of suspend, and of the end of a link. Resume has none.
 type WhyRequest struct {
 	Why string `json:"why"`
 }
