@@ -85,6 +85,7 @@ type Edge struct {
 	counts    Counts
 	ledger    *ledger
 	worker    string
+	old       []OldWorker
 	slotsOf   string // the worker that has the slots its configuration does not hold
 	seen      *sightings
 	again     []later
