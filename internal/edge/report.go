@@ -32,7 +32,7 @@ type Status struct {
 // OldWorker is one of them.
 type OldWorker struct {
 	PID      string `json:"pid"`
-	Sessions string `json:"sessions,omitempty"`
+	Sessions int    `json:"sessions"`
 	// Foreign is true for one that an edge of another version started. A suspension
 	// ends a tenant's sessions there by where they lead; a revoked agent's cannot be
 	// told from its tenant's others and go on until they end, or the worker does.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
@@ -44,9 +45,10 @@ func (e *Edge) oldWorkers(ctx context.Context) ([]worker, error) {
 			failed = errors.Join(failed, e.unlessEnded(ctx, pid, err))
 			continue
 		}
+		sessions, _ := strconv.Atoi(about["CurrConns"]) // only shown
 		w.foreign = !haproxy.Readable(about["description"])
 		workers = append(workers, w)
-		old = append(old, OldWorker{PID: pid, Sessions: about["CurrConns"], Foreign: w.foreign})
+		old = append(old, OldWorker{PID: pid, Sessions: sessions, Foreign: w.foreign})
 	}
 	e.update(func() { e.old = old })
 	return workers, failed
