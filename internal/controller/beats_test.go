@@ -29,7 +29,7 @@ func TestWhenAnEdgeIsSilent(t *testing.T) {
 		"it was dead before the operator was there": {{0, -time.Hour, true}, {time.Second, 0, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBeats(nil, nil)
+			b := newBeats(nil, nil, lookEvery)
 			for _, l := range looks {
 				edge, lasts, renewed := "edge-1", int32(60), metav1.NewMicroTime(start.Add(l.renewed))
 				b.judge(coordinationv1.Lease{
