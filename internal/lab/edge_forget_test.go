@@ -3,6 +3,7 @@ package lab_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -77,7 +78,10 @@ func TestAnEdgeIsGivenUp(t *testing.T) {
 		t.Errorf("the report's steps are %s", steps)
 	}
 	raised(t, l, "quay", v1alpha1.EventEdgeForgotten, "it was taken out of 2 Routes, by ")
-	saysOfRegion(t, l, "quay", "tenants can use this Region")
+	eventually(t, "the Region misses nobody", func(ctx context.Context) (bool, error) {
+		message, err := ofRegion(ctx, l, "quay")
+		return message == "tenants can use this Region", err
+	})
 	if carriers := carriedBy(t, l, "quay-stays"); carriers != "[quay-1] given up [quay-2]" {
 		t.Errorf("the tenant that stays is carried by %s", carriers)
 	}
@@ -136,20 +140,22 @@ func carriedBy(t *testing.T, l *lab.Lab, slug string) string {
 func saysOfRegion(t *testing.T, l *lab.Lab, name string, words ...string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("Region %s says %q", name, words), func(ctx context.Context) (bool, error) {
-		var region v1alpha1.Region
-		if err := l.Client.Get(ctx, types.NamespacedName{Name: name}, &region); err != nil {
-			return false, err
-		}
-		ready := meta.FindStatusCondition(region.Status.Conditions, v1alpha1.ConditionReady)
-		if ready == nil {
-			return false, nil
-		}
+		message, err := ofRegion(ctx, l, name)
 		for _, word := range words {
-			if !strings.Contains(ready.Message, word) {
-				return false, fmt.Errorf("it says %s", ready.Message)
+			if !strings.Contains(message, word) {
+				return false, errors.Join(err, fmt.Errorf("it says %s", message))
 			}
 		}
 		return true, nil
 	})
 }
 
+func ofRegion(ctx context.Context, l *lab.Lab, name string) (string, error) {
+	var region v1alpha1.Region
+	err := l.Client.Get(ctx, types.NamespacedName{Name: name}, &region)
+	ready := meta.FindStatusCondition(region.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return "", err
+	}
+	return ready.Message, err
+}
