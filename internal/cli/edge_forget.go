@@ -31,8 +31,8 @@ func newEdgeForgetCommand(s *session) *cobra.Command {
 		Use:   "forget NAME --why TEXT",
 		Short: "give up an edge that is dead for good, so that nobody waits for it",
 		Long: "Give up an edge that is silent and will not come back. What it said last is taken out of\n" +
-			"the Routes' status: suspensions, revocations and removals no longer wait for its word.\n" +
-			"A removal's report says that the edge was given up, by whom and why.\n\n" +
+			"the Routes' status, so that revocations and removals no longer wait for its word. What\n" +
+			"they leave on record says that the edge was given up, by whom and why.\n\n" +
 			"It ends nothing on the edge's machine. Where only the edge's program is gone, or the\n" +
 			"network to the API server, its HAProxy serves on by what is on its disk, tenants that\n" +
 			"are suspended or removed meanwhile among them. Make sure that the machine is off, or\n" +
@@ -155,7 +155,7 @@ func (e knownEdge) means(now time.Time) []string {
 	}
 	return []string{
 		fmt.Sprintf("edge %q of Region %q %s; by its last word it carries %d tenants", e.name, e.region, last, len(e.tenants)),
-		"suspensions, revocations and removals will no longer wait for it",
+		"revocations and removals will no longer wait for its word",
 		"warning: if its HAProxy still runs, it goes on serving what is on its disk, also who is suspended or removed; make sure it is off",
 	}
 }

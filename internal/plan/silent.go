@@ -82,12 +82,17 @@ func Uncut(route v1alpha1.Route, silent []SilentEdge) string {
 // CutSays is what the edges are on record with when none keeps a removal waiting.
 func CutSays(route v1alpha1.Route) string {
 	closed, _ := route.CarriedBy()
-	words := []string{"no edge carries the tenant"}
-	if len(closed) > 0 {
-		words = []string{"sessions are cut and nobody is let in, says edge " + edgeNames(closed)}
+	if len(closed) == 0 {
+		return "no edge carries the tenant" + exceptions(route)
 	}
+	return "sessions are cut and nobody is let in, says edge " + edgeNames(closed) + exceptions(route)
+}
+
+// exceptions are the edges nobody waited for, for a record that shall be honest.
+func exceptions(route v1alpha1.Route) string {
+	words := ""
 	for _, gone := range route.Status.GivenUp() {
-		words = append(words, fmt.Sprintf("edge %s said nothing and was given up at %s, %s", gone.Name, gone.At.UTC().Format(time.RFC3339), gone.Word()))
+		words += fmt.Sprintf("; edge %s said nothing and was given up at %s, %s", gone.Name, gone.At.UTC().Format(time.RFC3339), gone.Word())
 	}
-	return strings.Join(words, "; ")
+	return words
 }
