@@ -91,10 +91,11 @@ func (s *session) handoverCreate(ctx context.Context, flags handoverFlags, out *
 	if err != nil {
 		return err
 	}
-	in, err := c.sheetInput(ctx, flags.onboardFlags, slug)
+	in, coming, err := c.sheetInput(ctx, flags.onboardFlags, slug)
 	if err != nil {
 		return err
 	}
+	s.tellComing(in.Tenant, coming)
 	// What the page would refuse must be refused here, where somebody can act.
 	if _, err := newSheet(in); err != nil {
 		return err

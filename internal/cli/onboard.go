@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,9 @@ func newOnboardCommand(s *session) *cobra.Command {
 			"the firewall must let out, which authority to trust, checks to run first, and complete\n" +
 			"commands for each platform. It can be sent as it is: the enrollment secret is not in\n" +
 			"it, and has to travel another way: see secret reveal and handover create.\n\n" +
+			"The sheet shows what the tenant has now, by its status. Where its spec or its Region asks\n" +
+			"for something else that has not reached it, as while tenants take turns, that is told\n" +
+			"beside it: in the sheet what agents and firewalls will meet, on standard error the rest.\n\n" +
 			"With --bundle the same goes into a zip archive: the sheet, the authority, a check and a\n" +
 			"script for each platform. --with-secret puts the secret in as well, which is a reveal.",
 		Example: "  soctalk-ingress onboard acme > acme.txt\n\n" +
@@ -88,10 +92,11 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 	if err != nil {
 		return err
 	}
-	in, err := c.sheetInput(ctx, flags, slug)
+	in, coming, err := c.sheetInput(ctx, flags, slug)
 	if err != nil {
 		return err
 	}
+	s.tellComing(in.Tenant, coming)
 	sheet, err := newSheet(in)
 	if err != nil {
 		return err
@@ -110,25 +115,64 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 	return sheet.WriteText(s.streams.Out)
 }
 
-// sheetInput reads what a tenant's sheet is made from.
-func (c *cluster) sheetInput(ctx context.Context, flags onboardFlags, slug string) (onboard.Input, error) {
+// sheetInput reads what a tenant's sheet is made from, which is what the tenant has, and
+// all that is to come.
+func (c *cluster) sheetInput(ctx context.Context, flags onboardFlags, slug string) (onboard.Input, []plan.Change, error) {
 	tenant, err := c.tenant(ctx, slug)
 	if err != nil {
-		return onboard.Input{}, err
+		return onboard.Input{}, nil, err
 	}
 	regions, err := c.regions(ctx)
 	if err != nil {
-		return onboard.Input{}, err
+		return onboard.Input{}, nil, err
 	}
-	place, err := plan.Place(tenant, regions)
+	region, err := regionOf(tenant, regions)
 	if err != nil {
-		return onboard.Input{}, fmt.Errorf("tenant %q: %w", slug, err)
+		return onboard.Input{}, nil, err
 	}
-	authority, err := c.authority(ctx, flags, place)
+	// A spec that cannot be carried out changes nothing that runs; the sheet's notes have
+	// the condition that says so.
+	coming, err := plan.Coming(tenant, regions)
+	var problem *plan.Problem
+	if err != nil && !errors.As(err, &problem) {
+		return onboard.Input{}, nil, err
+	}
+	authority, err := c.authority(ctx, flags, tenant, region.Spec.Certificates)
 	return onboard.Input{
-		Tenant: tenant, Region: regionNamed(regions, place.Region),
+		Tenant: tenant, Region: region, Coming: changes(coming),
 		AuthorityPEM: authority, AgentVersion: flags.version, AgentGroup: flags.group,
-	}, err
+	}, coming, err
+}
+
+// regionOf is the Region the tenant is in, which need not be the one its spec names by
+// now.
+func regionOf(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (v1alpha1.Region, error) {
+	name := tenant.Status.Region
+	if name == "" {
+		place, err := plan.Place(tenant, regions)
+		if err != nil {
+			return v1alpha1.Region{}, fmt.Errorf("tenant %q: %w", tenant.Name, err)
+		}
+		name = place.Region
+	}
+	for _, region := range regions {
+		if region.Name == name {
+			return region, nil
+		}
+	}
+	return v1alpha1.Region{}, hinted(exitRefused, fmt.Errorf("tenant %q is in Region %q, which is gone", tenant.Name, name), "make the Region again, or name another one in spec.region")
+}
+
+// changes are those a customer meets, as the sheet has them.
+func changes(coming []plan.Change) []onboard.Change {
+	var met []onboard.Change
+	for _, change := range coming {
+		switch change.What {
+		case plan.ChangeHostname, plan.ChangeAddress, plan.ChangePorts, plan.ChangeCertificate:
+			met = append(met, onboard.Change(change))
+		}
+	}
+	return met
 }
 
 func newSheet(in onboard.Input) (onboard.Sheet, error) {
@@ -139,18 +183,10 @@ func newSheet(in onboard.Input) (onboard.Sheet, error) {
 	return sheet, nil
 }
 
-func regionNamed(regions []v1alpha1.Region, name string) v1alpha1.Region {
-	for _, region := range regions {
-		if region.Name == name {
-			return region
-		}
-	}
-	return v1alpha1.Region{}
-}
-
 // authority is the PEM certificate agents must be told to trust; empty for a
 // public authority.
-func (c *cluster) authority(ctx context.Context, flags onboardFlags, place plan.Placement) (string, error) {
+func (c *cluster) authority(ctx context.Context, flags onboardFlags, tenant v1alpha1.Tenant, region v1alpha1.CertificatesSpec) (string, error) {
+	strategy := plan.StrategyNow(tenant, region)
 	switch {
 	case flags.publicCA:
 		return "", nil
@@ -160,10 +196,11 @@ func (c *cluster) authority(ctx context.Context, flags onboardFlags, place plan.
 			return "", usageError("--ca-file: %w", err)
 		}
 		return string(text), nil
-	case place.Strategy == v1alpha1.CertificateACME:
-		return place.RegionSpec.Certificates.CABundle, nil // of a private ACME server; a public one needs none
+	case strategy == v1alpha1.CertificateACME:
+		return region.CABundle, nil // of a private ACME server; a public one needs none
 	}
-	held, err := c.secret(ctx, place.Namespace, place.TLSSecret)
+	namespace, name := naming.Namespace(tenant.Name), cmp.Or(tenant.Spec.WazuhIngress.TLS.SecretName, naming.SecretTLS)
+	held, err := c.secret(ctx, namespace, name)
 	if apierrors.IsForbidden(err) {
 		return "", hinted(exitFailed, err, "use --ca-file with the authority's certificate, or --public-ca")
 	}
@@ -173,10 +210,10 @@ func (c *cluster) authority(ctx context.Context, flags onboardFlags, place plan.
 	if authority := held[naming.KeyTLSCA]; len(authority) > 0 {
 		return string(authority), nil
 	}
-	if bundle := place.RegionSpec.Certificates.CABundle; bundle != "" || place.Strategy == v1alpha1.CertificateWildcard {
+	if bundle := region.CABundle; bundle != "" || strategy == v1alpha1.CertificateWildcard {
 		return bundle, nil // who brings a certificate of a private authority brings ca.crt too
 	}
 	return "", hinted(exitRefused,
-		fmt.Errorf("secret %s/%s has no %s, the authority agents are to trust", place.Namespace, place.TLSSecret, naming.KeyTLSCA),
-		"wait until soctalk-ingress tenant describe %s shows CertificateReady, or use --ca-file or --public-ca", place.Slug)
+		fmt.Errorf("secret %s/%s has no %s, the authority agents are to trust", namespace, name, naming.KeyTLSCA),
+		"wait until soctalk-ingress tenant describe %s shows CertificateReady, or use --ca-file or --public-ca", tenant.Name)
 }
