@@ -17,6 +17,9 @@ const (
 	EventHandoverRevoked = "HandoverRevoked"
 	// EventRecordsAbandoned: records that cannot be removed are forgotten, on a person's word.
 	EventRecordsAbandoned = "RecordsAbandoned"
+	// EventEdgeForgotten: an edge that was silent is waited for no more, on a person's
+	// word. It is told of its Region.
+	EventEdgeForgotten = "EdgeForgotten"
 	// EventTokenRemoved: an enrollment token that had ended long ago was deleted.
 	EventTokenRemoved = "TokenRemoved"
 )

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -138,6 +139,29 @@ type RouteStatus struct {
 	// +listMapKey=name
 	// +optional
 	Edges []RouteEdge `json:"edges,omitempty"`
+	// Forgotten are edges that were silent when a person gave them up for good. The
+	// operator took their entries out; one that comes back writes a new one.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Forgotten []ForgottenEdge `json:"forgotten,omitempty"`
+}
+
+// ForgottenEdge is whom nobody waits for any more, on a person's word.
+type ForgottenEdge struct {
+	// Name of the edge.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// At is when its entry was taken out.
+	At metav1.Time `json:"at"`
+	// By is who gave it up, in that person's own words.
+	// +kubebuilder:validation:MaxLength=500
+	// +optional
+	By string `json:"by,omitempty"`
+	// Why, likewise.
+	// +kubebuilder:validation:MaxLength=500
+	Why string `json:"why"`
 }
 
 // RouteEdge is one edge's word about one route.
@@ -186,4 +210,31 @@ func (r *Route) CarriedBy() (ready, behind []RouteEdge) {
 		behind = append(behind, edge)
 	}
 	return ready, behind
+}
+
+// Word is on whose word it was forgotten, and why.
+func (f ForgottenEdge) Word() string {
+	if f.By == "" {
+		return "because: " + f.Why
+	}
+	return "by " + f.By + ": " + f.Why
+}
+
+// Forget takes an edge's entry out, and keeps who gave the edge up. It is false where
+// the edge has no entry.
+func (s *RouteStatus) Forget(edge ForgottenEdge) bool {
+	before := len(s.Edges)
+	s.Edges = slices.DeleteFunc(s.Edges, func(e RouteEdge) bool { return e.Name == edge.Name })
+	if len(s.Edges) == before {
+		return false
+	}
+	s.Forgotten = append(slices.DeleteFunc(s.Forgotten, func(f ForgottenEdge) bool { return f.Name == edge.Name }), edge)
+	return true
+}
+
+// GivenUp are the forgotten edges that have not come back.
+func (s *RouteStatus) GivenUp() []ForgottenEdge {
+	return slices.DeleteFunc(slices.Clone(s.Forgotten), func(f ForgottenEdge) bool {
+		return slices.ContainsFunc(s.Edges, func(e RouteEdge) bool { return e.Name == f.Name })
+	})
 }

@@ -16,7 +16,7 @@ type edgeRunFlags struct {
 	name, region, routes, metrics, admin, logLevel, program string
 	external                                                bool
 	self                                                    []string
-	check                                                   time.Duration
+	check, lease                                            time.Duration
 }
 
 // newEdgeRunCommand keeps one HAProxy in step, beside it.
@@ -52,6 +52,7 @@ func newEdgeRunCommand(s *session) *cobra.Command {
 	set.BoolVar(&flags.external, "external", false, "HAProxy is started by systemd, not by this command")
 	set.StringSliceVar(&flags.self, "self", nil, "address that leads to this edge from outside, such as a NAT's; no route may lead there")
 	set.DurationVar(&flags.check, "check", 30*time.Second, "time between two comparisons with what HAProxy has")
+	set.DurationVar(&flags.lease, "lease-duration", time.Minute, "how long the operator takes this edge for alive after it last said so")
 	set.StringVar(&flags.metrics, "metrics-address", "", "where /metrics and /healthz are served, such as :8080 (default nowhere)")
 	set.StringVar(&flags.admin, "admin-address", "", "port of 127.0.0.1 where /status and /agents are served, such as 127.0.0.1:8091 (default nowhere)")
 	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -66,6 +67,9 @@ func (s *session) runEdge(command *cobra.Command, flags *edgeRunFlags) error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
 		return usageError("--log-level: %q: use debug, info, warn or error", flags.logLevel)
+	}
+	if err := edge.CheckLease(flags.lease); err != nil {
+		return usageError("--lease-duration: %w", err)
 	}
 	limit, err := thisMachine()
 	if err != nil {
@@ -85,7 +89,7 @@ func (s *session) runEdge(command *cobra.Command, flags *edgeRunFlags) error {
 	}
 	made, err := edge.New(edge.Options{
 		Name: flags.name, Config: config, Source: source, Program: flags.program, External: flags.external,
-		Self: self, Check: flags.check, Metrics: flags.metrics, Admin: flags.admin,
+		Self: self, Check: flags.check, LeaseDuration: flags.lease, Metrics: flags.metrics, Admin: flags.admin,
 		Log: slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {

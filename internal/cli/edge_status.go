@@ -39,6 +39,9 @@ func newEdgeStatusCommand(s *session) *cobra.Command {
 			return out.printData(s.streams.Out, status)
 		}
 		s.talk("%s: %s", status.Name, summary(status))
+		for _, worker := range status.OldWorkers {
+			s.talk("%s", oldWorker(worker))
+		}
 		for _, tenant := range status.Tenants {
 			if tenant.Unwritten != "" {
 				s.talk("%s: %s", tenant.Tenant, tenant.Unwritten)
@@ -60,6 +63,17 @@ func summary(status edge.Status) string {
 	}
 	if status.Error != "" {
 		text += ": " + status.Error
+	}
+	return text
+}
+
+// oldWorker says what a worker of before a reload still carries, and what cannot be
+// done about it.
+func oldWorker(worker edge.OldWorker) string {
+	text := fmt.Sprintf("old worker %s: serves %d sessions of before a reload to their end", worker.PID, worker.Sessions)
+	if worker.Foreign {
+		text += fmt.Sprintf(". Another version of the edge started it, so that revoked agents cannot be found in it. They are out once they "+
+			"reconnect; kill %s has every agent in it reconnect now", worker.PID)
 	}
 	return text
 }

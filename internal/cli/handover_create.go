@@ -86,10 +86,11 @@ func (s *session) handoverCreate(ctx context.Context, flags handoverFlags, out *
 	if err != nil {
 		return err
 	}
-	in, err := c.sheetInput(ctx, flags.onboardFlags, slug)
+	in, coming, err := c.sheetInput(ctx, flags.onboardFlags, slug)
 	if err != nil {
 		return err
 	}
+	s.tellComing(in.Tenant, coming)
 	link, made, err := c.MakeHandover(ctx, in, flags.expires, flags.why, s.warn)
 	if err != nil {
 		return err

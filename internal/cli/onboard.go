@@ -9,6 +9,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/onboard"
+	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
 
 // onboardFlags are the flags of onboard.
@@ -46,6 +47,9 @@ func newOnboardCommand(s *session) *cobra.Command {
 			"the firewall must let out, which authority to trust, checks to run first, and complete\n" +
 			"commands for each platform. It can be sent as it is: the enrollment secret is not in\n" +
 			"it, and has to travel another way: see secret reveal and handover create.\n\n" +
+			"The sheet shows what the tenant has now, by its status. Where its spec or its Region asks\n" +
+			"for something else that has not reached it, as while tenants take turns, that is told\n" +
+			"beside it: in the sheet what agents and firewalls will meet, on standard error the rest.\n\n" +
 			"With --bundle the same goes into a zip archive: the sheet, the authority, a check and a\n" +
 			"script for each platform. --with-secret puts the secret in as well, which is a reveal.",
 		Example: "  soctalk-ingress onboard acme > acme.txt\n\n" +
@@ -84,10 +88,11 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 	if err != nil {
 		return err
 	}
-	in, err := c.sheetInput(ctx, flags, slug)
+	in, coming, err := c.sheetInput(ctx, flags, slug)
 	if err != nil {
 		return err
 	}
+	s.tellComing(in.Tenant, coming)
 	sheet, err := desk.Sheet(in)
 	if err != nil {
 		return err
@@ -106,13 +111,13 @@ func (s *session) onboard(ctx context.Context, flags onboardFlags, out *output, 
 	return sheet.WriteText(s.streams.Out)
 }
 
-// sheetInput reads what a tenant's sheet is made from.
-func (c *cluster) sheetInput(ctx context.Context, flags onboardFlags, slug string) (onboard.Input, error) {
+// sheetInput reads what a tenant's sheet is made from, and what is to come.
+func (c *cluster) sheetInput(ctx context.Context, flags onboardFlags, slug string) (onboard.Input, []plan.Change, error) {
 	wishes := desk.Wishes{Version: flags.version, Group: flags.group, PublicAuthority: flags.publicCA}
 	if flags.caFile != "" {
 		text, err := os.ReadFile(flags.caFile)
 		if err != nil {
-			return onboard.Input{}, usageError("--ca-file: %w", err)
+			return onboard.Input{}, nil, usageError("--ca-file: %w", err)
 		}
 		wishes.Authority = string(text)
 	}

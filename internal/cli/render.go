@@ -40,13 +40,20 @@ func newRenderCommand(s *session) *cobra.Command {
 			"files: claims first, then the objects of the tenant chart. It is the operator's own\n" +
 			"code, told of an empty cluster, so a tenant that is already running may differ in what\n" +
 			"depends on what was seen there. Claims in the files count as held.\n\n" +
+			"Tenants taken from a cluster, with their status, are rendered as they are to be. What\n" +
+			"they have instead by that status is told on standard error: a change of a Region waits\n" +
+			"where tenants take turns.\n\n" +
 			"A field nobody knows, a wrong value, an unknown Region or a name two tenants want end\n" +
 			"it with exit code 4.",
 		Example: "  soctalk-ingress render -f region.yaml -f tenants.yaml\n\n" +
 			"  # the tenant chart's values, for helm template\n" +
 			"  soctalk-ingress render -f all.yaml --values\n\n" +
 			"  # what a change would change\n" +
-			"  soctalk-ingress render -f all.yaml | kubectl diff -f -",
+			"  soctalk-ingress render -f all.yaml | kubectl diff -f -\n\n" +
+			"  # what is to come for a tenant that runs, and what it has until then\n" +
+			"  kubectl get region eu -o yaml > region.yaml\n" +
+			"  kubectl get tenant acme -o yaml > acme.yaml\n" +
+			"  soctalk-ingress render -f region.yaml -f acme.yaml > /dev/null",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -85,6 +92,11 @@ func (s *session) render(ctx context.Context, flags renderFlags) error {
 		if err != nil {
 			return fmt.Errorf("tenant %q: %w", tenant.Name, err)
 		}
+		coming, err := plan.Coming(tenant, manifests.regions)
+		if err != nil {
+			return fmt.Errorf("tenant %q: %w", tenant.Name, err)
+		}
+		s.tellComing(tenant, coming)
 		all = append(all, objects...)
 	}
 	if !flags.values {

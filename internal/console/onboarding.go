@@ -22,7 +22,7 @@ import (
 // sheetFor is a tenant's sheet, as the query wishes.
 func sheetFor(r *http.Request, one *visit) (onboard.Sheet, string, error) {
 	query := r.URL.Query()
-	in, err := one.desk.SheetInput(r.Context(), r.PathValue("slug"), desk.Wishes{Version: query.Get("version"), Group: query.Get("group")})
+	in, _, err := one.desk.SheetInput(r.Context(), r.PathValue("slug"), desk.Wishes{Version: query.Get("version"), Group: query.Get("group")})
 	if err != nil {
 		return onboard.Sheet{}, "", err
 	}
@@ -97,7 +97,7 @@ func (c *Console) makeHandover(w http.ResponseWriter, r *http.Request, one *visi
 		return err
 	}
 	slug := r.PathValue("slug")
-	in, err := one.desk.SheetInput(r.Context(), slug, desk.Wishes{Version: request.Version, Group: request.Group})
+	in, _, err := one.desk.SheetInput(r.Context(), slug, desk.Wishes{Version: request.Version, Group: request.Group})
 	if err != nil {
 		return err
 	}

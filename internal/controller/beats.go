@@ -23,6 +23,8 @@ import (
 type beats struct {
 	reader client.Reader
 	now    func() time.Time
+	// every is the least time between two looks.
+	every time.Duration
 
 	mu     sync.Mutex
 	looked time.Time
@@ -31,6 +33,7 @@ type beats struct {
 
 type beat struct {
 	region, edge string
+	lease        coordinationv1.Lease // as it was seen last
 	renewed      metav1.MicroTime
 	seen         time.Time // when it was seen to change
 	doubted      time.Time // since when it is seen not to; zero while it does
@@ -38,20 +41,21 @@ type beat struct {
 }
 
 const (
-	// lookEvery is the least time between two looks.
+	// lookEvery is what [Options.EdgeLook] is unless told otherwise.
 	lookEvery = 10 * time.Second
-	// doubt is how long a Lease that has run out may be renewed belatedly: edges try
-	// again every few seconds.
-	doubt = 20 * time.Second
 	// longGone is the age of a Lease that is not doubted when it is seen first.
 	longGone = 5 * time.Minute
 )
 
-func newBeats(reader client.Reader, now func() time.Time) *beats {
-	return &beats{reader: reader, now: now, of: map[string]*beat{}}
+func newBeats(reader client.Reader, now func() time.Time, every time.Duration) *beats {
+	return &beats{reader: reader, now: now, every: every, of: map[string]*beat{}}
 }
 
-// The right to list the Leases is in files/edge/leases.yaml of the chart: it is for
+// doubt is how long a Lease that has run out may be renewed belatedly: edges try again
+// every few seconds.
+func (b *beats) doubt() time.Duration { return 2 * b.every }
+
+// The right to list and delete the Leases is in files/edge/leases.yaml of the chart: it is for
 // their namespace alone.
 
 // silent are the edges of a Region that are not heard of any more, by name. An edge
@@ -59,17 +63,44 @@ func newBeats(reader client.Reader, now func() time.Time) *beats {
 func (b *beats) silent(ctx context.Context, region string) []plan.SilentEdge {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now := b.now(); now.Sub(b.looked) >= lookEvery {
-		b.look(ctx, now)
-	}
+	b.lookAgain(ctx)
 	var silent []plan.SilentEdge
 	for _, beat := range b.of {
-		if beat.silent && beat.region == region {
+		if beat.silent && beat.region == region && !beat.renewed.IsZero() {
 			silent = append(silent, plan.SilentEdge{Name: beat.edge, Since: metav1.NewTime(beat.renewed.Time)})
 		}
 	}
 	slices.SortFunc(silent, func(a, b plan.SilentEdge) int { return strings.Compare(a.Name, b.Name) })
 	return silent
+}
+
+// givenUp are the Leases of a Region's silent edges that a person gave up for good.
+func (b *beats) givenUp(ctx context.Context, region string) []coordinationv1.Lease {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lookAgain(ctx)
+	var leases []coordinationv1.Lease
+	for _, beat := range b.of {
+		if beat.silent && beat.region == region && beat.lease.Annotations[naming.AnnotationForgetEdge] != "" {
+			leases = append(leases, beat.lease)
+		}
+	}
+	slices.SortFunc(leases, func(a, b coordinationv1.Lease) int { return strings.Compare(a.Name, b.Name) })
+	return leases
+}
+
+// forget is for a Lease that was deleted because its edge was given up.
+func (b *beats) forget(lease string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.of, lease)
+}
+
+// lookAgain looks unless that was just done. The lock is held.
+func (b *beats) lookAgain(ctx context.Context) {
+	if now := b.now(); now.Sub(b.looked) >= b.every {
+		b.look(ctx, now)
+	}
 }
 
 // look reads the Leases. When they cannot be read, nobody is judged anew.
@@ -83,36 +114,43 @@ func (b *beats) look(ctx context.Context, now time.Time) {
 	there := map[string]bool{}
 	for _, lease := range leases.Items {
 		there[lease.Name] = true
-		if lease.Spec.RenewTime == nil || lease.Spec.HolderIdentity == nil || lease.Spec.LeaseDurationSeconds == nil {
-			continue
+		if lease.Spec.HolderIdentity != nil && lease.Spec.LeaseDurationSeconds != nil {
+			b.judge(lease, now)
 		}
-		b.judge(lease, now)
 	}
-	for name := range b.of {
-		if !there[name] {
+	for name, beat := range b.of {
+		// To delete the Lease of a silent edge by hand makes it speak no more than before.
+		if !there[name] && !beat.silent {
 			delete(b.of, name)
 		}
 	}
 }
 
+// judge takes a Lease that was never renewed as one made now: a person gave up an edge
+// that had none, and it gets the time to say that it lives.
 func (b *beats) judge(lease coordinationv1.Lease, now time.Time) {
 	lasts := time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second
+	var renewed metav1.MicroTime
+	if lease.Spec.RenewTime != nil {
+		renewed = *lease.Spec.RenewTime
+	}
 	held, known := b.of[lease.Name]
 	if !known {
-		held = &beat{region: lease.Labels[naming.LabelRegion], edge: *lease.Spec.HolderIdentity, renewed: *lease.Spec.RenewTime, seen: now}
-		if age := now.Sub(held.renewed.Time); age > 0 {
-			held.seen = held.renewed.Time
+		held = &beat{region: lease.Labels[naming.LabelRegion], edge: *lease.Spec.HolderIdentity, renewed: renewed, seen: now}
+		if age := now.Sub(renewed.Time); age > 0 && !renewed.IsZero() {
+			held.seen = renewed.Time
 			held.silent = age > longGone
 		}
 		b.of[lease.Name] = held
-	} else if !held.renewed.Equal(lease.Spec.RenewTime) {
-		held.renewed, held.seen, held.doubted, held.silent = *lease.Spec.RenewTime, now, time.Time{}, false
+	} else if !held.renewed.Equal(&renewed) {
+		held.renewed, held.seen, held.doubted, held.silent = renewed, now, time.Time{}, false
 	}
+	held.lease = lease
 	switch {
 	case held.silent || now.Sub(held.seen) <= lasts:
 	case held.doubted.IsZero():
 		held.doubted = now
-	case now.Sub(held.doubted) >= doubt:
+	case now.Sub(held.doubted) >= b.doubt():
 		held.silent = true
 	}
 }

@@ -29,7 +29,7 @@ func TestWhenAnEdgeIsSilent(t *testing.T) {
 		"it was dead before the operator was there": {{0, -time.Hour, true}, {time.Second, 0, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBeats(nil, nil)
+			b := newBeats(nil, nil, lookEvery)
 			for _, l := range looks {
 				edge, lasts, renewed := "edge-1", int32(60), metav1.NewMicroTime(start.Add(l.renewed))
 				b.judge(coordinationv1.Lease{
@@ -38,6 +38,48 @@ func TestWhenAnEdgeIsSilent(t *testing.T) {
 				}, start.Add(l.after))
 				if silent := b.of["eu.edge-1"].silent; silent != l.silent {
 					t.Errorf("after %s: silent %v, want %v", l.after, silent, l.silent)
+				}
+			}
+		})
+	}
+}
+
+// A person's word counts once the edge is silent, and not before; an edge that had no Lease
+// gets as long as one lasts to renew it.
+func TestWhenAnEdgeIsGivenUp(t *testing.T) {
+	start := time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)
+	at := func(after time.Duration) *metav1.MicroTime { return new(metav1.NewMicroTime(start.Add(after))) }
+	type look struct {
+		after   time.Duration
+		renewed *metav1.MicroTime
+		why     string
+		given   bool
+	}
+	for name, looks := range map[string][]look{
+		"it is silent":    {{0, at(-time.Hour), "", false}, {time.Second, at(-time.Hour), "scrapped", true}},
+		"it lives":        {{0, at(0), "by mistake", false}, {60 * time.Second, at(0), "by mistake", false}, {70 * time.Second, at(65 * time.Second), "", false}, {time.Hour, at(65 * time.Second), "", false}},
+		"it dies after":   {{0, at(0), "scrapped", false}, {61 * time.Second, at(0), "scrapped", false}, {82 * time.Second, at(0), "scrapped", true}},
+		"it is back":      {{0, at(-time.Hour), "scrapped", true}, {time.Second, at(time.Second), "", false}},
+		"it had no Lease": {{0, nil, "scrapped", false}, {61 * time.Second, nil, "scrapped", false}, {82 * time.Second, nil, "scrapped", true}},
+		"it had no Lease and makes one": {{0, nil, "scrapped", false}, {20 * time.Second, at(15 * time.Second), "", false},
+			{82 * time.Second, at(75 * time.Second), "", false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := start
+			b := newBeats(nil, func() time.Time { return clock }, lookEvery)
+			for _, l := range looks {
+				clock = start.Add(l.after)
+				edge, lasts := "edge-1", int32(60)
+				b.judge(coordinationv1.Lease{
+					ObjectMeta: metav1.ObjectMeta{Name: "eu.edge-1", Labels: map[string]string{naming.LabelRegion: "eu"}, Annotations: map[string]string{naming.AnnotationForgetEdge: l.why}},
+					Spec:       coordinationv1.LeaseSpec{HolderIdentity: &edge, LeaseDurationSeconds: &lasts, RenewTime: l.renewed},
+				}, clock)
+				b.looked = clock // the API server has nothing newer
+				if given := len(b.givenUp(t.Context(), "eu")) == 1; given != l.given {
+					t.Errorf("after %s: given up %v, want %v", l.after, given, l.given)
+				}
+				if len(b.givenUp(t.Context(), "us")) > 0 {
+					t.Error("it was given up in another Region")
 				}
 			}
 		})

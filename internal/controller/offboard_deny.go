@@ -3,8 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,23 +37,10 @@ func (r *Reconciler) denyAtEdges(ctx context.Context, tenant *v1alpha1.Tenant) (
 		}
 		return sight{}, nil
 	}
-	closed, behind := route.CarriedBy()
-	if len(behind) > 0 {
-		return waitingForTheirs("edge %s has not said that it has cut the sessions; start it, or if it is gone for good: %s", names(behind), wayAround(tenant))
+	if waits := plan.Uncut(route, r.beats.silent(ctx, route.Spec.Region)); waits != "" {
+		return waitingForTheirs("%s; for this tenant alone: %s", waits, wayAround(tenant))
 	}
-	if len(closed) == 0 {
-		return finished("no edge ever carried the tenant")
-	}
-	return finished("sessions are cut and nobody is let in, says edge " + names(closed))
-}
-
-func names(edges []v1alpha1.RouteEdge) string {
-	var all []string
-	for _, edge := range edges {
-		all = append(all, edge.Name)
-	}
-	slices.Sort(all)
-	return strings.Join(all, ", ")
+	return finished(plan.CutSays(route))
 }
 
 // deny closes the way in: the agents' Service leads to no pod any more. Who is

@@ -3,11 +3,13 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,6 +33,8 @@ type RegionReconciler struct {
 	namespace string // the operator's own
 	applied   *applied
 	beats     *beats
+	events    events.EventRecorder
+	now       func() time.Time
 }
 
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=regions/status,verbs=patch
@@ -61,7 +65,11 @@ func (r *RegionReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	var again ctrl.Result
 	var silent []plan.SilentEdge
 	if region.Spec.Edge != nil { // an edge that falls silent wakes nobody
-		silent, again.RequeueAfter = r.beats.silent(ctx, region.Name), 2*lookEvery
+		again.RequeueAfter = r.beats.doubt()
+		if err := r.forgetEdges(ctx, &region); err != nil {
+			return ctrl.Result{}, err
+		}
+		silent = r.beats.silent(ctx, region.Name)
 	}
 	after.Status = plan.ReportRegion(region, regions.Items, tenants.Items, silent, problem)
 	if equality.Semantic.DeepEqual(region.Status, after.Status) {

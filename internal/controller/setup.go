@@ -66,6 +66,9 @@ type Options struct {
 	// Drain is how long agents have to notice that their key is gone, or that they
 	// were asked to leave, before what is left is told or cut; 0 means 90 s.
 	Drain time.Duration
+	// EdgeLook is the least time between two looks at the edges' Leases, two of which
+	// it takes to call one silent; 0 means 10 s.
+	EdgeLook time.Duration
 	// CountAge is how old a manager's count of its connections can be; 0 means 10 s.
 	CountAge time.Duration
 }
@@ -116,8 +119,11 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 	if options.CountAge == 0 {
 		options.CountAge = countAge
 	}
+	if options.EdgeLook == 0 {
+		options.EdgeLook = lookEvery
+	}
 	counted := &countingWriter{Client: mgr.GetClient()}
-	beats := newBeats(mgr.GetAPIReader(), options.Now)
+	beats := newBeats(mgr.GetAPIReader(), options.Now, options.EdgeLook)
 	r := &Reconciler{
 		beats:      beats,
 		cached:     mgr.GetClient(),
@@ -145,6 +151,7 @@ func Register(mgr ctrl.Manager, kinds []schema.GroupVersionKind, options Options
 	regions := &RegionReconciler{
 		cached: mgr.GetClient(), direct: mgr.GetAPIReader(), writer: mgr.GetClient(),
 		kinds: kinds, namespace: options.Operator.Namespace, applied: newApplied(), beats: beats,
+		events: mgr.GetEventRecorder(naming.Product), now: options.Now,
 	}
 	if err := regions.watch(mgr); err != nil {
 		return nil, err

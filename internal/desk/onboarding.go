@@ -1,7 +1,9 @@
 package desk
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,28 +26,66 @@ type Wishes struct {
 	PublicAuthority bool
 }
 
-// SheetInput reads what a tenant's sheet is made from.
-func (d *Desk) SheetInput(ctx context.Context, slug string, wishes Wishes) (onboard.Input, error) {
+// SheetInput reads what a tenant's sheet is made from, which is what the tenant has, and
+// all that is to come.
+func (d *Desk) SheetInput(ctx context.Context, slug string, wishes Wishes) (onboard.Input, []plan.Change, error) {
 	tenant, err := d.Tenant(ctx, slug)
 	if err != nil {
-		return onboard.Input{}, err
+		return onboard.Input{}, nil, err
 	}
 	regions, err := d.Regions(ctx)
 	if err != nil {
-		return onboard.Input{}, err
+		return onboard.Input{}, nil, err
 	}
-	place, err := plan.Place(tenant, regions)
+	region, err := regionOf(tenant, regions)
 	if err != nil {
-		return onboard.Input{}, fmt.Errorf("tenant %q: %w", slug, err)
+		return onboard.Input{}, nil, err
 	}
-	in := onboard.Input{Tenant: tenant, AgentVersion: wishes.Version, AgentGroup: wishes.Group, AuthorityPEM: wishes.Authority}
-	if at := slices.IndexFunc(regions, func(r v1alpha1.Region) bool { return r.Name == place.Region }); at >= 0 {
-		in.Region = regions[at]
+	// A spec that cannot be carried out changes nothing that runs; the sheet's notes have
+	// the condition that says so.
+	coming, err := plan.Coming(tenant, regions)
+	var problem *plan.Problem
+	if err != nil && !errors.As(err, &problem) {
+		return onboard.Input{}, nil, err
+	}
+	in := onboard.Input{
+		Tenant: tenant, Region: region, Coming: changes(coming),
+		AgentVersion: wishes.Version, AgentGroup: wishes.Group, AuthorityPEM: wishes.Authority,
 	}
 	if wishes.Authority == "" && !wishes.PublicAuthority {
-		in.AuthorityPEM, err = d.authority(ctx, place)
+		in.AuthorityPEM, err = d.authority(ctx, tenant, region.Spec.Certificates)
+		return in, coming, err
 	}
-	return in, err
+	return in, coming, nil
+}
+
+// regionOf is the Region the tenant is in, which need not be the one its spec names by
+// now.
+func regionOf(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (v1alpha1.Region, error) {
+	name := tenant.Status.Region
+	if name == "" {
+		place, err := plan.Place(tenant, regions)
+		if err != nil {
+			return v1alpha1.Region{}, fmt.Errorf("tenant %q: %w", tenant.Name, err)
+		}
+		name = place.Region
+	}
+	if at := slices.IndexFunc(regions, func(r v1alpha1.Region) bool { return r.Name == name }); at >= 0 {
+		return regions[at], nil
+	}
+	return v1alpha1.Region{}, fault.New(fault.Refused, fmt.Errorf("tenant %q is in Region %q, which is gone", tenant.Name, name), "make the Region again, or name another one in spec.region")
+}
+
+// changes are those a customer meets, as the sheet has them.
+func changes(coming []plan.Change) []onboard.Change {
+	var met []onboard.Change
+	for _, change := range coming {
+		switch change.What {
+		case plan.ChangeHostname, plan.ChangeAddress, plan.ChangePorts, plan.ChangeCertificate:
+			met = append(met, onboard.Change(change))
+		}
+	}
+	return met
 }
 
 // Sheet makes it, and says where to look when something is missing for it.
@@ -59,11 +99,13 @@ func Sheet(in onboard.Input) (onboard.Sheet, error) {
 
 // authority is the PEM certificate agents must be told to trust; empty for a
 // public authority.
-func (d *Desk) authority(ctx context.Context, place plan.Placement) (string, error) {
-	if place.Strategy == v1alpha1.CertificateACME {
-		return place.RegionSpec.Certificates.CABundle, nil // of a private ACME server; a public one needs none
+func (d *Desk) authority(ctx context.Context, tenant v1alpha1.Tenant, region v1alpha1.CertificatesSpec) (string, error) {
+	strategy := plan.StrategyNow(tenant, region)
+	if strategy == v1alpha1.CertificateACME {
+		return region.CABundle, nil // of a private ACME server; a public one needs none
 	}
-	held, err := d.Secret(ctx, place.Namespace, place.TLSSecret)
+	namespace, name := naming.Namespace(tenant.Name), cmp.Or(tenant.Spec.WazuhIngress.TLS.SecretName, naming.SecretTLS)
+	held, err := d.Secret(ctx, namespace, name)
 	if apierrors.IsForbidden(err) {
 		return "", fault.NewShell(fault.Failed, err, "", "use --ca-file with the authority's certificate, or --public-ca")
 	}
@@ -73,11 +115,11 @@ func (d *Desk) authority(ctx context.Context, place plan.Placement) (string, err
 	if authority := held[naming.KeyTLSCA]; len(authority) > 0 {
 		return string(authority), nil
 	}
-	if bundle := place.RegionSpec.Certificates.CABundle; bundle != "" || place.Strategy == v1alpha1.CertificateWildcard {
+	if bundle := region.CABundle; bundle != "" || strategy == v1alpha1.CertificateWildcard {
 		return bundle, nil // who brings a certificate of a private authority brings ca.crt too
 	}
 	return "", fault.NewShell(fault.Refused,
-		fmt.Errorf("secret %s/%s has no %s, the authority agents are to trust", place.Namespace, place.TLSSecret, naming.KeyTLSCA),
+		fmt.Errorf("secret %s/%s has no %s, the authority agents are to trust", namespace, name, naming.KeyTLSCA),
 		"wait until CertificateReady is in place",
-		"wait until soctalk-ingress tenant describe %s shows CertificateReady, or use --ca-file or --public-ca", place.Slug)
+		"wait until soctalk-ingress tenant describe %s shows CertificateReady, or use --ca-file or --public-ca", tenant.Name)
 }

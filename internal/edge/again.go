@@ -69,8 +69,8 @@ func (e *Edge) cutDue(ctx context.Context) {
 		// and is told apart when the slot is given out.
 		forget = append(forget, route.Keys()...)
 	}
-	if err := errors.Join(e.runtime.do(ctx, cutCommands(e.config, cut)), cutEnrolling(ctx, e.runtime.ask, cut)); err != nil {
-		e.log.Warn("sessions of ended tenants could not be cut a second time", "error", err.Error())
+	if err := errors.Join(e.runtime.do(ctx, cutCommands(e.config, cut)), e.cutEnrolling(ctx, e.runtime.ask, rowsOf(cut))); err != nil {
+		e.log.Warn("sessions of ended tenants could not be cut a second time; the next comparison does it", "error", err.Error())
 	}
 	_ = e.runtime.forget(ctx, haproxy.TableTenants, forget) // tried once: a row that stays is told apart
 }

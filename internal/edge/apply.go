@@ -60,7 +60,7 @@ func (e *Edge) settle(ctx context.Context) error {
 		// The files are right and the process is not: the comparison repairs it now,
 		// and if HAProxy is away, once it is back.
 		e.log.Warn("a change did not go through and is repaired", "tenants", changes.count, "error", err.Error())
-		return e.check(ctx)
+		return e.compare(ctx)
 	}
 	e.update(func() {
 		e.inStep, e.failing = true, false
@@ -113,7 +113,16 @@ func (e *Edge) Check(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.check(ctx)
+	return e.compare(ctx)
+}
+
+// compare brings the process in step, and then ends what nobody carries any more.
+func (e *Edge) compare(ctx context.Context) error {
+	err := e.check(ctx)
+	if err != nil && !isUnwritten(err) {
+		return err
+	}
+	return errors.Join(err, e.cutStrays(ctx))
 }
 
 func (e *Edge) check(ctx context.Context) error {
@@ -140,12 +149,12 @@ func (e *Edge) check(ctx context.Context) error {
 		return err
 	}
 	steps := difference(have, want)
-	if expected := have.ahead || e.unwritten != nil; !expected && (!steps.empty() || doubled || drifted) {
+	if expected := have.ahead || e.unwritten != nil; !expected && (steps.count() > 0 || doubled || drifted) {
 		e.update(func() { e.counts.Drift++ })
-		e.log.Warn("haproxy or its files were not as they should be, and are repaired",
-			"files", drifted, "doubled", doubled, "lines", len(steps.before)+len(steps.route)+len(steps.after))
+		e.log.Warn("haproxy or its files were not as they should be, and are repaired", "files", drifted, "doubled", doubled, "lines", steps.count())
 	}
-	if err := e.repair(ctx, want, steps, doubled); err != nil {
+	whole := doubled || steps.count() > few
+	if err := e.repair(ctx, want, steps, whole); err != nil {
 		return err
 	}
 	if failed != nil { // the process is as it should be; a next one might not be
@@ -153,7 +162,7 @@ func (e *Edge) check(ctx context.Context) error {
 		e.update(func() { e.inStep, e.failing, e.worker, e.unwritten = false, false, info["Pid"], behind })
 		return behind
 	}
-	if have.ahead {
+	if have.ahead && !whole { // a map that was replaced has no mark any more
 		if err := e.runtime.do(ctx, []string{"del map " + e.config.File(haproxy.FileRoutes) + " " + keyAhead}); err != nil {
 			return err
 		}
@@ -235,8 +244,8 @@ func (e *Edge) addSlots(ctx context.Context, routes []haproxy.Route, worker stri
 // few is up to how many lines are repaired one by one.
 const few = 500
 
-func (e *Edge) repair(ctx context.Context, want tables, steps steps, doubled bool) error {
-	if !doubled && len(steps.before)+len(steps.route)+len(steps.after) <= few {
+func (e *Edge) repair(ctx context.Context, want tables, steps steps, whole bool) error {
+	if !whole {
 		return e.runtime.do(ctx, slices.Concat(steps.before, steps.route, steps.after))
 	}
 	e.update(func() { e.counts.Resyncs++ })

@@ -18,20 +18,29 @@ import (
 // a Lease as long as it lives, as the nodes of a cluster do: one object for each edge,
 // written three times a minute however many tenants it carries.
 const (
-	beatEvery = 20 * time.Second
-	// beatAgain is how soon one that failed is tried again: the operator gives an edge
-	// 20 s to come back when the API server does.
-	beatAgain = 5 * time.Second
-	// beatLasts is how long the edge is taken for alive after it.
+	// beatLasts is how long the edge is taken for alive after it, unless told otherwise;
+	// it beats three times in it.
 	beatLasts = 60 * time.Second
+	// beatAgain is how soon one that failed is tried again at the latest: the operator
+	// gives an edge 20 s to come back when the API server does.
+	beatAgain = 5 * time.Second
 	// stuckAfter is how long one turn of the edge may take, a start of HAProxy being the
 	// longest; an edge that is stuck is not alive.
 	stuckAfter = 2 * time.Minute
 )
 
+// CheckLease refuses a duration that a Lease cannot say, or that leaves no time to beat in.
+func CheckLease(lasts time.Duration) error {
+	if lasts < 3*time.Second || lasts%time.Second != 0 {
+		return fmt.Errorf("lease duration %s: use whole seconds, 3s at least", lasts)
+	}
+	return nil
+}
+
 // Heart is a source that can be told that its edge lives.
 type Heart interface {
-	Beat(ctx context.Context, edge string) error
+	// Beat says that the edge lives, and for how long that is to be believed.
+	Beat(ctx context.Context, edge string, lasts time.Duration) error
 }
 
 // live beats until the context ends.
@@ -41,11 +50,11 @@ func (e *Edge) live(ctx context.Context) {
 		return
 	}
 	for {
-		pause := beatEvery
+		pause := e.options.LeaseDuration / 3
 		if time.Since(time.Unix(0, e.turned.Load())) < stuckAfter {
-			err := heart.Beat(ctx, e.options.Name)
+			err := heart.Beat(ctx, e.options.Name, e.options.LeaseDuration)
 			if err != nil {
-				pause = beatAgain
+				pause = min(pause, beatAgain)
 			}
 			e.beaten(err)
 		}
@@ -82,15 +91,19 @@ type Heartbeat struct {
 
 // Beat renews the edge's Lease, and makes it the first time. It needs the rights to
 // create and patch Leases in their own namespace; the chart gives them there alone,
-// see files/edge/leases.yaml.
-func (k *KubernetesSource) Beat(ctx context.Context, edge string) error {
+// see files/edge/leases.yaml. Whoever gave the edge up meant one that is silent, so the
+// mark of that is emptied by the same write.
+func (k *KubernetesSource) Beat(ctx context.Context, edge string, lasts time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
 	defer cancel()
 	name := naming.EdgeLease(k.Region, edge)
 	patch, err := json.Marshal(map[string]any{
 		"apiVersion": coordinationv1.SchemeGroupVersion.String(), "kind": "Lease",
-		"metadata": map[string]any{"name": name, "namespace": naming.EdgeNamespace, "labels": map[string]string{naming.LabelRegion: k.Region, naming.LabelManagedBy: naming.Product}},
-		"spec":     map[string]any{"holderIdentity": edge, "leaseDurationSeconds": int(beatLasts.Seconds()), "renewTime": metav1.NowMicro()},
+		"metadata": map[string]any{
+			"name": name, "namespace": naming.EdgeNamespace, "annotations": map[string]string{naming.AnnotationForgetEdge: ""},
+			"labels": map[string]string{naming.LabelRegion: k.Region, naming.LabelManagedBy: naming.Product},
+		},
+		"spec": map[string]any{"holderIdentity": edge, "leaseDurationSeconds": int(lasts.Seconds()), "renewTime": metav1.NowMicro()},
 	})
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func TestTheEdgeRenewsItsLease(t *testing.T) {
 	s.eventually("the status has it", func() bool { beat := s.edge.Status().Heartbeat; return beat != nil && !beat.Renewed.IsZero() })
 	first := *lease.Spec.RenewTime
 	source := s.custom.(*KubernetesSource)
-	if err := source.Beat(t.Context(), "edge-1"); err != nil {
+	if err := source.Beat(t.Context(), "edge-1", beatLasts); err != nil {
 		t.Fatal(err)
 	}
 	if err := admin.Get(t.Context(), key, &lease); err != nil || !first.Before(lease.Spec.RenewTime) {

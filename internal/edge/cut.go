@@ -6,28 +6,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
-
-// asker puts one line to one worker.
-type asker func(ctx context.Context, line string) (string, error)
-
-// oldWorkers are those of before a reload, which serve their sessions to the end.
-func (e *Edge) oldWorkers(ctx context.Context) ([]asker, error) {
-	answer, err := e.process.askMaster(ctx, "show proc")
-	if err != nil {
-		return nil, err
-	}
-	var workers []asker
-	for _, pid := range haproxy.ParseOldWorkers(answer) {
-		workers = append(workers, func(ctx context.Context, line string) (string, error) {
-			return e.process.askMaster(ctx, "@!"+pid+" "+line)
-		})
-	}
-	return workers, nil
-}
 
 // doAndCut carries commands out, ends the live sessions of routes, in every worker,
 // and does what is to be done after that.
@@ -35,88 +16,153 @@ func (e *Edge) doAndCut(ctx context.Context, commands []string, cut []haproxy.Ro
 	if err := e.runtime.do(ctx, slices.Concat(commands, cutCommands(e.config, cut), after)); err != nil {
 		return err
 	}
-	err := cutEnrolling(ctx, e.runtime.ask, cut)
+	err := e.cutEnrolling(ctx, e.runtime.ask, rowsOf(cut))
 	e.cutInOldWorkers(ctx, cut)
-	e.cutAgain(ctx, cut) // also tries again what has just failed
+	e.cutAgain(ctx, cut)
 	return err
 }
 
-// cutInOldWorkers ends sessions that live in workers of before a reload. Such a
-// worker answers `shutdown sessions server` with "Proxy is disabled", but still
-// ends sessions one by one.
+// rowsOf are the rows of routes, whatever their enrollments go by.
+func rowsOf(routes []haproxy.Route) map[string]bool {
+	rows := map[string]bool{}
+	for _, route := range routes {
+		for _, row := range route.Keys() {
+			rows[row] = true
+		}
+	}
+	return rows
+}
+
+// cutInOldWorkers ends sessions that live in workers of before a reload, and takes
+// the way from who has connected there and not spoken yet. Such a worker answers
+// `shutdown sessions server` with "Proxy is disabled", but still ends sessions one
+// by one. What fails is seen, and done, at the next comparison.
 func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 	if len(routes) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
 	defer cancel()
-	workers, err := e.oldWorkers(ctx)
-	if err != nil {
-		e.log.Warn("sessions in old workers, if there are any, were not cut", "error", err.Error())
-		return
+	workers, failed := e.oldWorkers(ctx)
+	for _, w := range workers {
+		failed = errors.Join(failed, e.unlessEnded(ctx, w.pid, e.cutInOldWorker(ctx, w, routes)))
 	}
-	var servers []string
-	for _, route := range routes {
-		for _, server := range route.Servers(e.config) {
-			servers = append(servers, server.Backend+"/"+server.Name)
-		}
-	}
-	for _, ask := range workers {
-		_, err := cutSessions(ctx, ask, haproxy.ParseSessions, func(session haproxy.Session) bool {
-			return slices.Contains(servers, session.Backend+"/"+session.Server)
-		})
-		if err = errors.Join(err, cutEnrolling(ctx, ask, routes)); err != nil {
-			e.log.Warn("sessions in an old worker could not be cut, unless it has just ended", "error", err.Error())
-		}
+	if failed != nil {
+		e.log.Warn("sessions in old workers could not be cut; the next comparison does it", "error", failed.Error())
 	}
 }
 
-// cutEnrolling ends enrollments of the routes by way of a gateway. All tenants'
-// belong to one server, and are told apart by a table that says where those of a
-// tenant come from.
-func cutEnrolling(ctx context.Context, ask asker, routes []haproxy.Route) error {
-	cut := map[int32]bool{}
+func (e *Edge) cutInOldWorker(ctx context.Context, w worker, routes []haproxy.Route) error {
+	targets := map[netip.AddrPort]bool{}
 	for _, route := range routes {
 		for _, port := range route.Ports {
-			if port.Proxy {
-				cut[route.Slot] = true
+			targets[port.Target] = true
+		}
+		for _, entry := range route.Entries(e.config) {
+			// Of a port that is gone from there already it says so, which is as well.
+			if _, err := w.ask(ctx, "del map "+e.config.File(haproxy.FileRoutes)+" "+entry.Key); err != nil {
+				return err
 			}
 		}
 	}
-	if len(cut) == 0 {
+	if w.foreign {
+		return cutTargets(ctx, w.ask, targets)
+	}
+	return e.cutRows(ctx, w.ask, rowsOf(routes))
+}
+
+// cutTargets ends a worker's sessions by where they lead, which any worker tells,
+// whatever its servers are called.
+func cutTargets(ctx context.Context, ask asker, targets map[netip.AddrPort]bool) error {
+	answer, err := ask(ctx, "show sess all")
+	if err != nil {
+		return err
+	}
+	leads, err := haproxy.ParseTargets(answer)
+	if err != nil {
+		return err
+	}
+	for id, target := range leads {
+		if targets[target] {
+			if err := end(ctx, ask, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cutRows ends a worker's sessions of those rows of [haproxy.TableTenants], one by one.
+func (e *Edge) cutRows(ctx context.Context, ask asker, rows map[string]bool) error {
+	_, err := cutSessions(ctx, ask, haproxy.ParseSessions, func(session haproxy.Session) (bool, error) { return rows[session.Server], nil })
+	return errors.Join(err, e.cutEnrolling(ctx, ask, rows))
+}
+
+// cutEnrolling ends enrollments of those rows by way of a gateway. All tenants'
+// belong to one server, and are told apart by a table that says where those of a
+// tenant come from. A host may use one port of its own towards two of ours; then
+// where the session leads decides.
+func (e *Edge) cutEnrolling(ctx context.Context, ask asker, rows map[string]bool) error {
+	if len(rows) == 0 {
 		return nil
 	}
 	answer, err := ask(ctx, "show table "+haproxy.TableEnrolls)
 	if err != nil {
 		return err
 	}
-	rows, err := haproxy.ParseEnrollments(answer)
+	enrolling, err := haproxy.ParseEnrollments(answer)
 	if err != nil {
 		return err
 	}
-	sources := map[netip.AddrPort]bool{}
-	for _, row := range rows {
-		if row.Open && cut[row.Slot] {
-			sources[row.Source] = true
+	cut, others := map[netip.AddrPort]bool{}, map[netip.AddrPort][]int32{}
+	for _, row := range enrolling {
+		if !row.Open {
+			continue
+		}
+		if rows[row.Row] {
+			cut[row.Source] = true
+		} else {
+			others[row.Source] = append(others[row.Source], row.Slot)
 		}
 	}
-	for _, row := range rows {
-		if row.Open && !cut[row.Slot] {
-			delete(sources, row.Source) // a host may use one port of its own towards two of ours
-		}
-	}
-	if len(sources) == 0 {
+	if len(cut) == 0 {
 		return nil
 	}
-	enrollments := func(answer string) ([]haproxy.Session, error) {
+	read := func(answer string) ([]haproxy.Session, error) {
 		return haproxy.ParseSessionsOf(haproxy.BackendGateway, answer)
 	}
-	_, err = cutSessions(ctx, ask, enrollments, func(session haproxy.Session) bool { return sources[session.Source] })
+	_, err = cutSessions(ctx, ask, read, func(session haproxy.Session) (bool, error) {
+		if neighbours := others[session.Source]; cut[session.Source] && len(neighbours) > 0 {
+			theirs, err := e.leadsTo(ctx, ask, session, neighbours)
+			return !theirs, err
+		}
+		return cut[session.Source], nil
+	})
 	return err
 }
 
+// leadsTo is true for an enrollment on its way to one of those slots' gateways.
+func (e *Edge) leadsTo(ctx context.Context, ask asker, session haproxy.Session, slots []int32) (bool, error) {
+	answer, err := ask(ctx, "show sess "+session.ID)
+	if err != nil {
+		return false, err
+	}
+	targets, err := haproxy.ParseTargets(answer)
+	if err != nil {
+		return false, err
+	}
+	for _, route := range e.routes() {
+		for _, port := range route.Ports {
+			if port.Proxy && port.Target == targets[session.ID] && slices.Contains(slots, route.Slot) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
 // cutSessions ends a worker's sessions that are read and chosen, one by one.
-func cutSessions(ctx context.Context, ask asker, read func(answer string) ([]haproxy.Session, error), chosen func(haproxy.Session) bool) (count int, err error) {
+func cutSessions(ctx context.Context, ask asker, read func(answer string) ([]haproxy.Session, error), chosen func(haproxy.Session) (bool, error)) (count int, err error) {
 	answer, err := ask(ctx, "show sess")
 	if err != nil {
 		return 0, err
@@ -126,101 +172,29 @@ func cutSessions(ctx context.Context, ask asker, read func(answer string) ([]hap
 		return 0, err
 	}
 	for _, session := range sessions {
-		if !chosen(session) {
-			continue
-		}
-		answer, err := ask(ctx, "shutdown session "+session.ID)
+		wanted, err := chosen(session)
 		if err != nil {
 			return count, err
 		}
-		if text := strings.TrimSpace(answer); text != "" && !strings.Contains(text, "No such session") { // it has ended by itself
-			return count, &complaint{text: text}
+		if !wanted {
+			continue
+		}
+		if err := end(ctx, ask, session.ID); err != nil {
+			return count, err
 		}
 		count++
 	}
 	return count, nil
 }
 
-// claimed is who a session says it is.
-type claimed struct {
-	slot int32
-	id   string
-}
-
-// cutRevoked cuts now, and once more for agents that had connected and not said
-// who they are yet. The comparison on the timer does the same.
-func (e *Edge) cutRevoked(ctx context.Context, routes []haproxy.Route) {
-	if len(routes) == 0 {
-		return
-	}
-	cut := func() {
-		if err := e.cutAgents(ctx, routes); err != nil && ctx.Err() == nil {
-			e.log.Warn("sessions of revoked agents could not be cut, and are tried again", "error", err.Error())
-		}
-	}
-	cut()
-	time.AfterFunc(e.options.Second, cut)
-}
-
-// cutAgents ends the sessions of single agents that began before their
-// revocation, in every worker. Who began later is the manager's to judge.
-func (e *Edge) cutAgents(ctx context.Context, routes []haproxy.Route) error {
-	before := map[claimed]time.Time{}
-	for _, route := range routes {
-		for _, cut := range route.Cut {
-			before[claimed{route.Slot, cut.ID}] = cut.Before
-		}
-	}
-	if len(before) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
-	defer cancel()
-	workers, failed := e.oldWorkers(ctx)
-	for _, ask := range append(workers, e.runtime.ask) {
-		count, err := cutClaimed(ctx, ask, before)
-		failed = errors.Join(failed, err)
-		if count > 0 {
-			e.log.Info("sessions of revoked agents cut", "sessions", count)
-		}
-	}
-	return failed
-}
-
-// leg is what the list of sessions and the table of agents have in common.
-type leg struct {
-	server string
-	source netip.AddrPort
-}
-
-// cutClaimed ends the sessions of one worker that claim an id and can have begun
-// before its time. None of those may be missed, so one that began a little later
-// may be cut too: its agent comes again, and stays if its manager lets it.
-func cutClaimed(ctx context.Context, ask asker, before map[claimed]time.Time) (int, error) {
-	answer, err := ask(ctx, "show table "+haproxy.TableAgents)
+// end ends one session of a worker. One that has ended by itself is as well.
+func end(ctx context.Context, ask asker, session string) error {
+	answer, err := ask(ctx, "shutdown session "+session)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	rows, err := haproxy.ParseAgents(answer)
-	if err != nil {
-		return 0, err
+	if text := strings.TrimSpace(answer); text != "" && !strings.Contains(text, "No such session") {
+		return &complaint{text: text}
 	}
-	legs := map[leg]time.Time{}
-	for _, row := range rows {
-		if limit, wanted := before[claimed{row.Slot, row.ID}]; wanted && row.Open {
-			legs[leg{row.Server(), row.Source}] = limit
-		}
-	}
-	if len(legs) == 0 {
-		return 0, nil
-	}
-	now := time.Now()
-	return cutSessions(ctx, ask, haproxy.ParseSessions, func(session haproxy.Session) bool {
-		limit, wanted := legs[leg{session.Server, session.Source}]
-		return wanted && session.Earliest(now).Before(limit)
-	})
-}
-
-func cutsEqual(a, b []haproxy.Cut) bool {
-	return slices.EqualFunc(a, b, func(a, b haproxy.Cut) bool { return a.ID == b.ID && a.Before.Equal(b.Before) })
+	return nil
 }

@@ -199,11 +199,11 @@ func TestSightingsAreBounded(t *testing.T) {
 	seen := newSightings()
 	begin := time.Unix(1_700_000_000, 0)
 	tenants := map[int32]string{1: "loud", 2: "quiet"}
-	rows := []haproxy.AgentRow{{Slot: 2, ID: "001", Source: netip.MustParseAddrPort("192.0.2.1:1")}}
+	rows := []haproxy.AgentRow{{Row: "s2", Slot: 2, ID: "001", Source: netip.MustParseAddrPort("192.0.2.1:1")}}
 	seen.look(begin, rows, tenants)
 	for i := range sightingsPerTenant + 500 {
 		source := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
-		rows = append(rows, haproxy.AgentRow{Slot: 1, ID: "001", Source: source})
+		rows = append(rows, haproxy.AgentRow{Row: "s1", Slot: 1, ID: "001", Source: source})
 	}
 	seen.look(begin.Add(time.Minute), rows, tenants)
 	if loud, quiet := len(seen.list("loud")), len(seen.list("quiet")); loud != sightingsPerTenant || quiet != 1 {

@@ -33,6 +33,9 @@ type Options struct {
 	// Second is when sessions of a tenant that ends are cut once more, for
 	// connections that were on their way; 0 means 1 s.
 	Second time.Duration
+	// LeaseDuration is how long the operator takes the edge for alive after it was heard
+	// of last, in whole seconds; 0 means a minute. The edge says so three times in it.
+	LeaseDuration time.Duration
 	// Metrics is where /metrics and /healthz are served; empty means nowhere.
 	Metrics string
 	// Admin is where /status and /agents are served besides the edge's own socket:
@@ -85,6 +88,7 @@ type Edge struct {
 	counts    Counts
 	ledger    *ledger
 	worker    string
+	old       []OldWorker
 	slotsOf   string // the worker that has the slots its configuration does not hold
 	seen      *sightings
 	again     []later
@@ -118,6 +122,12 @@ func New(options Options) (*Edge, error) {
 	}
 	if options.Second == 0 {
 		options.Second = time.Second
+	}
+	if options.LeaseDuration == 0 {
+		options.LeaseDuration = beatLasts
+	}
+	if err := CheckLease(options.LeaseDuration); err != nil {
+		return nil, err
 	}
 	if host, _, err := net.SplitHostPort(options.Admin); options.Admin != "" && (err != nil || !isLoopback(host)) {
 		return nil, fmt.Errorf("admin address %q: use a port of 127.0.0.1 or [::1]; it tells from where every agent comes, and asks nobody who he is", options.Admin)

@@ -3,7 +3,6 @@ package edge
 import (
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -61,9 +60,8 @@ func testCutEnrollmentsOfOneTenant(t *testing.T) {
 	delete(s.routes, "t1")
 	s.apply()
 	for what, conn := range map[string]net.Conn{"the suspended tenant's": suspended, "its old worker's": old, "the removed tenant's": removed} {
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		if _, err := io.Copy(io.Discard, conn); err != nil && !isReset(err) {
-			t.Errorf("%s enrollment goes on: %v", what, err)
+		if !ended(t, conn) {
+			t.Errorf("%s enrollment goes on", what)
 		}
 	}
 	for what, conn := range map[string]net.Conn{"the neighbour's": neighbour, "the neighbour's in the old worker": oldNeighbour} {
@@ -124,6 +122,62 @@ func testWhoSpeaksTooLate(t *testing.T) {
 	if err := s.edge.count(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Nor does who speaks once his port leads somewhere else, or to another's manager;
+// and who had connected before a reload is in an old worker, with a map of its own.
+func TestWhoSpeaksToSomebodyElse(t *testing.T) { haproxies.Each(t, testWhoSpeaksToSomebodyElse) }
+
+func testWhoSpeaksToSomebodyElse(t *testing.T) {
+	s := newSite(t)
+	former, latter := newEcho(t, "127.10.0.1", "former"), newEcho(t, "127.10.0.2", "latter")
+	for n := range 4 {
+		s.tenant(n, former.address(), former.address())
+	}
+	s.apply()
+	connect := func(n int) net.Conn {
+		t.Helper()
+		conn, err := net.Dial("tcp", s.port(n, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	accepted := func(count string) func() bool {
+		return func() bool {
+			info, err := s.edge.runtime.info(t.Context())
+			return err == nil && info["CurrConns"] == count
+		}
+	}
+	old := connect(3)
+	s.eventually("haproxy has accepted who will be in the old worker", accepted("1"))
+	s.stop()
+	s.options.Config.Timeouts.Idle = 25 * time.Minute // another configuration, so another worker
+	s.begin()
+	moved, given, same := connect(0), connect(1), connect(2)
+	s.eventually("haproxy has accepted them all", accepted("3"))
+	s.tenant(0, latter.address(), former.address())
+	heir := s.routes["t1"]
+	heir.Tenant, heir.Slot = "heir", 40
+	delete(s.routes, "t1")
+	s.routes["heir"] = heir
+	s.tenant(2, former.address(), former.address(), func(r *haproxy.Route) { r.Ports[0].Limits.Rate = 77 })
+	delete(s.routes, "t3")
+	s.apply()
+	for what, q := range map[string]struct {
+		conn   net.Conn
+		served bool
+	}{"whose port leads elsewhere": {moved, false}, "whose port is somebody else's": {given, false}, "whose tenant has another limit": {same, true}, "in the old worker": {old, false}} {
+		_ = q.conn.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = q.conn.Write(frame("001")) // a reset is told by the reading
+		answer := make([]byte, 100)
+		n, err := q.conn.Read(answer)
+		if served := n > 0; served != q.served {
+			t.Errorf("%s: %q, served %v, want %v (%v)", what, answer[:n], served, q.served, err)
+		}
+	}
+	s.exact()
 }
 
 // A ping is nine bytes, and answered as soon as they are there: nothing may wait for more.

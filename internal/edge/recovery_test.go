@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -20,8 +19,8 @@ import (
 func ended(t *testing.T, conn net.Conn) bool {
 	t.Helper()
 	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	_, err := conn.Read(make([]byte, 10))
-	return errors.Is(err, io.EOF) || isReset(err)
+	_, err := io.Copy(io.Discard, conn)
+	return err == nil || isReset(err)
 }
 
 // answers is true while a session still carries bytes both ways.

@@ -21,10 +21,22 @@ type Status struct {
 	// Unwritten is of how many tenants a change is not on the disk.
 	Unwritten int    `json:"unwritten,omitempty"`
 	Worker    string `json:"worker,omitempty"`
+	// OldWorkers serve sessions of before a reload to their end, as of the last comparison.
+	OldWorkers []OldWorker `json:"oldWorkers,omitempty"`
 	// Heartbeat is the edge's Lease; nil where it has none, as with routes from a file.
 	Heartbeat *Heartbeat     `json:"heartbeat,omitempty"`
 	Counts    Counts         `json:"counts"`
 	Tenants   []TenantStatus `json:"tenants"`
+}
+
+// OldWorker is one of them.
+type OldWorker struct {
+	PID      string `json:"pid"`
+	Sessions int    `json:"sessions"`
+	// Foreign is true for one that an edge of another version started. A suspension
+	// ends a tenant's sessions there by where they lead; a revoked agent's cannot be
+	// told from its tenant's others and go on until they end, or the worker does.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // TenantStatus is one tenant at one edge.
@@ -43,7 +55,7 @@ type TenantStatus struct {
 func (e *Edge) Status() Status {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	status := Status{Name: e.options.Name, InStep: e.inStep, Worker: e.worker, Counts: e.counts, Tenants: []TenantStatus{}}
+	status := Status{Name: e.options.Name, InStep: e.inStep, Worker: e.worker, OldWorkers: slices.Clone(e.old), Counts: e.counts, Tenants: []TenantStatus{}}
 	var errs []string
 	for _, doing := range slices.Sorted(maps.Keys(e.faults)) {
 		errs = append(errs, doing+": "+e.faults[doing].Error())

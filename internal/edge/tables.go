@@ -101,7 +101,7 @@ type steps struct {
 	after  []string // forget what is gone
 }
 
-func (s steps) empty() bool { return len(s.before)+len(s.route)+len(s.after) == 0 }
+func (s steps) count() int { return len(s.before) + len(s.route) + len(s.after) }
 
 // difference is the least that makes have into want.
 func difference(have, want tables) steps {

@@ -235,7 +235,7 @@ func (s *site) exact() {
 	if err != nil || doubled {
 		s.Fatalf("read tables: %v, doubled %v", err, doubled)
 	}
-	if steps := difference(have, s.wanted()); !steps.empty() {
+	if steps := difference(have, s.wanted()); steps.count() > 0 {
 		s.Errorf("haproxy is not as the routes say; missing: %+v", steps)
 	}
 }

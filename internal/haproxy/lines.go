@@ -153,6 +153,18 @@ func (r Route) Added(config Config) []Server {
 	return slices.DeleteFunc(r.Servers(config), func(server Server) bool { return server.Options == "" })
 }
 
+// Served are the rows in [TableTenants] of sessions the route carries; none while
+// it is suspended.
+func (r Route) Served() []string {
+	var keys []string
+	for _, port := range r.Ports {
+		if !r.Suspended {
+			keys = append(keys, r.key(port.role()))
+		}
+	}
+	return keys
+}
+
 // Keys are the rows in [TableTenants] the route has, or had before it got a gateway.
 func (r Route) Keys() []string {
 	var keys []string

@@ -127,10 +127,27 @@ func ParseTenants(text string) ([]TenantRow, error) {
 	return rows, err
 }
 
+// ParseInUse reads, from the same answer, the keys of rows with connections.
+func ParseInUse(text string) (keys []string, err error) {
+	err = eachRow(text, func(key string, values map[string]int64) error {
+		if _, _, err := parseKey(key); err != nil {
+			return err
+		}
+		if values["conn_cur"] > 0 {
+			keys = append(keys, key)
+		}
+		return nil
+	})
+	return keys, err
+}
+
 // AgentRow says that a session whose agent calls itself ID of a slot came, or
 // came lately, from Source. The id is read in clear from the first frame and is a
 // claim, not proof.
 type AgentRow struct {
+	// Row is the key of the port's row in [TableTenants].
+	// It is also the name of the server the agent's sessions belong to.
+	Row    string
 	Slot   int32
 	ID     string
 	Source netip.AddrPort
@@ -180,18 +197,15 @@ func parseSources(text string, checkID func(string) error) ([]AgentRow, error) {
 		if err != nil {
 			return fmt.Errorf("port of key %q: %w", clip(key), err)
 		}
-		rows = append(rows, AgentRow{Slot: slot, ID: parts[1], Source: netip.AddrPortFrom(source, uint16(port)), Open: values["conn_cur"] > 0})
+		rows = append(rows, AgentRow{Row: parts[0], Slot: slot, ID: parts[1], Source: netip.AddrPortFrom(source, uint16(port)), Open: values["conn_cur"] > 0})
 		return nil
 	})
 	return rows, err
 }
 
-// Server is where the agent's sessions belong.
-func (r AgentRow) Server() string { return string(roleEvents) + strconv.Itoa(int(r.Slot)) }
-
 // Key is the row's name in [TableAgents].
 func (r AgentRow) Key() string {
-	return fmt.Sprintf("%s/%s/%s/%d", r.Server(), r.ID, r.Source.Addr(), r.Source.Port())
+	return fmt.Sprintf("%s/%s/%s/%d", r.Row, r.ID, r.Source.Addr(), r.Source.Port())
 }
 
 // eachRow walks a stick table: "0x55d0: key=s0 use=1 exp=0 conn_cnt=4 …".

@@ -21,6 +21,10 @@ const (
 		"0x5652e9e30010: proto=tcpv6 src=::1:40113 fe=edge be=ep srv=gateway ts=00 epoch=0 age=1d3h calls=2 exp=\n" +
 		"0x5652e9e31000: proto=tcpv4 src=127.0.0.1:47200 fe=edge be=<NONE> srv=<none> ts=00 epoch=0 age=0s calls=1 exp=\n" +
 		"0x5652e9e32000: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0x1 age=0s calls=1 exp=\n\n"
+	targetAnswer = "0x564546e81c40: [26/Nov/2026:02:58:50.332955] id=0 proto=tcpv4 source=127.0.0.1:36336\n  flags=0x4a, conn_retries=0\n" +
+		"  frontend=f (id=2 mode=tcp), listener=? (id=2) addr=127.0.0.7:19194\n  backend=b (id=3 mode=tcp) addr=127.0.0.1:38402\n  server=a (id=1) addr=127.0.0.7:19194\n" +
+		"0x7ff124a7a200: [26/Nov/2026:02:58:51.686694] id=0 proto=tcpv6 source=::1:36342\n  frontend=f (id=2 mode=tcp), listener=? (id=2) addr=2001:db8::7:1515\n" +
+		"0x7ff124a7b000: [26/Nov/2026:02:58:52.000001] id=0 proto=unix_stream source=unix:1\n  frontend=GLOBAL (id=0 mode=tcp), listener=? (id=1) addr=unix:1\n\n"
 	statAnswer = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,\nen,e3,2,2,1,1,,5,100,200,\n\n"
 )
 
@@ -36,12 +40,19 @@ func TestParse(t *testing.T) {
 	check(t, nil, agents[0].Source.String(), "[::1]:40112")
 	check(t, nil, agents[0].Key(), "s0/001/::1/40112")
 	enrollments, err := ParseEnrollments(enrollAnswer)
-	check(t, err, fmt.Sprint(enrollments), "[{7  127.0.0.1:40113 true} {8  127.0.0.1:40114 false}]")
+	check(t, err, fmt.Sprint(enrollments), "[{p7 7  127.0.0.1:40113 true} {p8 8  127.0.0.1:40114 false}]")
+	inUse, err := ParseInUse(tenantAnswer)
+	check(t, err, inUse, []string{"s12"})
 	sessions, err := ParseSessions(sessionAnswer)
 	check(t, err, len(sessions), 2)
-	check(t, nil, fmt.Sprint(sessions), "[{0x5652e9e2f2c0 ev_0 s0 127.0.0.1:47188 2m3s} {0x5652e9e30010 ep gateway [::1]:40113 27h0m0s}]")
+	check(t, nil, fmt.Sprint(sessions), "[{0x5652e9e2f2c0 ev_0 s0 127.0.0.1:47188 2m3s 1s} {0x5652e9e30010 ep gateway [::1]:40113 27h0m0s 1h0m0s}]")
 	sessions, err = ParseSessionsOf("ep", sessionAnswer)
-	check(t, err, fmt.Sprint(sessions), "[{0x5652e9e30010 ep gateway [::1]:40113 27h0m0s}]")
+	check(t, err, fmt.Sprint(sessions), "[{0x5652e9e30010 ep gateway [::1]:40113 27h0m0s 1h0m0s}]")
+	targets, err := ParseTargets(targetAnswer)
+	check(t, err, fmt.Sprint(targets), "map[0x564546e81c40:127.0.0.7:19194 0x7ff124a7a200:[2001:db8::7]:1515]")
+	if _, err := ParseTargets("Unknown command"); err == nil {
+		t.Error("an answer that is no list of sessions is taken for an empty one")
+	}
 	stats, err := ParseStat(statAnswer)
 	check(t, err, stats, []Stat{{Proxy: "en", Service: "e3", Queued: 2, Current: 1, Total: 5, Peak: 1, In: 100, Out: 200}})
 	check(t, nil, ParseInfo("Name: HAProxy\nPid: 12\n")["Pid"], "12")
@@ -58,7 +69,7 @@ func check[T any](t *testing.T, err error, got, want T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{mapAnswer, aclAnswer, tenantAnswer, agentAnswer, enrollAnswer, statAnswer, sessionAnswer, "15140 x\n", "Pid: 1\n"} {
+	for _, seed := range []string{mapAnswer, aclAnswer, tenantAnswer, agentAnswer, enrollAnswer, statAnswer, sessionAnswer, targetAnswer, "15140 x\n", "Pid: 1\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -84,6 +95,14 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		_, _ = ParseACL(text)
+		_, _ = ParseInUse(text)
+		if targets, err := ParseTargets(text); err == nil {
+			for id, target := range targets {
+				if id == "" || !target.IsValid() {
+					t.Errorf("a session that leads nowhere: %q, %s", id, target)
+				}
+			}
+		}
 		_, _ = ParseStat(text)
 		_, _ = ParseRouteFile(text)
 		ParseInfo(text)

@@ -126,11 +126,19 @@ func (c Config) sourceLine() string {
 	return ""
 }
 
+// layout is raised when tables, servers or the map's values get other names or
+// shapes: what one edge reads, an edge of another layout does not understand.
+const layout = "soctalk-edge-v2-"
+
 // describe names a configuration by its contents.
 func describe(text []byte) string {
 	sum := sha256.Sum256(text)
-	return "soctalk-edge-" + hex.EncodeToString(sum[:6])
+	return layout + hex.EncodeToString(sum[:6])
 }
+
+// Readable is true for the description of a process whose tables and servers are
+// named as this version of the edge names them.
+func Readable(description string) bool { return strings.HasPrefix(description, layout) }
 
 // Description finds in a rendered configuration the name a process started with
 // it answers to.

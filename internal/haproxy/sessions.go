@@ -63,6 +63,34 @@ func parseSessions(text, mark string) ([]Session, error) {
 	return sessions, nil
 }
 
+// ParseTargets reads the answer to `show sess all`, or to one session's `show
+// sess 0x55d0`: several lines each, of which "frontend=edge … addr=10.2.3.4:1514"
+// says where the session leads. Those that lead nowhere yet are left out.
+func ParseTargets(text string) (map[string]netip.AddrPort, error) {
+	targets := map[string]netip.AddrPort{}
+	id := ""
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "0x") {
+			id, _, _ = strings.Cut(line, ":")
+			continue
+		}
+		line = strings.TrimSpace(line)
+		address := value(line, "addr")
+		if id == "" || !strings.HasPrefix(line, "frontend=") || address == "" {
+			continue
+		}
+		target, err := lastColon(address)
+		if err != nil {
+			continue // a socket's session, or one that is ending
+		}
+		targets[id] = target
+	}
+	if len(targets) == 0 && strings.TrimSpace(text) != "" && id == "" {
+		return nil, fmt.Errorf("show sess: %q is no list of sessions", clip(text))
+	}
+	return targets, nil
+}
+
 // value of " name=value", the first of that name.
 func value(line, name string) string {
 	_, rest, _ := strings.Cut(line, " "+name+"=")

@@ -34,8 +34,8 @@ type machine struct {
 	edge      *process.Process
 }
 
-// edgeMachine begins to run one; it ends with the test.
-func edgeMachine(t *testing.T, l *lab.Lab, name, region string, address netip.Addr, ports v1alpha1.PortRange) *machine {
+// edgeMachine begins to run one, with more arguments if there are any; it ends with the test.
+func edgeMachine(t *testing.T, l *lab.Lab, name, region string, address netip.Addr, ports v1alpha1.PortRange, more ...string) *machine {
 	t.Helper()
 	needs(t, "haproxy")
 	m := &machine{name: name, dir: shortFolder(t)}
@@ -48,6 +48,7 @@ func edgeMachine(t *testing.T, l *lab.Lab, name, region string, address netip.Ad
 		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"},
 		Dir: m.dir, LogFile: filepath.Join(l.Dir(), name+"."+region+".log"),
 	}
+	m.spec.Args = append(m.spec.Args, more...)
 	t.Cleanup(func() { m.die(t) })
 	m.begin(t)
 	return m

@@ -69,6 +69,8 @@ type Options struct {
 	Poll time.Duration
 	// Drain is how long the operator gives sessions to end; 0 is the real 90 s.
 	Drain time.Duration
+	// EdgeLook is how often the operator looks at the edges' Leases; 0 is the real 10 s.
+	EdgeLook time.Duration
 	// KeyReload is how often a manager looks at client.keys, and counts its
 	// connections; 0 is the real 10 s and 5 s.
 	KeyReload time.Duration
@@ -234,6 +236,7 @@ func (l *Lab) StartOperator(ctx context.Context) error {
 		Dial:     l.Standin.DialContext,
 		Poll:     l.options.Poll,
 		Drain:    l.options.Drain,
+		EdgeLook: l.options.EdgeLook,
 		// As with a real manager, twice the time between two counts.
 		CountAge: 2 * l.options.KeyReload,
 		Updates:  plan.Updates{AtATime: 1, Patience: updatePatience},

@@ -72,7 +72,7 @@ func installation(t *testing.T) *lab.Lab {
 		// Not the test's context: the lab outlives the test that happens to come first.
 		shared, failure = lab.Start(context.Background(), lab.Options{
 			Binary: binary, Simulator: simulator, Dir: folder, Audit: true,
-			Poll: time.Second, KeyReload: 200 * time.Millisecond, Drain: 5 * time.Second,
+			Poll: time.Second, KeyReload: 200 * time.Millisecond, Drain: 5 * time.Second, EdgeLook: time.Second,
 		})
 		if failure != nil {
 			return

@@ -305,24 +305,28 @@ func TestARegionsChoiceTakesTurns(t *testing.T) {
 		if err := l.StartOperator(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		waited := map[string]bool{}
+		waited, told := map[string]bool{}, false
 		inTurnTo(t, l, "every tenant's pod is for enrollment "+string(mode), func(set *appsv1.StatefulSet) bool {
 			return guarded(set) == (mode == v1alpha1.EnrollmentGateway)
 		}, slugs, func(int) {
 			for _, slug := range slugs {
 				tenant := get(t, l, slug)
-				told := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionUpToDate)
-				if told == nil || told.Reason != v1alpha1.ReasonUpdateWaiting || waited[slug] {
+				state := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionUpToDate)
+				if state == nil || state.Reason != v1alpha1.ReasonUpdateWaiting || waited[slug] {
 					continue
 				}
 				waited[slug] = true
-				if !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionReady) || !strings.Contains(told.Message, "Region choices says otherwise") {
-					t.Errorf("tenant %s waits, and is not as it was before: %s", slug, told.Message)
+				if !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionReady) || !strings.Contains(state.Message, "Region choices says otherwise") {
+					t.Errorf("tenant %s waits, and is not as it was before: %s", slug, state.Message)
 				}
+				told = tellsWhatIsToCome(t, l, slug, mode, slugs) || told
 			}
 		})
 		if len(waited) < len(slugs)-1 {
 			t.Errorf("only %v waited for enrollment %s", waited, mode)
+		}
+		if !told {
+			t.Errorf("nobody was told what is to come with enrollment %s", mode)
 		}
 		for _, slug := range slugs {
 			becomesReady(t, l, slug)

@@ -287,6 +287,14 @@ const (
 	AnnotationSuspendedWhy  = "ingress.soctalk.io/suspended-why"
 )
 
+// Annotations on an edge's Lease: why somebody gave the edge up for good, and who. An
+// edge that lives empties the first each time it renews the Lease, so that it counts for
+// the silence it was written in and for no later one.
+const (
+	AnnotationForgetEdge   = "ingress.soctalk.io/forget-edge"
+	AnnotationForgetEdgeBy = "ingress.soctalk.io/forget-edge-by"
+)
+
 // AnnotationRetiredFor on the enrollment Secret is the UID of the Tenant for whose
 // removal it was replaced.
 const AnnotationRetiredFor = "ingress.soctalk.io/retired-for"

@@ -24,6 +24,9 @@ func notes(in Input, sheet Sheet, versionNote string) []string {
 	case why != "":
 		note("the tenant is not ready yet: %s", why)
 	}
+	for _, change := range in.Coming {
+		note("the %s is to change from %s to %s; this sheet is for what is there now: ask for a new one before you bring in many agents", change.What, change.Now, change.Coming)
+	}
 	if len(sheet.Addresses) == 0 {
 		note("no address is assigned yet; the firewall rows below lack it")
 	}

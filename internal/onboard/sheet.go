@@ -22,6 +22,8 @@ type Input struct {
 	Tenant v1alpha1.Tenant `json:"tenant"`
 	// Region the tenant belongs to.
 	Region v1alpha1.Region `json:"region"`
+	// Coming is what is to be otherwise than the status says.
+	Coming []Change `json:"coming,omitempty"`
 	// AuthorityPEM is the certificate of the authority that signed the
 	// certificate on the enrollment port. Empty means a public authority, which
 	// the endpoints' systems know.
@@ -40,6 +42,8 @@ type Sheet struct {
 	Mode        string `json:"mode"`
 	// Notes come first: what is not as it should be, or needs a decision.
 	Notes []string `json:"notes,omitempty"`
+	// Coming is what agents and firewalls will meet in place of what the sheet says.
+	Coming []Change `json:"coming,omitempty"`
 	// Hostname agents are given, and the addresses it leads to.
 	Hostname  string   `json:"hostname"`
 	Addresses []string `json:"addresses"`
@@ -58,6 +62,15 @@ type Sheet struct {
 	Installed []Installed `json:"installed"`
 	// Plain is the shortest command that enrolls, and why another is better.
 	Plain Step `json:"plain"`
+}
+
+// Change is one thing of a tenant that is to be otherwise than it is.
+type Change struct {
+	// What changes: hostname, address, ports or certificate.
+	What string `json:"what"`
+	// Now is how it is, and Coming what is asked for.
+	Now    string `json:"now"`
+	Coming string `json:"coming"`
 }
 
 // Port is one port agents connect to.
@@ -173,6 +186,7 @@ func NewSheet(in Input) (Sheet, error) {
 		Mode:         string(status.Mode),
 		Hostname:     status.Hostname,
 		Addresses:    addresses(in),
+		Coming:       in.Coming,
 		Ports:        ports(status),
 		AgentVersion: version,
 		Trust:        trust,
@@ -254,8 +268,8 @@ func purpose(port string) string {
 // addresses agents may be sent to: every address of an edge, or the tenant's own.
 func addresses(in Input) []string {
 	status := in.Tenant.Status
-	if status.Mode == v1alpha1.ModeEdgeHAProxy && in.Region.Spec.Edge != nil {
-		return in.Region.Spec.Edge.Addresses
+	if edge := in.Region.Spec.Edge; status.Mode == v1alpha1.ModeEdgeHAProxy && edge != nil && (status.Address == "" || slices.Contains(edge.Addresses, status.Address)) {
+		return edge.Addresses
 	}
 	if status.Address == "" {
 		return nil

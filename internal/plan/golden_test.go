@@ -30,6 +30,8 @@ type scenario struct {
 	// EnrollmentToken and Revocation are the input where one of them is judged.
 	EnrollmentToken *TokenInput      `json:"enrollmentToken,omitempty"`
 	Revocation      *RevocationInput `json:"revocation,omitempty"`
+	// Closing is the route of a tenant that leaves, where what its edges say is judged.
+	Closing *v1alpha1.Route `json:"closing,omitempty"`
 	// Update is the input where a tenant's turn for a new version is decided.
 	Update *UpdateInput `json:"update,omitempty"`
 	// Carries is what the pods' annotation says was asked of them, where that is what
@@ -43,6 +45,13 @@ type scenario struct {
 type updateVerdict struct {
 	Turn   Turn                  `json:"turn"`
 	Status v1alpha1.TenantStatus `json:"status"`
+}
+
+// closingVerdict is the want.yaml of a route that is closed: what it waits for, or what
+// is on record.
+type closingVerdict struct {
+	Waits  string `json:"waits,omitempty"`
+	Record string `json:"record,omitempty"`
 }
 
 // verdict is the content of a want.yaml.
@@ -99,6 +108,12 @@ func decide(t *testing.T, folder string) (any, []metav1.Condition) {
 	case given.Revocation != nil:
 		move := Revoke(*given.Revocation)
 		got, conditions = move, move.Status.Conditions
+	case given.Closing != nil:
+		verdict := closingVerdict{Waits: Uncut(*given.Closing, given.Observed.Silent)}
+		if verdict.Waits == "" {
+			verdict.Record = CutSays(*given.Closing)
+		}
+		got = verdict
 	case given.Update != nil:
 		ask := *given.Update
 		if given.Carries != nil {

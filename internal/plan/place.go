@@ -106,7 +106,7 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		Addresses:  ingress.Addresses,
 		TLSSecret:  cmp.Or(ingress.TLS.SecretName, naming.SecretTLS),
 		Major:      managerMajor(tenant.Spec.Manager, region.Spec),
-		Strategy:   region.Spec.Certificates.Strategy,
+		Strategy:   strategyAsked(tenant, region.Spec.Certificates),
 		Issuer:     region.Spec.Certificates.IssuerRef,
 		Gateway:    enrollmentMode(tenant, region.Spec) == v1alpha1.EnrollmentGateway,
 	}
@@ -118,15 +118,8 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 	if tenant.Spec.Manager.Attach == nil || place.Alone {
 		place.PullSecrets = region.Spec.ImagePullSecrets
 	}
-	if place.Strategy == "" {
-		place.Strategy = v1alpha1.CertificateBuiltInCA
-	}
 	if ingress.TLS.IssuerRef != "" {
-		// A tenant that names its own issuer leaves the Region's strategy.
 		place.Issuer = &v1alpha1.IssuerRef{Name: ingress.TLS.IssuerRef}
-		if place.Strategy != v1alpha1.CertificateInternalCA {
-			place.Strategy = v1alpha1.CertificateACME
-		}
 	}
 	if place.Strategy == v1alpha1.CertificateWildcard {
 		place.WildcardSecret = WildcardSecret(region)
@@ -135,6 +128,16 @@ func Place(tenant v1alpha1.Tenant, regions []v1alpha1.Region) (Placement, error)
 		return Placement{}, err
 	}
 	return place, checkEdgeAlone(place, regions)
+}
+
+// strategyAsked is where the certificate is to come from. A tenant that names its own
+// issuer leaves the Region's strategy.
+func strategyAsked(tenant v1alpha1.Tenant, region v1alpha1.CertificatesSpec) v1alpha1.CertificateStrategy {
+	strategy := cmp.Or(region.Strategy, v1alpha1.CertificateBuiltInCA)
+	if tenant.Spec.WazuhIngress.TLS.IssuerRef != "" && strategy != v1alpha1.CertificateInternalCA {
+		return v1alpha1.CertificateACME
+	}
+	return strategy
 }
 
 // checkEdgeAlone: a port is claimed per Region, so two Regions must not offer the

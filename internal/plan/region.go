@@ -60,7 +60,7 @@ func ReportRegion(region v1alpha1.Region, regions []v1alpha1.Region, tenants []v
 		Message: "tenants can use this Region", ObservedGeneration: region.Generation,
 	}
 	for _, edge := range silent {
-		ready.Message += "; " + silentWord(edge)
+		ready.Message += "; " + silentWord(edge, region.Name)
 	}
 	if problem != nil {
 		ready.Status = metav1.ConditionFalse

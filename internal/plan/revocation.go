@@ -296,7 +296,7 @@ func (r *revoking) cutAtEdges() bool {
 		r.wait(v1alpha1.ReasonWaitingForEdge, why, soon)
 		return false
 	}
-	r.saw("Cut: %s ended every session of the agent that began before %s", edgeNames(carried), clock(timeOf(r.status.CutAt)))
+	r.saw("Cut: %s ended every session of the agent that began before %s%s", edgeNames(carried), clock(timeOf(r.status.CutAt)), exceptions(*r.in.Route))
 	r.status.Step = v1alpha1.RevocationDone
 	return true
 }

@@ -81,13 +81,13 @@ func edgeHop(in Input, place Placement) hop {
 	carried, behind := in.Observed.Route.CarriedBy()
 	carried, lost := heard(carried, in.Observed.Silent)
 	unheard := ""
-	if words := silentWords(in.Observed.Silent, in.Observed.Route.Status.Edges); words != "" {
+	if words := silentWords(in.Observed.Silent, in.Observed.Route.Status.Edges, place.Region); words != "" {
 		unheard = "; " + words
 	}
 	switch {
 	case len(carried) == 0 && len(lost) > 0:
 		return hop{condition, metav1.ConditionUnknown, v1alpha1.ReasonEdgeSilent, fmt.Sprintf(
-			"ports %s on %s are held for this tenant; whether they are served is not known%s; look at the edge's machine or pod", pair, at, unheard)}
+			"ports %s on %s are held for this tenant; whether they are served is not known%s", pair, at, unheard)}
 	case len(carried) == 0 && len(behind) == 0:
 		return wait("no edge of the Region has reported")
 	case len(carried) == 0:

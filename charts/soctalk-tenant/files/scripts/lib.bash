@@ -33,31 +33,35 @@ prepared=$root/run/soctalk-prepared
 say() { echo "soctalk: $*"; }
 
 # secret_problem prints what is wrong with the enrollment secret and succeeds;
-# it fails when nothing is. The rules are authd's traps (4.14, main-server.c):
+# it fails when nothing is; called as $(secret_problem), which closes what it
+# opens. The rules are authd's traps (4.14, main-server.c):
 # an empty first line or a single character turns the password check off while
 # the log says a password is in use, a carriage return or a trailing space
 # becomes part of the password, and only the first line counts.
 secret_problem() {
-  local size newlines foreign
-  if [ ! -f "$secret_file" ] || [ ! -r "$secret_file" ]; then
+  local size newlines foreign opened held
+  # It is read several times, and may be replaced meanwhile; opened once, it is one
+  # and the same.
+  if [ ! -f "$secret_file" ] || ! { exec {opened}<"$secret_file"; } 2>/dev/null; then
     echo "it is missing; authd would make up a password and write it to its log"
     return 0
   fi
-  size=$(wc -c <"$secret_file")
+  held=/proc/$BASHPID/fd/$opened
+  size=$(wc -c <"$held")
   if [ "$size" -eq 0 ]; then
     echo "it is empty; authd would not start"
     return 0
   fi
-  if [ "$(head -c 1 "$secret_file" | wc -l)" -eq 1 ]; then
+  if [ "$(head -c 1 "$held" | wc -l)" -eq 1 ]; then
     echo "its first line is empty; authd would accept every agent without a password"
     return 0
   fi
-  newlines=$(wc -l <"$secret_file")
+  newlines=$(wc -l <"$held")
   if [ "$newlines" -eq 0 ]; then
     echo "it does not end with a newline; end it with exactly one"
     return 0
   fi
-  if [ "$newlines" -gt 1 ] || [ "$(tail -c 1 "$secret_file" | wc -l)" -ne 1 ]; then
+  if [ "$newlines" -gt 1 ] || [ "$(tail -c 1 "$held" | wc -l)" -ne 1 ]; then
     echo "it has more than one line; authd reads only the first"
     return 0
   fi
@@ -69,7 +73,7 @@ secret_problem() {
     echo "it has $((size - 1)) characters; authd reads 4094 at most"
     return 0
   fi
-  foreign=$(LC_ALL=C tr -d 'A-Za-z0-9_\n-' <"$secret_file" | wc -c)
+  foreign=$(LC_ALL=C tr -d 'A-Za-z0-9_\n-' <"$held" | wc -c)
   if [ "$foreign" -gt 0 ]; then
     echo "it has $foreign characters outside A-Z, a-z, 0-9, '-' and '_' (a carriage return or a space counts)"
     return 0
