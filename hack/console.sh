@@ -4,6 +4,7 @@
 #   console.sh if-able    builds them; without Node.js says aloud that they are left out
 #   console.sh test       types, unit tests and, in Chromium, every screen
 #   console.sh test quick the same without Chromium
+#   console.sh pictures   has a customer's whole life played in Chromium, and keeps those of docs/images
 set -euo pipefail
 cd "$(dirname "$0")/../console"
 mode=${1:-} quick=${2:-}
@@ -53,4 +54,13 @@ if [ "$mode" = test ]; then
     exit 0
   fi
   npm run --silent test:screens
+fi
+if [ "$mode" = pictures ]; then
+  cd ..
+  made=$(mktemp -d)
+  trap 'rm -rf "$made"' EXIT
+  SOCTALK_PICTURES=$made SOCTALK_BUILD_CONTROLPLANE=1 go test ./internal/lab -run '^TestACustomersLifeInTheConsole$' -count=1 -timeout 15m
+  for screen in tenants broken onboarding agents; do
+    install -m 644 "$made/console-$screen-light.png" "docs/images/console-$screen.png"
+  done
 fi

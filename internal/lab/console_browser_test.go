@@ -15,6 +15,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/console/pages"
+	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/wazuh"
 )
@@ -156,6 +157,7 @@ func (v *person) firstAgent(t *testing.T, l *lab.Lab, slug string, secret wazuh.
 	t.Helper()
 	v.tab("Agents")
 	v.sees("No agent is registered")
+	idle := v.idleEnds()
 	if _, err := enroll(t, l, slug, "laptop-1", secret); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +168,17 @@ func (v *person) firstAgent(t *testing.T, l *lab.Lab, slug string, secret wazuh.
 	if took > arrivesWithin {
 		t.Errorf("the first agent took %s to its row, want at most %s", took, arrivesWithin)
 	}
+	// The page read the roster anew, and nobody did anything: that keeps no session awake.
+	if now := v.idleEnds(); now != idle {
+		t.Errorf("the session's idle end went from %s to %s while the page kept itself fresh", idle, now)
+	}
 	v.look("agents")
+}
+
+// idleEnds is when the session falls idle, asked as the page asks.
+func (v *person) idleEnds() string {
+	v.t.Helper()
+	return ask(&v.visitor, chromedp.Evaluate[string](`fetch("/api/v1/session", { headers: { "`+wire.BackgroundHeader+`": "1" } }).then((answer) => answer.json()).then(({ idleEnds }) => idleEnds)`, chromedp.EvalAwaitPromise))
 }
 
 // revokes takes the agent out, and waits until everything is seen to be done.
@@ -253,6 +265,9 @@ type violation struct{ ID, Help, Where string }
 const judge = `axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) =>
   violations.map((found) => ({ ID: found.id, Help: found.help, Where: found.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ") })))`
 
+// high is how far down a page has something to show.
+const high = `Math.ceil(Math.max(0, ...[...document.querySelectorAll("#main section > *")].map((part) => part.getBoundingClientRect().bottom)) + (document.querySelector("#main")?.scrollTop ?? 0)) + 48`
+
 // look lets axe judge the screen in both themes, and keeps pictures of it.
 func (v *person) look(name string) {
 	v.t.Helper()
@@ -267,7 +282,7 @@ func (v *person) look(name string) {
 			v.t.Errorf("%s, %s: axe %s: %s: %s", name, theme, found.ID, found.Help, found.Where)
 		}
 		// The pages scroll inside the window: it is made as high as they are, within reason.
-		v.screen(1280, min(1500, max(900, ask(&v.visitor, chromedp.Evaluate[int64](`(document.querySelector("#main")?.scrollHeight ?? 0) + 90`)))), "light")
+		v.screen(1280, min(1500, max(640, ask(&v.visitor, chromedp.Evaluate[int64](high)))), "light")
 		v.picture("console-" + name + "-" + theme)
 		v.screen(1280, 900, "light")
 	}
