@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isNew, matching as matchingAgents, withWhat } from "../src/agents/fresh";
+import { freshFirst, isNew, matching as matchingAgents, withWhat } from "../src/agents/fresh";
 import { problemOf, tenantPath } from "../src/api/client";
 import { stale } from "../src/api/live";
 import { permission } from "../src/api/queries";
@@ -81,6 +81,11 @@ describe("agents", () => {
     expect(isNew(agent({ registered: at(-599) }), noon)).toBe(true);
     expect(isNew(agent({ registered: at(-601) }), noon)).toBe(false);
     expect(isNew(agent({}), noon)).toBe(false);
+  });
+  it("puts the new ones on top, the newest first, and leaves the others where they were", () => {
+    const all = [agent({ id: "1", registered: at(-9999) }), agent({ id: "2", registered: at(-500) }), agent({ id: "3" }), agent({ id: "4", registered: at(-5) })];
+    expect(freshFirst(all, noon).map(({ id }) => id)).toEqual(["4", "2", "1", "3"]);
+    expect(freshFirst([all[0]!, all[2]!], noon).map(({ id }) => id)).toEqual(["1", "3"]);
   });
   it("says what was shown", () => {
     expect(withWhat(agent({ enrollment: { at: at(0), credential: "token", token: "berlin", source: "" } }))).toBe("token berlin");

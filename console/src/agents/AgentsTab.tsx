@@ -12,7 +12,7 @@ import { Nothing } from "../parts/Nothing";
 import { Pages, PagesBelow } from "../parts/Pages";
 import { count, paged } from "../parts/words";
 import { AgentTable } from "./AgentTable";
-import { matching } from "./fresh";
+import { freshFirst, matching } from "./fresh";
 import { Revocations } from "./Revocations";
 import { Revoke } from "./Revoke";
 
@@ -35,7 +35,7 @@ function Roster({ slug, data }: { slug: string; data: Agents }) {
   const now = useNow();
   const go = useNavigate();
   // Typing goes before the table.
-  const found = matching(data.agents, useDeferredValue(text));
+  const found = freshFirst(matching(data.agents, useDeferredValue(text)), now);
   const shown = paged(found, page);
   const selected = data.agents.filter((agent) => chosen.has(agent.id)).map((agent) => agent.id);
   const search = (value: string) => {

@@ -9,7 +9,7 @@ import MoonIcon from "@patternfly/react-icons/dist/esm/icons/moon-icon";
 import SunIcon from "@patternfly/react-icons/dist/esm/icons/sun-icon";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useParams, useRouterState } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { call } from "../api/client";
 import { useLive } from "../api/live";
 import type { Session } from "../api/types";
@@ -25,6 +25,7 @@ export function Shell({ session }: { session: Session }) {
   const looking = slug && /\/(agents|onboarding)$/.test(path) ? slug : undefined;
   const up = useLive(queries, looking);
   useTitle(path);
+  useTop(path);
   const leave = useMutation({
     mutationFn: () => call("DELETE", "/api/v1/session"),
     onSuccess: () => {
@@ -74,6 +75,19 @@ function useTitle(path: string) {
     const [screen, slug, tab] = path.split("/").filter(Boolean);
     document.title = [slug, tab ?? screen, "SocTalk Ingress"].filter(Boolean).join(", ");
   }, [path]);
+}
+
+/** useTop begins a new screen at its top, for the eye and for the keyboard. Tabs of one tenant are no new screen. */
+function useTop(path: string) {
+  const screen = path.split("/").slice(0, 3).join("/");
+  const last = useRef(screen);
+  useEffect(() => {
+    if (last.current === screen) return;
+    last.current = screen;
+    const main = document.getElementById("main");
+    main?.scrollTo({ top: 0 });
+    main?.focus({ preventScroll: true });
+  }, [screen]);
 }
 
 function Head({ user, leave }: { user: string; leave: () => void }) {

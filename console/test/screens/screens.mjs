@@ -83,6 +83,15 @@ const revealed = async (page) => {
   if (await there()) throw new Error("the secret stays on the page after it was put away");
 };
 const soon = { ...example("Session"), idleEnds: "2026-11-25T12:01:30Z" };
+// A new screen begins at its top; going from tab to tab keeps the keyboard where it is.
+const beginsAtTheTop = async (page) => {
+  await page.evaluate(() => document.getElementById("main").scrollTo({ top: 9999 }));
+  await page.getByRole("link", { name: "customer-000" }).first().click();
+  await page.getByText("What an agent depends on").waitFor();
+  await page.waitForFunction(() => document.activeElement.id === "main" && document.activeElement.scrollTop === 0);
+  await page.getByRole("tab", { name: "Events" }).click();
+  await page.waitForFunction(() => document.activeElement.textContent === "Events");
+};
 const suspended = { ...example("Tenant"), state: "suspended", suspension: { since: "2026-11-25T11:00:00Z", by: "jane@mssp.example.com", why: "invoice 2026-117 unpaid", sessions: 3 } };
 const nothingAllowed = { rights: ["tenant.suspend", "tenant.offboard", "agents.revoke", "secret.reveal", "secret.rotate", "tokens.make", "tokens.reveal", "tokens.revoke", "tokens.delete", "handovers.make"].map((action) => ({ action, allowed: false, missing: ["update secrets in namespace tenant-acme"] })) };
 
@@ -92,6 +101,7 @@ export const screens = [
   { name: "tenants", path: "/tenants", shows: "Acme GmbH" },
   { name: "tenants-many", path: "/tenants", shows: "500 tenants", answers: { "GET /api/v1/tenants": [200, { now: "2026-11-25T12:00:00Z", tenants: night }] }, steps: [staysSmall("Filter tenants", "customer-333", "1 tenant")] },
   { name: "tenants-filtered", path: "/tenants?q=EdgeUnreachable", shows: "50 tenants", answers: { "GET /api/v1/tenants": [200, { now: "2026-11-25T12:00:00Z", tenants: night }] } },
+  { name: "tenants-to-one", path: "/tenants", shows: "500 tenants", answers: { "GET /api/v1/tenants": [200, { now: "2026-11-25T12:00:00Z", tenants: night }], "GET /api/v1/tenants/customer-000": [200, { ...example("Tenant"), slug: "customer-000" }] }, steps: [beginsAtTheTop, see("SecretRevealed")] },
   { name: "tenants-no-match", path: "/tenants?q=zeta", shows: "Nothing matches" },
   { name: "tenants-away", path: "/tenants", shows: "does not answer", answers: { "GET /api/v1/tenants": ["away"], "GET /api/v1/events": ["away"] } },
   { name: "tenants-empty", path: "/tenants", shows: "No tenant yet", answers: { "GET /api/v1/tenants": [200, { now: "2026-11-25T12:00:00Z", tenants: [] }] } },
