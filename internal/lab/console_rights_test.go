@@ -120,6 +120,16 @@ func TestTheConsoleLetsNobodyDoMore(t *testing.T) {
 	if get(t, l, "watched").Spec.Suspended {
 		t.Error("a viewer suspended a tenant")
 	}
+	// What is lacking for somebody's own manager has the names he gave it.
+	create(t, l, "lent", v1alpha1.TenantSpec{Manager: v1alpha1.ManagerSpec{Attach: &v1alpha1.ManagerAttach{
+		Selector: map[string]string{naming.LabelName: "my-own-wazuh"}, APICredentialsSecret: "their-user", APICASecret: "their-ca",
+	}}})
+	for _, right := range want[wire.Rights](viktor, "GET /api/v1/tenants/lent/rights", nil, http.StatusOK).Rights {
+		if lacking := strings.Join(right.Missing, ", "); right.Action == wire.ActionAgents &&
+			(!strings.Contains(lacking, `get secrets "their-user" in namespace tenant-lent`) || !strings.Contains(lacking, `get secrets "their-ca"`) || strings.Contains(lacking, naming.SecretAPI)) {
+			t.Errorf("for the agents of an attached manager is missing: %s", lacking)
+		}
+	}
 	// Somebody with no right at all gets in, and sees nothing.
 	nobody := at(t, l, url, "nobody")
 	nobody.refused("GET /api/v1/tenants", nil, http.StatusForbidden, "", "tenants.ingress.soctalk.io")
