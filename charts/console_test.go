@@ -77,6 +77,56 @@ func TestTheConsoleOfTheChart(t *testing.T) {
 	}
 }
 
+// Single sign-on is asked for with names of a Secret and a ConfigMap, and never with what
+// is in them.
+func TestSingleSignOnOfTheChart(t *testing.T) {
+	values := func(oidc map[string]any) map[string]any {
+		return map[string]any{"console": map[string]any{"enabled": true, "host": "console.example.com", "behindProxy": true, "oidc": oidc}}
+	}
+	for name, oidc := range map[string]map[string]any{
+		"without TLS":         {"issuer": "http://id.example.com", "clientID": "console"},
+		"without a client":    {"issuer": "https://id.example.com"},
+		"without an issuer":   {"clientID": "console"},
+		"without an ID token": {"issuer": "https://id.example.com", "clientID": "console", "scopes": []any{"email"}},
+		"with a secret":       {"issuer": "https://id.example.com", "clientID": "console", "secret": "s3cret"},
+	} {
+		if _, err := chart.RenderOperator(values(oidc)); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	for name, c := range map[string]struct {
+		oidc    map[string]any
+		want    []string
+		volumes int
+	}{
+		"a public client": {map[string]any{"issuer": "https://id.example.com", "clientID": "console"}, []string{
+			"--external-url=https://console.example.com", "--oidc-issuer=https://id.example.com", "--oidc-client-id=console",
+			"--oidc-scopes=openid,profile,email,offline_access",
+		}, 0},
+		"a client with a secret": {map[string]any{"issuer": "https://id.example.com", "clientID": "console", "clientSecret": "console-oidc", "authority": "id-ca", "name": "MSSP ID"}, []string{
+			"--oidc-client-secret-file=/oidc/client-secret", "--oidc-ca-file=/oidc-ca/ca.crt", "--oidc-name=MSSP ID",
+		}, 2},
+	} {
+		rendered, err := chart.RenderOperator(values(c.oidc))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var page appsv1.Deployment
+		if err := yaml.UnmarshalStrict([]byte(strings.Split(rendered[consoleTemplate], "\n---\n")[0]), &page); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		pod := page.Spec.Template.Spec
+		for _, want := range c.want {
+			if !slices.Contains(pod.Containers[0].Args, want) {
+				t.Errorf("%s is started with %v, want %s", name, pod.Containers[0].Args, want)
+			}
+		}
+		if len(pod.Volumes) != c.volumes || len(pod.Containers[0].VolumeMounts) != c.volumes {
+			t.Errorf("%s has volumes %v", name, pod.Volumes)
+		}
+	}
+}
+
 // Who looks changes nothing. Secrets, by their names, and the way into pods are only in
 // the role that can be bound in one tenant's namespace, and nothing in that needs more.
 func TestTheRolesForPeople(t *testing.T) {

@@ -29,6 +29,7 @@ type consoleFlags struct {
 	address, certDir, links, system, edges, logLevel string
 	behindProxy, insecure                            bool
 	proxies                                          []string
+	oidc                                             oidcFlags
 }
 
 func newConsoleServeCommand(s *session) *cobra.Command {
@@ -41,12 +42,17 @@ func newConsoleServeCommand(s *session) *cobra.Command {
 			"kubeconfig or service account only the API server's address and authority are used.\n\n" +
 			"TLS comes from tls.crt and tls.key in --cert-dir, which are read again when they change,\n" +
 			"or from a proxy in front. --insecure is for a browser on the same machine, and listens on\n" +
-			"a loopback address only. Who is signed in is kept in memory: run one copy.",
+			"a loopback address only. Who is signed in is kept in memory: run one copy.\n\n" +
+			"With --oidc-issuer people may sign in at an identity provider too. Its ID token is what\n" +
+			"the cluster is asked with, so the API server must trust the same provider.",
 		Example: "  # on your own machine, with the cluster of your kubeconfig\n" +
 			"  soctalk-ingress console serve --insecure --address 127.0.0.1:8090\n" +
 			"  kubectl -n soctalk-system create token operator-jane --duration 8h\n\n" +
 			"  # as the chart starts it\n" +
-			"  soctalk-ingress console serve --cert-dir /tls --handover-url https://onboard.mssp.example.com",
+			"  soctalk-ingress console serve --cert-dir /tls --handover-url https://onboard.mssp.example.com\n\n" +
+			"  # with single sign-on\n" +
+			"  soctalk-ingress console serve --cert-dir /tls --external-url https://console.mssp.example.com \\\n" +
+			"    --oidc-issuer https://id.mssp.example.com --oidc-client-id console --oidc-client-secret-file /oidc/secret",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -59,6 +65,7 @@ func newConsoleServeCommand(s *session) *cobra.Command {
 	set.StringVar(&flags.links, "handover-url", "", "where links to onboarding kits are served, such as https://onboard.mssp.example.com; empty: none can be made here")
 	set.StringVar(&flags.system, "operator-namespace", naming.DefaultSystemNamespace, "namespace the operator runs in; the key of its reports is there")
 	set.StringVar(&flags.edges, "edge-namespace", naming.DefaultSystemNamespace, "namespace of the edges' pods, which know where agents come from")
+	flags.oidc.add(set)
 	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
 	command.RunE = func(command *cobra.Command, _ []string) error { return s.consoleServe(command, flags) }
 	return command
@@ -110,12 +117,17 @@ func (s *session) consoleServe(command *cobra.Command, flags consoleFlags) error
 	if err != nil {
 		return err
 	}
+	provider, err := flags.oidc.provider(flags.insecure)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", flags.address)
 	if err != nil {
 		return fmt.Errorf("--address: %w", err)
 	}
 	return console.Serve(command.Context(), console.Site{Listener: listener, CertDir: flags.certDir}, console.Options{
 		Cluster: cluster, Scheme: scheme, Version: s.buildInfo().Version, System: flags.system, Edges: flags.edges, Links: flags.links, Plain: flags.insecure, Proxies: proxies,
-		Log: slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+		SignOn: provider,
+		Log:    slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 	})
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/console/pages"
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
+	"github.com/soctalk/soctalk-ingress/internal/signon"
 	"github.com/soctalk/soctalk-ingress/internal/throttle"
 )
 
@@ -40,6 +41,8 @@ type Options struct {
 	System, Edges string
 	// Links is where links to onboarding kits are served; empty where they are not.
 	Links string
+	// SignOn is the identity provider to sign in at; nil for pasted tokens alone.
+	SignOn *signon.Provider
 	// Plain leaves the cookie without Secure, for a browser on the same machine.
 	Plain bool
 	// Proxies may say, in X-Forwarded-For, for whom they forward.
@@ -123,6 +126,8 @@ func (c *Console) Handler() http.Handler {
 	for pattern, handler := range c.handlers() {
 		mux.Handle(pattern, handler)
 	}
+	mux.Handle("GET "+signon.LoginPath, open(c.login))
+	mux.Handle("GET "+signon.CallbackPath, open(c.callback))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, wire.Problem{Error: r.Method + " " + r.URL.Path + " is not part of the API"})
 	})
@@ -135,6 +140,6 @@ func (c *Console) Handler() http.Handler {
 	return c.guarded(protection.Handler(mux))
 }
 
-func (c *Console) about(w http.ResponseWriter, _ *http.Request) error {
-	return give(w, wire.About{Product: "soctalk-ingress", Version: c.options.Version, SignIn: wire.SignIn{Token: true}})
+func (c *Console) about(w http.ResponseWriter, r *http.Request) error {
+	return give(w, wire.About{Product: "soctalk-ingress", Version: c.options.Version, SignIn: c.waysIn(r)})
 }

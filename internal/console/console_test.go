@@ -98,7 +98,7 @@ func TestReportsAreVerifiedWhereTheOperatorIs(t *testing.T) {
 	options := testOptions(t, "https://127.0.0.1:1")
 	options.System = "elsewhere"
 	c := New(t.Context(), options)
-	one, err := c.visitFor("persons")
+	one, err := c.visitFor(func(config *rest.Config) { config.BearerToken = "persons" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestTheConsolesOwnCredentialsAreNotUsed(t *testing.T) {
 		Host: "https://127.0.0.1:1", BearerToken: "own", BearerTokenFile: "/own", Username: "own", Password: "own",
 		Impersonate: rest.ImpersonationConfig{UserName: "own"}, TLSClientConfig: rest.TLSClientConfig{Insecure: true},
 	}
-	one, err := New(t.Context(), options).visitFor("persons")
+	one, err := New(t.Context(), options).visitFor(func(config *rest.Config) { config.BearerToken = "persons" })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request, one *visit) err
 			next = "event: " + change.event + "\ndata: " + string(text) + "\n\n"
 		}
 		// Nothing is told any more once the session is over, whatever came first.
-		if one.over(c.options.Now()) {
+		if one.over(c.options.Now()) || one.tokens != nil && one.tokens.Over() != nil {
 			_ = write("event: end\ndata: {}\n\n")
 			return nil
 		}

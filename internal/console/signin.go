@@ -35,33 +35,46 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 	if !c.signIns.Allow(from, c.options.Now()) {
 		return refuse(http.StatusServiceUnavailable, "", "too many sign in at this moment", "try again in a few seconds")
 	}
-	one, err := c.visitFor(token)
+	one, err := c.visitFor(func(config *rest.Config) { config.BearerToken = token })
 	if err != nil {
 		return err
 	}
-	review := &authenticationv1.SelfSubjectReview{}
-	err = one.desk.Create(r.Context(), review)
-	if apierrors.IsUnauthorized(err) || err == nil && review.Status.UserInfo.Username == anonymous {
+	err = c.enter(w, r, one)
+	if apierrors.IsUnauthorized(err) {
 		c.options.Log.Info("sign-in refused", "from", from.String())
 		return refuse(http.StatusUnauthorized, "token", "the cluster does not accept this token", "it may have expired; make another, such as with kubectl create token NAME")
 	}
 	if err != nil {
 		return err
 	}
+	return give(w, c.session(one))
+}
+
+// enter asks the API server who comes, and begins the visit. It is an Unauthorized error
+// if the API server does not know the token.
+func (c *Console) enter(w http.ResponseWriter, r *http.Request, one *visit) error {
+	review := &authenticationv1.SelfSubjectReview{}
+	if err := one.desk.Create(r.Context(), review); err != nil {
+		return err
+	}
+	if review.Status.UserInfo.Username == anonymous {
+		return apierrors.NewUnauthorized("it takes the token for nobody's")
+	}
 	one.user, one.groups = review.Status.UserInfo.Username, list(review.Status.UserInfo.Groups)
 	if before := c.visitOf(r); before != nil {
 		c.visits.finish(before) // its cookie is about to be replaced
 	}
 	name := c.visits.begin(one)
-	c.options.Log.Info("signed in", "user", one.user, "from", from.String())
+	c.options.Log.Info("signed in", "user", one.user, "from", throttle.Client(r, c.options.Proxies).String())
 	http.SetCookie(w, c.cookie(r, name))
-	return give(w, c.session(one))
+	http.SetCookie(w, c.carried(r, problemCookie, ""))
+	return nil
 }
 
-// visitFor makes what a person with that token acts through.
-func (c *Console) visitFor(token string) (*visit, error) {
+// visitFor makes what a person with those credentials acts through.
+func (c *Console) visitFor(credentials func(*rest.Config)) (*visit, error) {
 	config := rest.AnonymousClientConfig(c.options.Cluster)
-	config.BearerToken = token
+	credentials(config)
 	config.WarningHandler = rest.NoWarnings{} // the log is for what people do
 	config.QPS = -1                           // one person's requests; the server protects itself
 	config.UserAgent = naming.Product + "-console/" + c.options.Version
@@ -126,6 +139,9 @@ func (c *Console) lasting(handle func(http.ResponseWriter, *http.Request, *visit
 		one := c.visitOf(r)
 		if one == nil {
 			return errSignedOut
+		}
+		if err := c.fresh(w, r, one); err != nil {
+			return err
 		}
 		err := handle(w, r, one)
 		if apierrors.IsUnauthorized(err) {

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/internal/desk"
+	"github.com/soctalk/soctalk-ingress/internal/signon"
 )
 
 // How long a session lasts, and how many there may be: each keeps a client. One person
@@ -31,6 +32,8 @@ type visit struct {
 	desk   *desk.Desk
 	watch  client.WithWatch
 	begun  time.Time
+	// tokens of who signed in at the identity provider; nil for a pasted token.
+	tokens *signon.Tokens
 
 	// ctx ends with the visit, and with it every port that was forwarded for it.
 	ctx context.Context

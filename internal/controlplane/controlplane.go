@@ -40,6 +40,10 @@ type Options struct {
 	ServiceRange netip.Prefix
 	// Audit records every request's metadata; see [ControlPlane.AuditLog].
 	Audit bool
+	// Authentication is an AuthenticationConfiguration, YAML: whose tokens the API server
+	// takes beside its own. Empty means nobody's, and no way to change that later; see
+	// [NoIssuers] and [ControlPlane.SetAuthentication].
+	Authentication string
 	// Controllers changes the controller-manager's list: "name" adds one, "-name"
 	// removes one.
 	Controllers []string

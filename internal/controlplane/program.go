@@ -53,6 +53,10 @@ var ExternalDNS = Program{
 // C++, and no Go module builds it.
 var Envoy = Program{Name: "envoy-judge", Title: "the judge of bootstraps for Envoy", Folder: "peers/envoy", Package: ".", LinkerFlags: "-s -w"}
 
+// OIDC is an OpenID provider people sign in at. The demo needs none, so "demo --prepare"
+// does not build it.
+var OIDC = Program{Name: "openid-provider", Title: "an OpenID provider", Folder: "peers/oidc", Package: ".", LinkerFlags: "-s -w"}
+
 // What runs on real nodes, and around them. "demo --prepare" builds none of it: only
 // tests on real nodes need them.
 var (

@@ -65,6 +65,9 @@ func (l *layout) apiserverArguments(port uint16, options Options) []string {
 	if options.Audit {
 		arguments = append(arguments, "--audit-policy-file", l.auditPolicy(), "--audit-log-path", l.auditLog())
 	}
+	if options.Authentication != "" {
+		arguments = append(arguments, "--authentication-config", l.authentication())
+	}
 	if len(options.FeatureGates) > 0 {
 		arguments = append(arguments, "--feature-gates", strings.Join(options.FeatureGates, ","))
 	}
@@ -111,8 +114,11 @@ func (l *layout) etcdSocket() string   { return filepath.Join(l.sockets, "etcd.s
 func (l *layout) tokens() string       { return filepath.Join(l.pki.dir, "tokens.csv") }
 func (l *layout) egressConfig() string { return filepath.Join(l.dir, "egress.yaml") }
 func (l *layout) auditPolicy() string  { return filepath.Join(l.dir, "audit-policy.yaml") }
-func (l *layout) auditLog() string     { return filepath.Join(l.dir, "audit.log") }
-func (l *layout) kubeconfig() string   { return filepath.Join(l.dir, "kubeconfig") }
+func (l *layout) authentication() string {
+	return filepath.Join(l.dir, "authentication.yaml")
+}
+func (l *layout) auditLog() string   { return filepath.Join(l.dir, "audit.log") }
+func (l *layout) kubeconfig() string { return filepath.Join(l.dir, "kubeconfig") }
 func (l *layout) controllersKubeconfig() string {
 	return filepath.Join(l.pki.dir, "controllers.kubeconfig")
 }
@@ -152,6 +158,9 @@ func (l *layout) writeConfiguration(token string, options Options) error {
 	}
 	if options.Audit {
 		files[l.auditPolicy()] = auditRules
+	}
+	if options.Authentication != "" {
+		files[l.authentication()] = options.Authentication
 	}
 	for path, content := range files {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -31,8 +32,8 @@ const (
 )
 
 // Console serves the console on a loopback address until the context ends, and returns
-// its URL. It is given no credentials at all.
-func (l *Lab) Console(ctx context.Context, log io.Writer) (string, error) {
+// its URL. It is given no credentials at all. What it is told beside may depend on the URL.
+func (l *Lab) Console(ctx context.Context, log io.Writer, adjust ...func(url string, options *console.Options) error) (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -41,12 +42,18 @@ func (l *Lab) Console(ctx context.Context, log io.Writer) (string, error) {
 		Cluster: rest.AnonymousClientConfig(l.Config), Scheme: l.Client.Scheme(), Version: "lab", Plain: true,
 		Edges: naming.DefaultSystemNamespace, Links: "https://onboard.mssp.example.com", Log: slog.New(slog.NewJSONHandler(log, nil)),
 	}
+	url := "http://" + listener.Addr().String()
+	for _, change := range adjust {
+		if err := change(url, &options); err != nil {
+			return "", errors.Join(err, listener.Close())
+		}
+	}
 	go func() {
 		if err := console.Serve(ctx, console.Site{Listener: listener}, options); err != nil {
 			l.say("console: " + err.Error())
 		}
 	}()
-	return "http://" + listener.Addr().String(), nil
+	return url, nil
 }
 
 // PersonToken is a token of a person who has roles of the chart in the whole cluster, and

@@ -65,6 +65,8 @@ type Options struct {
 	Images map[string]node.Image
 	// Audit records every request to the API server.
 	Audit bool
+	// Authentication is whose tokens the API server takes; see controlplane.Options.
+	Authentication string
 	// Poll is how often the operator asks a ready tenant's manager; 0 means 2 s here.
 	Poll time.Duration
 	// Drain is how long the operator gives sessions to end; 0 is the real 90 s.
@@ -134,7 +136,7 @@ func Start(ctx context.Context, options Options) (_ *Lab, err error) {
 	egress := filepath.Join(l.options.Dir, "egress.sock")
 	l.Plane, err = controlplane.Start(ctx, controlplane.Options{
 		Binary: options.Binary, Dir: filepath.Join(l.options.Dir, "plane"), Keep: options.Keep,
-		EgressSocket: egress, Audit: options.Audit, ServiceRange: l.serviceRange,
+		EgressSocket: egress, Audit: options.Audit, ServiceRange: l.serviceRange, Authentication: options.Authentication,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the control plane: %w", err)

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/controlplane"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/controlplanetest"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 )
@@ -71,7 +72,7 @@ func installation(t *testing.T) *lab.Lab {
 		}
 		// Not the test's context: the lab outlives the test that happens to come first.
 		shared, failure = lab.Start(context.Background(), lab.Options{
-			Binary: binary, Simulator: simulator, Dir: folder, Audit: true,
+			Binary: binary, Simulator: simulator, Dir: folder, Audit: true, Authentication: controlplane.NoIssuers,
 			Poll: time.Second, KeyReload: 200 * time.Millisecond, Drain: 5 * time.Second, EdgeLook: time.Second,
 		})
 		if failure != nil {

@@ -2,7 +2,7 @@
 // example of each in internal/console/wire/testdata; test/wire.test.ts holds the two together.
 // Times are RFC 3339 in UTC; what nobody knows is left out; a list is never null.
 
-export interface About { product: string; version: string; signIn: { token: boolean; oidc: boolean } }
+export interface About { product: string; version: string; signIn: { token: boolean; oidc: boolean; provider?: string; providerSignOut?: string; problem?: Problem } }
 export interface Session { user: string; groups: string[]; cluster: string; now: string; ends: string; idleEnds: string }
 export interface Problem { error: string; field?: string; next?: string; more?: Problem[] }
 export interface Right { action: string; allowed: boolean; missing?: string[] }

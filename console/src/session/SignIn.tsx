@@ -1,7 +1,7 @@
 import { Button, Card, CardBody, CardTitle, Content, Divider, Form, FormGroup, FormHelperText, HelperText, HelperTextItem, TextInput } from "@patternfly/react-core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { call } from "../api/client";
+import { Refusal, call } from "../api/client";
 import { about } from "../api/queries";
 import type { Session } from "../api/types";
 import { Answer, Refused } from "../parts/Answer";
@@ -9,17 +9,21 @@ import { forget } from "./apart";
 
 /** SignIn asks who is there. The token is sent once and kept nowhere in the browser. */
 export function SignIn({ over }: { over: boolean }) {
-  const known = useQuery(about());
+  // Asked anew: what went wrong on the way through the identity provider is in it.
+  const known = useQuery({ ...about(), refetchOnMount: "always" });
+  const problem = known.data?.signIn.problem;
   return (
     <main className="door" id="main">
       <Card>
         <CardTitle component="h1">SocTalk Ingress</CardTitle>
         <CardBody>
-          {over && <Content component="p">Sign in. A session ends after 8 hours, or after 30 minutes in which you do nothing.</Content>}
+          {problem && <Refused error={new Refusal(401, problem)} />}
+          {over && !problem && <Content component="p">Sign in. A session ends after 8 hours, or after 30 minutes in which you do nothing.</Content>}
           <Answer of={known}>
             {({ signIn, version }) => (
               <>
-                {signIn.oidc && <Button component="a" href="/auth/login" isBlock>Sign in with your identity provider</Button>}
+                {signIn.oidc && <Button component="a" href={`/auth/login?back=${encodeURIComponent(location.pathname + location.search)}`} isBlock>Sign in with {signIn.provider}</Button>}
+                {signIn.providerSignOut && <Content component="small" className="quiet"><a href={signIn.providerSignOut}>Sign out of {signIn.provider} too</a></Content>}
                 {signIn.oidc && signIn.token && <Divider className="gap-below" />}
                 {signIn.token && <TokenForm />}
                 <Content component="small" className="quiet version">{version}, <a href="/licenses.txt">licences of the pages</a></Content>

@@ -96,8 +96,8 @@ const suspended = { ...example("Tenant"), state: "suspended", suspension: { sinc
 const nothingAllowed = { rights: ["tenant.suspend", "tenant.offboard", "agents.revoke", "secret.reveal", "secret.rotate", "tokens.make", "tokens.reveal", "tokens.revoke", "tokens.delete", "handovers.make"].map((action) => ({ action, allowed: false, missing: ["update secrets in namespace tenant-acme"] })) };
 
 export const screens = [
-  { name: "sign-in", path: "/", shows: "Kubernetes token", answers: { "GET /api/v1/session": [401, { error: "nobody is signed in" }] } },
-  { name: "sign-in-oidc", path: "/", shows: "identity provider", answers: { "GET /api/v1/session": [401, { error: "nobody is signed in" }], "GET /api/v1/about": [200, { ...example("About"), signIn: { token: true, oidc: true } }] } },
+  { name: "sign-in", path: "/", shows: "Kubernetes token", answers: { "GET /api/v1/session": [401, { error: "nobody is signed in" }], "GET /api/v1/about": [200, { ...example("About"), signIn: { token: true, oidc: false } }] } },
+  { name: "sign-in-oidc", path: "/", shows: "Sign in with Acme ID", answers: { "GET /api/v1/session": [401, { error: "nobody is signed in" }] }, steps: [see("access_denied"), see("Sign out of Acme ID too")] },
   { name: "tenants", path: "/tenants", shows: "Acme GmbH" },
   { name: "tenants-many", path: "/tenants", shows: "500 tenants", answers: { "GET /api/v1/tenants": [200, { now: "2026-11-25T12:00:00Z", tenants: night }] }, steps: [staysSmall("Filter tenants", "customer-333", "1 tenant")] },
   { name: "tenants-filtered", path: "/tenants?q=EdgeUnreachable", shows: "50 tenants", answers: { "GET /api/v1/tenants": [200, { now: "2026-11-25T12:00:00Z", tenants: night }] } },

@@ -56,7 +56,10 @@ func examples(t *testing.T) map[string]any {
 	}
 	entry := wire.Entry{By: "jane@mssp.example.com", At: noon.Add(-48 * time.Hour), Why: "first agents, ticket 4711"}
 	return map[string]any{
-		"About":         wire.About{Product: "soctalk-ingress", Version: "v0.2.0", SignIn: wire.SignIn{Token: true}},
+		"About": wire.About{Product: "soctalk-ingress", Version: "v0.2.0", SignIn: wire.SignIn{
+			Token: true, OIDC: true, Provider: "Acme ID", ProviderSignOut: "https://id.mssp.example.com/end_session?client_id=console&post_logout_redirect_uri=https%3A%2F%2Fconsole.mssp.example.com%2F",
+			Problem: &wire.Problem{Error: "Acme ID says access_denied: the person refused", Next: "you, or the provider, refused; its administrator decides who may use the console"},
+		}},
 		"SignInRequest": wire.SignInRequest{Token: "the token"},
 		"Session": wire.Session{
 			User: "jane@mssp.example.com", Groups: []string{"mssp-operators", "system:authenticated"}, Cluster: "https://10.0.0.1:6443",

@@ -21,9 +21,17 @@ type About struct {
 type SignIn struct {
 	// Token: paste a token of the cluster.
 	Token bool `json:"token"`
-	// OIDC: an identity provider. It is false: the console has none, and nothing answers
-	// for one.
+	// OIDC: GET /auth/login?back=/where/to leads a browser to an identity provider, which
+	// leads it back to /auth/callback, and that to the path that was named, signed in or not.
 	OIDC bool `json:"oidc"`
+	// Provider is what people call the identity provider.
+	Provider string `json:"provider,omitempty"`
+	// ProviderSignOut is where a browser signs out of the identity provider too, once the
+	// session here has ended; left out while no such place is known.
+	ProviderSignOut string `json:"providerSignOut,omitempty"`
+	// Problem is why nobody is signed in, for a minute after it happened: at the way back
+	// from the identity provider, or because the session there has ended.
+	Problem *Problem `json:"problem,omitempty"`
 }
 
 // BackgroundHeader, with any value, marks a request the person did not cause, such as a
