@@ -105,6 +105,10 @@ func (s *session) consoleServe(command *cobra.Command, flags consoleFlags) error
 	if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
 		return usageError("--log-level: %q: use debug, info, warn or error", flags.logLevel)
 	}
+	provider, err := flags.oidc.provider(flags.insecure)
+	if err != nil {
+		return err
+	}
 	cluster, err := s.config.ToRESTConfig()
 	if err != nil {
 		return fmt.Errorf("choose a cluster: %w", err)
@@ -114,10 +118,6 @@ func (s *session) consoleServe(command *cobra.Command, flags consoleFlags) error
 		return err
 	}
 	proxies, err := trustedProxies(flags.proxies)
-	if err != nil {
-		return err
-	}
-	provider, err := flags.oidc.provider(flags.insecure)
 	if err != nil {
 		return err
 	}
