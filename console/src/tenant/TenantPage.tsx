@@ -2,6 +2,7 @@
 import { Alert, Breadcrumb, BreadcrumbItem, Flex, FlexItem, PageSection, Tab, Tabs, TabTitleText, Title } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { Refusal } from "../api/client";
 import { tenant } from "../api/queries";
 import type { Tenant } from "../api/types";
@@ -39,6 +40,8 @@ export function TenantPage() {
 function Body({ tenant, tab }: { tenant: Tenant; tab: string }) {
   const go = useNavigate();
   const { slug } = tenant;
+  // On a phone the tab one is at may be behind the arrow.
+  useEffect(() => document.querySelector('#main [role="tab"][aria-selected="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
   const content = (key: string) => {
     switch (key) {
       case "onboarding": return <OnboardingTab tenant={tenant} />;
