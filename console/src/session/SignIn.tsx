@@ -23,7 +23,7 @@ export function SignIn({ over }: { over: boolean }) {
             {({ signIn, version }) => (
               <>
                 {signIn.oidc && <Button component="a" href={`/auth/login?back=${encodeURIComponent(location.pathname + location.search)}`} isBlock>Sign in with {signIn.provider}</Button>}
-                {signIn.providerSignOut && <Content component="small" className="quiet"><a href={signIn.providerSignOut}>Sign out of {signIn.provider} too</a></Content>}
+                {signIn.providerSignOut && <Content component="small" className="quiet version gap-below"><a href={signIn.providerSignOut}>Sign out of {signIn.provider} too</a></Content>}
                 {signIn.oidc && signIn.token && <Divider className="gap-below" />}
                 {signIn.token && <TokenForm />}
                 <Content component="small" className="quiet version">{version}, <a href="/licenses.txt">licences of the pages</a></Content>
