@@ -18,6 +18,9 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
+// maxSourceCIDRs is what the API server lets a Region hold.
+const maxSourceCIDRs = 32
+
 func newEdgeSourcesCommand(s *session) *cobra.Command {
 	var region string
 	var here bool
@@ -43,7 +46,6 @@ func newEdgeSourcesCommand(s *session) *cobra.Command {
 	}
 	command.Flags().StringVar(&region, "region", "", "Region whose edges are meant (default every Region that has some)")
 	command.Flags().BoolVar(&here, "here", false, "print the addresses of this machine, and ask no cluster")
-	command.MarkFlagsMutuallyExclusive("region", "here")
 	s.addClusterFlags(command)
 	out := addOutput(command, formatTable, formatJSON, formatYAML)
 	if err := command.RegisterFlagCompletionFunc("region", s.completeRegion); err != nil {
@@ -52,6 +54,9 @@ func newEdgeSourcesCommand(s *session) *cobra.Command {
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if err := out.check(); err != nil {
 			return err
+		}
+		if here && region != "" {
+			return usageError("--region: %q: --here asks no cluster; leave one of them out", region)
 		}
 		if here {
 			return s.sourcesHere(out)
@@ -121,7 +126,7 @@ func (s *session) sourcesHere(out *output) error {
 	machine := sourcesNamed("", nil)
 	machine.add("", nil, origins)
 	if !out.table() {
-		return out.printData(s.streams.Out, machine.SourceCIDRs)
+		return out.printData(s.streams.Out, []regionSources{machine})
 	}
 	table := tabwriter.NewWriter(s.streams.Out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "INTERFACE\tSOURCE")
@@ -209,6 +214,10 @@ func (s *session) printSources(found []regionSources, now time.Time) error {
 		}
 		if len(region.Unused) > 0 {
 			s.talk("Region %q holds %s, where no edge has an address; right only if something between translates", region.Region, quotedList(region.Unused))
+		}
+		if len(region.Missing) > 0 && len(region.SourceCIDRs) > maxSourceCIDRs {
+			s.talk("these are %d, and a Region holds %d: write networks that hold them", len(region.SourceCIDRs), maxSourceCIDRs)
+			continue
 		}
 		if len(region.Missing) > 0 {
 			whole, err := json.Marshal(region.SourceCIDRs)
