@@ -291,7 +291,7 @@ func TestAPIOfWazuh5(t *testing.T) {
 	if info, err := api.ManagerInfo(t.Context()); err != nil || info.Version != "v5.0.0" {
 		t.Errorf("info %v, %v", info, err)
 	}
-	if status, err := api.ManagerStatus(t.Context()); err != nil || len(status) == 0 {
+	if status, err := api.ManagerStatus(t.Context()); err != nil || len(status.NotRunning()) != 0 || status["wazuh-manager-remoted"] != wazuh.DaemonRunning {
 		t.Errorf("status %v, %v", status, err)
 	}
 	unknown := s.agent("web-01")
