@@ -121,7 +121,8 @@ type EdgeSpec struct {
 	Addresses []string `json:"addresses"`
 	// SourceCIDRs are the addresses edges connect to the managers from, where the
 	// tenants' network policies cannot know them by their pods: edges on the host's
-	// network, or outside the cluster.
+	// network, or outside the cluster. What to put here is printed by
+	// soctalk-ingress edge sources.
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MaxLength=43
 	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c))",message="every entry of edge.sourceCIDRs must be a network in CIDR form, such as 198.51.100.10/32"

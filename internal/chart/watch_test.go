@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -292,7 +293,7 @@ func TestWatchRestartsRemotedOfWazuh5(t *testing.T) {
 	p.write("etc/soctalk/enrollment/authd.pass", goodSecret+"\n", 0o400)
 	p.renew("etc/soctalk/tls")
 	for _, name := range []string{"wazuh-manager-authd", "wazuh-manager-remoted"} {
-		p.write("var/ossec/bin/"+name, fakeDaemon, 0o755)
+		p.write("var/ossec/bin/"+name, strings.Replace(fakeDaemon, "echo start", "sleep 0.3\necho start", 1), 0o755)
 	}
 	t.Cleanup(func() {
 		for _, pid := range p.pids("wazuh-manager-") {
@@ -308,7 +309,19 @@ func TestWatchRestartsRemotedOfWazuh5(t *testing.T) {
 	eventually(t, "the watch to begin", out, func() bool { return strings.Contains(out.String(), "watching") })
 
 	p.renew("etc/soctalk/tls")
-	eventually(t, "remoted to restart", out, func() bool { return strings.Contains(out.String(), "remoted restarted") })
+	// The image ends the container when it finds a daemon's name without a live process. A file may
+	// go while it is read, hence in a row: the daemon takes 30 looks to start.
+	gone := 0
+	eventually(t, "remoted to restart", out, func() bool {
+		gone++
+		if slices.ContainsFunc(p.pids("wazuh-manager-remoted"), func(pid int) bool { return syscall.Kill(pid, 0) == nil }) {
+			gone = 0
+		}
+		if gone > 3 {
+			t.Fatal("nothing lived under remoted's name")
+		}
+		return strings.Contains(out.String(), "remoted restarted")
+	})
 	if now := p.pids("wazuh-manager-remoted"); len(now) != 1 || now[0] == old {
 		t.Errorf("remoted was process %d, now %v; want one other", old, now)
 	}

@@ -25,7 +25,7 @@ func newEdgeCommand(s *session) *cobra.Command {
 		Short: "run and look at the shared address of mode edge-haproxy",
 		Long: "One HAProxy carries all tenants of a Region, each at its own pair of ports. Adding,\n" +
 			"changing, suspending or removing a tenant never reloads it.",
-	}, newEdgeRunCommand(s), newEdgeStatusCommand(s), newEdgeAgentsCommand(s), newEdgeRenderCommand(s), newEdgeReloadCommand(), newEdgeForgetCommand(s))
+	}, newEdgeRunCommand(s), newEdgeStatusCommand(s), newEdgeAgentsCommand(s), newEdgeRenderCommand(s), newEdgeReloadCommand(), newEdgeForgetCommand(s), newEdgeSourcesCommand(s))
 }
 
 // edgeConfigFlags are the static configuration, for run and render.

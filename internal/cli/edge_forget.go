@@ -34,8 +34,8 @@ func newEdgeForgetCommand(s *session) *cobra.Command {
 			"the Routes' status, so that revocations and removals no longer wait for its word. What\n" +
 			"they leave on record says that the edge was given up, by whom and why.\n\n" +
 			"It ends nothing on the edge's machine. Where only the edge's program is gone, or the\n" +
-			"network to the API server, its HAProxy serves on by what is on its disk, tenants that\n" +
-			"are suspended or removed meanwhile among them. Make sure that the machine is off, or\n" +
+			"network to the API server, its HAProxy goes on routing by what is on its disk, for tenants\n" +
+			"that are suspended or removed meanwhile too. Make sure that the machine is off, or\n" +
 			"that nothing leads to its address.\n\n" +
 			"An edge that is heard of is not forgotten, whatever is asked: the operator acts once it\n" +
 			"has missed the Lease itself. One that comes back reads what is wanted, ends what is\n" +
@@ -156,7 +156,7 @@ func (e knownEdge) means(now time.Time) []string {
 	return []string{
 		fmt.Sprintf("edge %q of Region %q %s; by its last word it carries %d tenants", e.name, e.region, last, len(e.tenants)),
 		"revocations and removals will no longer wait for its word",
-		"warning: if its HAProxy still runs, it goes on serving what is on its disk, also who is suspended or removed; make sure it is off",
+		"warning: if its HAProxy still runs, it goes on routing by its disk, for tenants that are suspended or removed too; make sure it is off",
 	}
 }
 

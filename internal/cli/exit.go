@@ -25,7 +25,7 @@ const (
 const exitCodesText = `  0  done
   1  failed: the cluster or the manager could not be reached, or refused the user
   2  usage: the command line is wrong
-  3  not found: no such tenant, agent, token, link or report
+  3  not found: no such tenant, agent, token, link, report, edge or Region
   4  refused: the specification is wrong, or the tenant is not in a state for this
   5  timed out: --timeout passed before what was waited for came true
   130  the demo was interrupted`

@@ -26,7 +26,7 @@ type onboardFlags struct {
 func (f *onboardFlags) add(command *cobra.Command) {
 	set := command.Flags()
 	set.StringVar(&f.version, "agent-version", "", "version of the agents; empty for the manager's own")
-	set.StringVar(&f.group, "group", "", "group the agents join")
+	set.StringVar(&f.group, "group", "", "group the agents join; it must exist on the manager")
 	set.StringVar(&f.caFile, "ca-file", "", "authority to trust, as a PEM file; empty for the one in the tenant's Secret")
 	set.BoolVar(&f.publicCA, "public-ca", false, "the certificate comes from a public authority")
 }

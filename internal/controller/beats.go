@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -63,7 +64,11 @@ func (b *beats) doubt() time.Duration { return 2 * b.every }
 func (b *beats) silent(ctx context.Context, region string) []plan.SilentEdge {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lookAgain(ctx)
+	if now := b.now(); now.Sub(b.looked) >= b.every {
+		if err := b.look(ctx, now); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "look for silent edges")
+		}
+	}
 	var silent []plan.SilentEdge
 	for _, beat := range b.of {
 		if beat.silent && beat.region == region && !beat.renewed.IsZero() {
@@ -74,19 +79,22 @@ func (b *beats) silent(ctx context.Context, region string) []plan.SilentEdge {
 	return silent
 }
 
-// givenUp are the Leases of a Region's silent edges that a person gave up for good.
-func (b *beats) givenUp(ctx context.Context, region string) []coordinationv1.Lease {
+// givenUp are the Leases of silent edges that a person gave up for good. It looks anew
+// and gives none when it cannot: an edge may have come back since somebody looked last.
+func (b *beats) givenUp(ctx context.Context) ([]coordinationv1.Lease, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lookAgain(ctx)
+	if err := b.look(ctx, b.now()); err != nil {
+		return nil, err
+	}
 	var leases []coordinationv1.Lease
 	for _, beat := range b.of {
-		if beat.silent && beat.region == region && beat.lease.Annotations[naming.AnnotationForgetEdge] != "" {
+		if beat.silent && beat.lease.Annotations[naming.AnnotationForgetEdge] != "" {
 			leases = append(leases, beat.lease)
 		}
 	}
 	slices.SortFunc(leases, func(a, b coordinationv1.Lease) int { return strings.Compare(a.Name, b.Name) })
-	return leases
+	return leases, nil
 }
 
 // forget is for a Lease that was deleted because its edge was given up.
@@ -96,20 +104,13 @@ func (b *beats) forget(lease string) {
 	delete(b.of, lease)
 }
 
-// lookAgain looks unless that was just done. The lock is held.
-func (b *beats) lookAgain(ctx context.Context) {
-	if now := b.now(); now.Sub(b.looked) >= b.every {
-		b.look(ctx, now)
-	}
-}
-
-// look reads the Leases. When they cannot be read, nobody is judged anew.
-func (b *beats) look(ctx context.Context, now time.Time) {
+// look reads the Leases. When they cannot be read, nobody is judged anew. The lock is
+// held.
+func (b *beats) look(ctx context.Context, now time.Time) error {
 	b.looked = now
 	var leases coordinationv1.LeaseList
 	if err := b.reader.List(ctx, &leases, client.InNamespace(naming.EdgeNamespace), client.HasLabels{naming.LabelRegion}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "list the leases of edges", "namespace", naming.EdgeNamespace)
-		return
+		return fmt.Errorf("list the leases of edges in %s: %w", naming.EdgeNamespace, err)
 	}
 	there := map[string]bool{}
 	for _, lease := range leases.Items {
@@ -124,6 +125,7 @@ func (b *beats) look(ctx context.Context, now time.Time) {
 			delete(b.of, name)
 		}
 	}
+	return nil
 }
 
 // judge takes a Lease that was never renewed as one made now: a person gave up an edge

@@ -1,11 +1,14 @@
 package controller
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
@@ -56,32 +59,46 @@ func TestWhenAnEdgeIsGivenUp(t *testing.T) {
 		given   bool
 	}
 	for name, looks := range map[string][]look{
-		"it is silent":    {{0, at(-time.Hour), "", false}, {time.Second, at(-time.Hour), "scrapped", true}},
-		"it lives":        {{0, at(0), "by mistake", false}, {60 * time.Second, at(0), "by mistake", false}, {70 * time.Second, at(65 * time.Second), "", false}, {time.Hour, at(65 * time.Second), "", false}},
-		"it dies after":   {{0, at(0), "scrapped", false}, {61 * time.Second, at(0), "scrapped", false}, {82 * time.Second, at(0), "scrapped", true}},
-		"it is back":      {{0, at(-time.Hour), "scrapped", true}, {time.Second, at(time.Second), "", false}},
+		"it is silent":  {{0, at(-time.Hour), "", false}, {time.Second, at(-time.Hour), "scrapped", true}},
+		"it lives":      {{0, at(0), "by mistake", false}, {60 * time.Second, at(0), "by mistake", false}, {70 * time.Second, at(65 * time.Second), "", false}, {time.Hour, at(65 * time.Second), "", false}},
+		"it dies after": {{0, at(0), "scrapped", false}, {61 * time.Second, at(0), "scrapped", false}, {82 * time.Second, at(0), "scrapped", true}},
+		"it is back sooner than anybody looks by himself": {{0, at(-time.Hour), "scrapped", true}, {time.Second, at(time.Second), "", false}},
 		"it had no Lease": {{0, nil, "scrapped", false}, {61 * time.Second, nil, "scrapped", false}, {82 * time.Second, nil, "scrapped", true}},
 		"it had no Lease and makes one": {{0, nil, "scrapped", false}, {20 * time.Second, at(15 * time.Second), "", false},
 			{82 * time.Second, at(75 * time.Second), "", false}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			clock := start
-			b := newBeats(nil, func() time.Time { return clock }, lookEvery)
+			clock, there := start, &leases{}
+			b := newBeats(there, func() time.Time { return clock }, lookEvery)
 			for _, l := range looks {
 				clock = start.Add(l.after)
 				edge, lasts := "edge-1", int32(60)
-				b.judge(coordinationv1.Lease{
+				there.of = []coordinationv1.Lease{{
 					ObjectMeta: metav1.ObjectMeta{Name: "eu.edge-1", Labels: map[string]string{naming.LabelRegion: "eu"}, Annotations: map[string]string{naming.AnnotationForgetEdge: l.why}},
 					Spec:       coordinationv1.LeaseSpec{HolderIdentity: &edge, LeaseDurationSeconds: &lasts, RenewTime: l.renewed},
-				}, clock)
-				b.looked = clock // the API server has nothing newer
-				if given := len(b.givenUp(t.Context(), "eu")) == 1; given != l.given {
-					t.Errorf("after %s: given up %v, want %v", l.after, given, l.given)
+				}}
+				given, err := b.givenUp(t.Context())
+				if err != nil || len(given) == 1 != l.given {
+					t.Errorf("after %s: given up %v, %v; want %v", l.after, given, err, l.given)
 				}
-				if len(b.givenUp(t.Context(), "us")) > 0 {
-					t.Error("it was given up in another Region")
+				there.away = errors.New("the API server is away")
+				if given, err := b.givenUp(t.Context()); len(given) > 0 || err == nil {
+					t.Errorf("after %s: given up without a look: %v, %v", l.after, given, err)
 				}
+				there.away = nil
 			}
 		})
 	}
+}
+
+// leases answer as an API server does that has them, or is away.
+type leases struct {
+	client.Reader
+	of   []coordinationv1.Lease
+	away error
+}
+
+func (l *leases) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	list.(*coordinationv1.LeaseList).Items = l.of
+	return l.away
 }

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -16,33 +18,57 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
 
+// forgetting has edges forgotten until the context ends. It is no part of a Region's
+// turn: a site may be closed, and its Region gone, while tenants wait for its edge.
+func (r *RegionReconciler) forgetting(ctx context.Context) error {
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
+		if err := r.forgetEdges(ctx); err != nil && ctx.Err() == nil {
+			ctrl.LoggerFrom(ctx).Error(err, "forget edges that were given up")
+		}
+	}, r.beats.every)
+	return nil
+}
+
 // +kubebuilder:rbac:groups=ingress.soctalk.io,resources=routes/status,verbs=patch
 
-// forgetEdges takes the entries of edges out of the Region's Routes that are silent and
-// that a person gave up for good; nobody waits for them any more. The Lease goes last,
-// so that whoever is interrupted begins again, and only if it was not renewed meanwhile:
-// an edge that comes back writes its entries anew.
-func (r *RegionReconciler) forgetEdges(ctx context.Context, region *v1alpha1.Region) error {
-	for _, lease := range r.beats.givenUp(ctx, region.Name) {
-		gone := v1alpha1.ForgottenEdge{
-			Name: *lease.Spec.HolderIdentity, At: metav1.NewTime(r.now()),
-			By: clip(lease.Annotations[naming.AnnotationForgetEdgeBy]), Why: clip(lease.Annotations[naming.AnnotationForgetEdge]),
-		}
-		routes, err := r.forgetEdge(ctx, region.Name, gone)
-		if err != nil {
-			return err
-		}
-		back, err := r.endLease(ctx, lease)
-		if err != nil {
-			return err
-		}
-		r.beats.forget(lease.Name)
-		if back {
-			continue
-		}
-		r.events.Eventf(region, nil, corev1.EventTypeNormal, v1alpha1.EventEdgeForgotten, "Forget",
-			"edge %s, %s, is waited for no more; it was taken out of %d Routes, %s", gone.Name, lastHeard(lease), routes, gone.Word())
+// forgetEdges takes the entries of edges out of the Routes of their Regions that are
+// silent and that a person gave up for good; nobody waits for them any more. The Lease
+// goes last, so that whoever is interrupted begins again, and only if it was not renewed
+// meanwhile: an edge that comes back writes its entries anew.
+func (r *RegionReconciler) forgetEdges(ctx context.Context) error {
+	leases, err := r.beats.givenUp(ctx)
+	var failed []error
+	for _, lease := range leases {
+		failed = append(failed, r.forgetEdge(ctx, lease))
 	}
+	return errors.Join(err, errors.Join(failed...))
+}
+
+func (r *RegionReconciler) forgetEdge(ctx context.Context, lease coordinationv1.Lease) error {
+	name := lease.Labels[naming.LabelRegion]
+	gone := v1alpha1.ForgottenEdge{
+		Name: *lease.Spec.HolderIdentity, At: metav1.NewTime(r.now()),
+		By: clip(lease.Annotations[naming.AnnotationForgetEdgeBy]), Why: clip(lease.Annotations[naming.AnnotationForgetEdge]),
+	}
+	routes, err := r.takeOut(ctx, name, gone)
+	if err != nil {
+		return err
+	}
+	back, err := r.endLease(ctx, lease)
+	if err != nil {
+		return err
+	}
+	r.beats.forget(lease.Name)
+	if back {
+		return nil
+	}
+	text := fmt.Sprintf("edge %s, %s, is waited for no more; it was taken out of %d Routes, %s", gone.Name, lastHeard(lease), routes, gone.Word())
+	ctrl.LoggerFrom(ctx).Info(text, "region", name)
+	var region v1alpha1.Region
+	if err := r.cached.Get(ctx, client.ObjectKey{Name: name}, &region); err != nil {
+		return client.IgnoreNotFound(err) // an event needs an object it is about
+	}
+	r.events.Eventf(&region, nil, corev1.EventTypeNormal, v1alpha1.EventEdgeForgotten, "Forget", "%s", text)
 	return nil
 }
 
@@ -53,8 +79,8 @@ func lastHeard(lease coordinationv1.Lease) string {
 	return "silent since " + lease.Spec.RenewTime.UTC().Format(time.RFC3339)
 }
 
-// forgetEdge says in how many Routes the edge had an entry.
-func (r *RegionReconciler) forgetEdge(ctx context.Context, region string, gone v1alpha1.ForgottenEdge) (int, error) {
+// takeOut says in how many Routes the edge had an entry.
+func (r *RegionReconciler) takeOut(ctx context.Context, region string, gone v1alpha1.ForgottenEdge) (int, error) {
 	var routes v1alpha1.RouteList
 	if err := r.direct.List(ctx, &routes, client.MatchingLabels{naming.LabelRegion: region}); err != nil {
 		return 0, fmt.Errorf("list the routes of region %q: %w", region, err)

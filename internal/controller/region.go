@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -65,11 +66,7 @@ func (r *RegionReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	var again ctrl.Result
 	var silent []plan.SilentEdge
 	if region.Spec.Edge != nil { // an edge that falls silent wakes nobody
-		again.RequeueAfter = r.beats.doubt()
-		if err := r.forgetEdges(ctx, &region); err != nil {
-			return ctrl.Result{}, err
-		}
-		silent = r.beats.silent(ctx, region.Name)
+		silent, again.RequeueAfter = r.beats.silent(ctx, region.Name), r.beats.doubt()
 	}
 	after.Status = plan.ReportRegion(region, regions.Items, tenants.Items, silent, problem)
 	if equality.Semantic.DeepEqual(region.Status, after.Status) {
@@ -82,6 +79,9 @@ func (r *RegionReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 }
 
 func (r *RegionReconciler) watch(mgr ctrl.Manager) error {
+	if err := mgr.Add(manager.RunnableFunc(r.forgetting)); err != nil { // where this one leads
+		return fmt.Errorf("forget edges: %w", err)
+	}
 	every := handler.EnqueueRequestsFromMapFunc(r.all)
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("region").

@@ -39,8 +39,16 @@ func CheckLease(lasts time.Duration) error {
 
 // Heart is a source that can be told that its edge lives.
 type Heart interface {
-	// Beat says that the edge lives, and for how long that is to be believed.
-	Beat(ctx context.Context, edge string, lasts time.Duration) error
+	Beat(ctx context.Context, pulse Pulse) error
+}
+
+// Pulse is what an edge says of itself.
+type Pulse struct {
+	Edge string
+	// Lasts is how long it is to be taken for alive.
+	Lasts time.Duration
+	// Origins are the addresses managers may see it come from.
+	Origins []Origin
 }
 
 // live beats until the context ends.
@@ -52,7 +60,7 @@ func (e *Edge) live(ctx context.Context) {
 	for {
 		pause := e.options.LeaseDuration / 3
 		if time.Since(time.Unix(0, e.turned.Load())) < stuckAfter {
-			err := heart.Beat(ctx, e.options.Name, e.options.LeaseDuration)
+			err := heart.Beat(ctx, e.pulse())
 			if err != nil {
 				pause = min(pause, beatAgain)
 			}
@@ -64,6 +72,16 @@ func (e *Edge) live(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// pulse reads the machine's addresses each time: the bridge of its pods, for one, comes
+// with the first of them.
+func (e *Edge) pulse() Pulse {
+	origins, err := Origins()
+	if err != nil {
+		e.log.Warn("the machine's addresses are not known", "error", err.Error())
+	}
+	return Pulse{Edge: e.options.Name, Lasts: e.options.LeaseDuration, Origins: origins}
 }
 
 // beaten keeps what became of it for the status; the log has the first failure.
@@ -93,23 +111,27 @@ type Heartbeat struct {
 // create and patch Leases in their own namespace; the chart gives them there alone,
 // see files/edge/leases.yaml. Whoever gave the edge up meant one that is silent, so the
 // mark of that is emptied by the same write.
-func (k *KubernetesSource) Beat(ctx context.Context, edge string, lasts time.Duration) error {
+func (k *KubernetesSource) Beat(ctx context.Context, pulse Pulse) error {
 	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
 	defer cancel()
-	name := naming.EdgeLease(k.Region, edge)
+	name := naming.EdgeLease(k.Region, pulse.Edge)
+	origins, err := json.Marshal(pulse.Origins)
+	if err != nil {
+		return err
+	}
 	patch, err := json.Marshal(map[string]any{
 		"apiVersion": coordinationv1.SchemeGroupVersion.String(), "kind": "Lease",
 		"metadata": map[string]any{
-			"name": name, "namespace": naming.EdgeNamespace, "annotations": map[string]string{naming.AnnotationForgetEdge: ""},
+			"name": name, "namespace": naming.EdgeNamespace, "annotations": map[string]string{naming.AnnotationForgetEdge: "", naming.AnnotationEdgeOrigins: string(origins)},
 			"labels": map[string]string{naming.LabelRegion: k.Region, naming.LabelManagedBy: naming.Product},
 		},
-		"spec": map[string]any{"holderIdentity": edge, "leaseDurationSeconds": int(lasts.Seconds()), "renewTime": metav1.NowMicro()},
+		"spec": map[string]any{"holderIdentity": pulse.Edge, "leaseDurationSeconds": int(pulse.Lasts.Seconds()), "renewTime": metav1.NowMicro()},
 	})
 	if err != nil {
 		return err
 	}
 	target := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: naming.EdgeNamespace}}
-	if err := k.client.Patch(ctx, target, client.RawPatch(types.ApplyPatchType, patch), client.FieldOwner("soctalk-edge-"+edge), client.ForceOwnership); err != nil {
+	if err := k.client.Patch(ctx, target, client.RawPatch(types.ApplyPatchType, patch), client.FieldOwner("soctalk-edge-"+pulse.Edge), client.ForceOwnership); err != nil {
 		return fmt.Errorf("renew lease %s/%s: %w", naming.EdgeNamespace, name, err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -54,10 +55,17 @@ func TestTheEdgeRenewsItsLease(t *testing.T) {
 	if lease.Labels[naming.LabelRegion] != "eu" || *lease.Spec.HolderIdentity != "edge-1" || *lease.Spec.LeaseDurationSeconds != 60 {
 		t.Errorf("the Lease says %+v, labels %v", lease.Spec, lease.Labels)
 	}
+	here, err := Origins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told, err := ReadOrigins(lease.Annotations[naming.AnnotationEdgeOrigins]); err != nil || !slices.Equal(told, here) {
+		t.Errorf("the Lease says that the machine has %v, and it has %v: %v", told, here, err)
+	}
 	s.eventually("the status has it", func() bool { beat := s.edge.Status().Heartbeat; return beat != nil && !beat.Renewed.IsZero() })
 	first := *lease.Spec.RenewTime
 	source := s.custom.(*KubernetesSource)
-	if err := source.Beat(t.Context(), "edge-1", beatLasts); err != nil {
+	if err := source.Beat(t.Context(), Pulse{Edge: "edge-1", Lasts: beatLasts}); err != nil {
 		t.Fatal(err)
 	}
 	if err := admin.Get(t.Context(), key, &lease); err != nil || !first.Before(lease.Spec.RenewTime) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
+	"github.com/soctalk/soctalk-ingress/internal/edge"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
@@ -51,6 +53,7 @@ func TestAnEdgeIsGivenUp(t *testing.T) {
 	if code, _, said := run(t, l, "edge", "forget", "quay-1", "--why", "by mistake", "--yes"); code != 4 || !strings.Contains(said, `edge "quay-1" of Region "quay" lives`) {
 		t.Errorf("an edge that lives: exit %d, %s", code, said)
 	}
+	tellWhereTheyComeFrom(t, l)
 
 	lost.die(t)
 	saysOfRegion(t, l, "quay", "nothing is heard of quay-2 since ", "soctalk-ingress edge forget quay-2 --region quay")
@@ -86,6 +89,33 @@ func TestAnEdgeIsGivenUp(t *testing.T) {
 		t.Errorf("the tenant that stays is carried by %s", carriers)
 	}
 	comesBackClean(t, l, lost, door)
+}
+
+// tellWhereTheyComeFrom asks which addresses the Region's edges have: here they share a machine.
+func tellWhereTheyComeFrom(t *testing.T, l *lab.Lab) {
+	t.Helper()
+	here, err := edge.Origins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []struct {
+		Region string
+		Edges  []struct {
+			Edge      string
+			Addresses []edge.Origin
+		}
+	}
+	if err := json.Unmarshal([]byte(succeed(t, l, "edge", "sources", "--region", "quay", "-o", "json")), &told); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || told[0].Region != "quay" || len(told[0].Edges) != 2 {
+		t.Fatalf("it tells of %+v", told)
+	}
+	for i, each := range told[0].Edges {
+		if each.Edge != fmt.Sprintf("quay-%d", i+1) || !slices.Equal(each.Addresses, here) {
+			t.Errorf("%s comes from %v; the machine has %v", each.Edge, each.Addresses, here)
+		}
+	}
 }
 
 // comesBackClean starts the edge that was given up: it has the removed tenant on its disk.

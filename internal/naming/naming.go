@@ -295,6 +295,10 @@ const (
 	AnnotationForgetEdgeBy = "ingress.soctalk.io/forget-edge-by"
 )
 
+// AnnotationEdgeOrigins on an edge's Lease has the addresses of its machine, from which
+// managers may see it come.
+const AnnotationEdgeOrigins = "ingress.soctalk.io/edge-origins"
+
 // AnnotationRetiredFor on the enrollment Secret is the UID of the Tenant for whose
 // removal it was replaced.
 const AnnotationRetiredFor = "ingress.soctalk.io/retired-for"

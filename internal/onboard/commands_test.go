@@ -49,6 +49,41 @@ func TestEveryPlatformsCommandsBringAnAgentIn(t *testing.T) {
 	})
 }
 
+// A sheet has commands for what there is of the version it installs, says why it has
+// none for the rest, and every one it has brings an agent in.
+func TestAnOldVersionsSheet(t *testing.T) {
+	w := newTenantWorld(t, 15142, 15143)
+	for version, missing := range map[string][]string{
+		"4.3.11": {"macos-intel", "macos-arm", "container"},
+		"4.5.0":  {"macos-intel", "macos-arm", "container"},
+		"4.5.1":  {"container"},
+		"4.12.0": {"container"},
+		"4.13.0": nil,
+	} {
+		t.Run(version, func(t *testing.T) {
+			in := w.input(false)
+			in.AgentVersion = version
+			sheet, err := onboard.NewSheet(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range onboard.PlatformIDs() {
+				_, err := sheet.Only(id)
+				if gone := slices.Contains(missing, id); gone != (err != nil) {
+					t.Errorf("%s: got %v, missing is %t", id, err, gone)
+				}
+				if err != nil && !strings.Contains(strings.Join(sheet.Notes, "\n"), strings.SplitN(err.Error(), ": ", 2)[1]) {
+					t.Errorf("%s: no note says %q", id, err)
+				}
+			}
+			for _, platform := range sheet.Platforms {
+				host := w.endpoint(t, systemsOf(platform.ID)[0], w.handedOver(false)...)
+				perform(t, host, platform.Steps[:len(platform.Steps)-1]...)
+			}
+		})
+	}
+}
+
 // The scripts of the bundle do the same alone, with the secret beside them or typed.
 func TestTheBundlesScriptsBringAnAgentIn(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *tenantWorld, sheet onboard.Sheet, _ bool) {
@@ -202,6 +237,8 @@ func TestTheJudgeFindsWrongCommands(t *testing.T) {
 		"a secret nobody reads":        {"deb-amd64", "install -m 640 -o root -g wazuh authd.pass", "install -m 600 -o root -g root authd.pass", "may not read"},
 		"an open quote":                {"deb-amd64", "WAZUH_AGENT_GROUP='default'", "WAZUH_AGENT_GROUP='default", "shell"},
 		"a package that is not there":  {"deb-amd64", "/apt/pool/", "/deb/pool/", "nothing at"},
+		"macOS: an older package":      {"macos-arm", "4.14.7", "4.3.11", "nothing at"},
+		"container: an older image":    {"container", "4.14.7", "4.12.0", "no image"},
 		"macOS: variables for all":     {"macos-arm", "install -m 600 /dev/null", "install -m 666 /dev/null", "becomes root"},
 		"macOS: a wrong name":          {"macos-arm", "WAZUH_MANAGER=", "WAZUH_SERVER=", "does not know"},
 		"msiexec: a blank unquoted":    {"windows-msi", `WAZUH_AGENT_GROUP="default"`, `WAZUH_AGENT_GROUP=a b`, "no property"},

@@ -22,7 +22,8 @@ func installed(f facts) []Installed {
 	return out
 }
 
-const installedRemark = "version 4 only; needed when the agent has a key of another manager, otherwise the restart alone enrolls it"
+const installedRemark = "version 4 only; needed when the agent has a key of another manager, otherwise the restart alone enrolls it; " +
+	"if it ends with \"SSL error\" although the checks above are well, run it again"
 
 func installedUnix(f facts, on system) []Step {
 	restart := "sudo systemctl restart wazuh-agent"
@@ -37,7 +38,8 @@ func installedUnix(f facts, on system) []Step {
 		placeFiles(f, on),
 		{
 			Title: "enroll", Shell: ShellSh, Remark: installedRemark,
-			Run: before + fmt.Sprintf("sudo %s -m %s -p %d -v %s", shWord(on.home+"bin/agent-auth"), shWord(f.host), f.enrollment, bundle),
+			Run: before + fmt.Sprintf("sudo %s -m %s -p %d -v %s", shWord(on.home+"bin/agent-auth"), shWord(f.host), f.enrollment, bundle) +
+				groupFlag(f.group, shWord),
 		},
 		{Title: "restart", Shell: ShellSh, Run: restart},
 	}
@@ -49,10 +51,19 @@ func installedWindows(f facts) []Step {
 		{
 			Title: "enroll", Shell: ShellPowerShell, Remark: installedRemark,
 			Run: psHome + "\nSet-Location $agent\n" +
-				fmt.Sprintf(`.\agent-auth.exe -m %s -p %d -v %s`, psQuote(f.host), f.enrollment, psQuote(CAFile)),
+				fmt.Sprintf(`.\agent-auth.exe -m %s -p %d -v %s`, psQuote(f.host), f.enrollment, psQuote(CAFile)) +
+				groupFlag(f.group, psQuote),
 		},
 		{Title: "restart", Shell: ShellPowerShell, Run: "Restart-Service WazuhSvc"},
 	}
+}
+
+// groupFlag says the group again: agent-auth does not read the configuration.
+func groupFlag(group string, quote func(string) string) string {
+	if group == "" {
+		return ""
+	}
+	return " -G " + quote(group)
 }
 
 // plain is the shortest command that enrolls. Its events port comes from the

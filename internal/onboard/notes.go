@@ -3,6 +3,7 @@ package onboard
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -41,6 +42,11 @@ func notes(in Input, sheet Sheet, versionNote string) []string {
 	}
 	if versionNote != "" {
 		note("%s", versionNote)
+	}
+	for _, id := range PlatformIDs() {
+		if why := without(id, sheet.AgentVersion); why != "" && !slices.Contains(out, why) {
+			out = append(out, why)
+		}
 	}
 	return out
 }

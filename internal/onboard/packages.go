@@ -58,6 +58,38 @@ func minorOf(version string) int {
 	return minor
 }
 
+// notBefore compares two versions of Wazuh 4.
+func notBefore(version, first string) bool {
+	a, b := minorOf(version), minorOf(first)
+	if a != b {
+		return a > b
+	}
+	patch := func(text string) string { return fmt.Sprintf("%3s", text[strings.LastIndex(text, ".")+1:]) }
+	return patch(version) >= patch(first)
+}
+
+const (
+	// firstMacPackages have an architecture in their name. Before them there was one
+	// package for both, which does not install on every Apple silicon, and before 4.4.3
+	// it took its settings from launchctl, which macOS 13.4 has closed to root.
+	firstMacPackages = "4.5.1"
+	// firstAgentImage of Wazuh's own.
+	firstAgentImage = "4.13.0"
+)
+
+// without says why a version of the agent has no commands for a platform; empty
+// means it has them.
+func without(id, version string) string {
+	switch {
+	case strings.HasPrefix(id, "macos") && !notBefore(version, firstMacPackages):
+		return fmt.Sprintf("no commands for macOS: packages of agents before %s have other names and take their settings another way; "+
+			"install %s by Wazuh's own documents, then follow \"already installed\"", firstMacPackages, version)
+	case id == "container" && !notBefore(version, firstAgentImage):
+		return fmt.Sprintf("no commands for containers: Wazuh publishes an image of the agent since %s, and this sheet is for %s", firstAgentImage, version)
+	}
+	return ""
+}
+
 func checkGroup(group string) error {
 	if group == "" || groupForm.MatchString(group) {
 		return nil

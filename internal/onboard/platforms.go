@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,7 @@ func PlatformIDs() []string {
 }
 
 func platforms(f facts) []Platform {
-	return []Platform{
+	return slices.DeleteFunc([]Platform{
 		linux(f, debian(), "deb-amd64", "Debian, Ubuntu (amd64)", debURL(f.version, "amd64"), "dpkg -i"),
 		linux(f, debian(), "deb-arm64", "Debian, Ubuntu (arm64)", debURL(f.version, "arm64"), "dpkg -i"),
 		linux(f, redHat(), "rpm-x86_64", "Red Hat, Amazon Linux, SUSE (x86_64)", rpmURL(f.version, "x86_64"), "rpm -ihv"),
@@ -20,7 +21,7 @@ func platforms(f facts) []Platform {
 		mac(f, "macos-intel", "macOS (Intel)", pkgURL(f.version, "intel64")),
 		mac(f, "macos-arm", "macOS (Apple silicon)", pkgURL(f.version, "arm64")),
 		container(f),
-	}
+	}, func(p Platform) bool { return without(p.ID, f.version) != "" })
 }
 
 // variable is one of Wazuh's deployment variables.

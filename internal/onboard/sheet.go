@@ -207,6 +207,9 @@ func (s Sheet) Only(ids ...string) (Sheet, error) {
 	var systems []string
 	for _, id := range ids {
 		at := slices.IndexFunc(s.Platforms, func(p Platform) bool { return p.ID == id })
+		if at < 0 && slices.Contains(PlatformIDs(), id) {
+			return s, fmt.Errorf("platform %q: %s", id, without(id, s.AgentVersion))
+		}
 		if at < 0 {
 			return s, fmt.Errorf("platform %q: use one of %s", id, strings.Join(PlatformIDs(), ", "))
 		}

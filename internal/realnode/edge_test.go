@@ -82,6 +82,24 @@ func twoTenantsAtOneEdge(t *testing.T, c *realnode.Cluster) {
 		seenFrom(t, c, slug, address)
 	}
 	edgeStatus(t, c, "gamma", "delta")
+	edgeTellsItsSources(t, c)
+}
+
+// edgeTellsItsSources: what the edge tells of its node is what the Region must hold for
+// this story to go on, no more and no less.
+func edgeTellsItsSources(t *testing.T, c *realnode.Cluster) {
+	t.Helper()
+	out, err := product(t.Context(), c, "edge", "sources", "--region", "shore", "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []struct{ SourceCIDRs, Missing, Unused []string }
+	if err := json.Unmarshal([]byte(out), &told); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if len(told) != 1 || len(told[0].Missing) > 0 || len(told[0].Unused) > 0 || len(told[0].SourceCIDRs) != 2 {
+		t.Errorf("the Region holds what it must, and it is told %+v", told)
+	}
 }
 
 // helmUpgrade is `helm upgrade` as the guide says it, with values of its own.

@@ -101,17 +101,43 @@ type Summary struct {
 	Total          int `json:"total"`
 }
 
-// AgentsSummary counts the agents by state. Before 4.4 the numbers stand in data itself.
+// AgentsSummary counts the agents by state. Before 4.4 the numbers stand in data itself; a manager that
+// has none is asked for each state.
 func (a *API) AgentsSummary(ctx context.Context) (Summary, error) {
 	var data struct {
 		Connection *Summary `json:"connection"`
 		Summary
 	}
 	err := a.do(ctx, http.MethodGet, "/agents/summary/status", nil, &data)
+	var problem *Problem
+	if errors.As(err, &problem) && problem.Status == http.StatusNotFound {
+		return a.countAgents(ctx)
+	}
 	if data.Connection != nil {
 		return *data.Connection, err
 	}
 	return data.Summary, err
+}
+
+// countAgents asks for the agents of each state, one at most, for the sake of their number. It is for
+// a manager without a summary: Wazuh 5 was to lose it, and what its release has is not known for sure.
+func (a *API) countAgents(ctx context.Context) (Summary, error) {
+	var sum Summary
+	for state, into := range map[string]*int{
+		StatusActive: &sum.Active, StatusDisconnected: &sum.Disconnected, StatusNeverConnected: &sum.NeverConnected, StatusPending: &sum.Pending,
+	} {
+		query := AgentFilter{Status: []string{state}}.query()
+		query.Set("limit", "1")
+		var page struct {
+			Total int `json:"total_affected_items"`
+		}
+		if err := a.do(ctx, http.MethodGet, "/agents", query, &page); err != nil {
+			return Summary{}, err
+		}
+		*into = page.Total
+		sum.Total += page.Total
+	}
+	return sum, nil
 }
 
 // DeleteAgents removes agents and returns the ids that are gone. An id the manager doesn't know

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // ManagerInfo is what a manager says of itself.
@@ -36,9 +37,12 @@ func RequiredDaemons() []string {
 	return []string{"wazuh-analysisd", "wazuh-authd", "wazuh-db", "wazuh-remoted"}
 }
 
-// NotRunning returns the required daemons that aren't running, sorted.
+// NotRunning returns the required daemons that aren't running, sorted. Wazuh 5 has "manager" in their
+// names; here they go by those of Wazuh 4.
 func (s DaemonStatus) NotRunning() []string {
-	return slices.DeleteFunc(RequiredDaemons(), func(name string) bool { return s[name] == DaemonRunning })
+	return slices.DeleteFunc(RequiredDaemons(), func(name string) bool {
+		return s[name] == DaemonRunning || s[strings.Replace(name, "wazuh-", "wazuh-manager-", 1)] == DaemonRunning
+	})
 }
 
 // Names returns the daemons, sorted.

@@ -62,7 +62,8 @@ func readRunFlags(words []string) (runFlags, error) {
 	return flags, nil
 }
 
-var agentImage = regexp.MustCompile(`^docker\.io/wazuh/wazuh-agent:4\.[0-9]+\.[0-9]+$`)
+// agentImage has been published since 4.13.0.
+var agentImage = regexp.MustCompile(`^docker\.io/wazuh/wazuh-agent:4\.([0-9]+)\.([0-9]+)$`)
 
 // dockerRun starts Wazuh's image: its init script writes the configuration from
 // its own variables, and runs what lies in /entrypoint-scripts before the agent.
@@ -71,7 +72,7 @@ func dockerRun(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	if !agentImage.MatchString(flags.image) {
+	if found := agentImage.FindStringSubmatch(flags.image); found == nil || before(found[1:], 13, 0) {
 		return fmt.Errorf("there is no image %s", flags.image)
 	}
 	given, err := readEnvFile(p.host.resolve(p.dir, flags.envFile))

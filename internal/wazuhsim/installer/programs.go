@@ -83,12 +83,25 @@ func curl(_ context.Context, p *process) error {
 	return p.host.download(p.args[2], filepath.Join(p.dir, filepath.Base(p.args[2])))
 }
 
+// macPackage: packages for macOS have an architecture in their name since 4.5.1.
+var macPackage = regexp.MustCompile(`/macos/wazuh-agent-4\.([0-9]+)\.([0-9]+)-`)
+
 func (h *Host) download(url, to string) error {
 	if !packageURL.MatchString(url) {
 		return fmt.Errorf("there is nothing at %s", url)
 	}
+	if found := macPackage.FindStringSubmatch(url); found != nil && before(found[1:], 5, 1) {
+		return fmt.Errorf("there is nothing at %s: packages before 4.5.1 are named without an architecture", url)
+	}
 	h.downloads[to] = url
 	return os.WriteFile(to, []byte("package"), 0o600)
+}
+
+// before compares the minor version and the patch level of a Wazuh 4.
+func before(version []string, minor, patch int) bool {
+	a, err := strconv.Atoi(version[0])
+	b, err2 := strconv.Atoi(version[1])
+	return err != nil || err2 != nil || a < minor || a == minor && b < patch
 }
 
 // packageFile is the one file a package manager is given; it must be what was fetched.

@@ -146,6 +146,10 @@ func matches(r row, q url.Values) bool {
 }
 
 func (a *api) summary(w http.ResponseWriter, _ *http.Request) {
+	if a.m.faults.has(FaultAPINoSummary) {
+		problem(w, http.StatusNotFound, "Not Found", "404: Not Found", 0)
+		return
+	}
 	count := map[string]int{wazuh.StatusActive: 0, wazuh.StatusDisconnected: 0, wazuh.StatusNeverConnected: 0, wazuh.StatusPending: 0}
 	rows := a.m.rows()
 	for _, r := range rows {

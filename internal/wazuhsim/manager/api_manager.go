@@ -32,6 +32,14 @@ func (a *api) managerInfo(w http.ResponseWriter, _ *http.Request) {
 func (a *api) managerStatus(w http.ResponseWriter, _ *http.Request) {
 	const running, stopped = "running", "stopped"
 	status := map[string]string{}
+	if !a.m.before(5, 0) { // fewer daemons, of other names
+		for _, name := range []string{"analysisd", "remoted", "db", "apid", "modulesd", "clusterd"} {
+			status["wazuh-manager-"+name] = running
+		}
+		status["wazuh-manager-authd"] = map[bool]string{true: running, false: stopped}[a.m.authdRuns()]
+		a.oneItem(w, status, "Processes status was successfully read in specified node")
+		return
+	}
 	for _, name := range []string{"analysisd", "remoted", "db", "apid", "modulesd", "execd", "monitord", "syscheckd", "logcollector"} {
 		status["wazuh-"+name] = running
 	}

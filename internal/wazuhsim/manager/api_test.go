@@ -291,7 +291,7 @@ func TestAPIOfWazuh5(t *testing.T) {
 	if info, err := api.ManagerInfo(t.Context()); err != nil || info.Version != "v5.0.0" {
 		t.Errorf("info %v, %v", info, err)
 	}
-	if status, err := api.ManagerStatus(t.Context()); err != nil || len(status) == 0 {
+	if status, err := api.ManagerStatus(t.Context()); err != nil || len(status.NotRunning()) != 0 || status["wazuh-manager-remoted"] != wazuh.DaemonRunning {
 		t.Errorf("status %v, %v", status, err)
 	}
 	unknown := s.agent("web-01")
@@ -301,6 +301,16 @@ func TestAPIOfWazuh5(t *testing.T) {
 	}
 	if at, err := api.RefusedIDs(t.Context()); err != nil || len(at) != 1 {
 		t.Errorf("refused at %v, %v", at, err)
+	}
+	summary, err := api.AgentsSummary(t.Context())
+	if want := (wazuh.Summary{NeverConnected: 1, Total: 1}); err != nil || summary != want {
+		t.Errorf("summary %+v, %v", summary, err)
+	}
+	if err := s.m.SetFault(FaultAPINoSummary, true); err != nil {
+		t.Fatal(err)
+	}
+	if counted, err := api.AgentsSummary(t.Context()); err != nil || counted != summary {
+		t.Errorf("without a summary %+v, %v; want %+v", counted, err, summary)
 	}
 	var problem *wazuh.Problem
 	if _, err := api.TCPSessions(t.Context()); !errors.As(err, &problem) || problem.Status != http.StatusNotFound {

@@ -30,6 +30,7 @@ const (
 	FaultAPINotReady   Fault = "api-500"
 	FaultAPIThrottled  Fault = "api-429"
 	FaultAPITokens     Fault = "api-401"
+	FaultAPINoSummary  Fault = "api-no-summary"
 	FaultDelete1726    Fault = "delete-1726"
 )
 
@@ -53,6 +54,7 @@ func Faults() map[Fault]string {
 		FaultAPINotReady:   "the API answers 500 with error 1017, as during a start",
 		FaultAPIThrottled:  "the API answers 429 with error 6001",
 		FaultAPITokens:     "the API accepts a login but none of its tokens",
+		FaultAPINoSummary:  "the API has no summary of agents, as one of Wazuh 5 may not",
 		FaultDelete1726:    "agents can't be deleted, as while authd restarts",
 	}
 }

@@ -28,19 +28,47 @@ alive() {
 }
 
 # pids prints the live processes of a daemon, by its pid files.
+standin=
 pids() {
   local file pid
   for file in "$home/var/run/$1"-*.pid; do
     [ -f "$file" ] || continue
     pid=$(tr -cd '0-9' <"$file")
-    if [ -n "$pid" ] && alive "$pid"; then echo "$pid"; fi
+    if [ -n "$pid" ] && [ "$pid" != "$standin" ] && alive "$pid"; then echo "$pid"; fi
   done
+}
+
+# stand_in puts a process under a daemon's name while there is none. The image of
+# Wazuh 5 looks every 15 seconds, by the pid files, whether each daemon lives, and
+# ends the container when one does not: a restart of ours must not look like that.
+stand_in() {
+  [ "$major" -ge 5 ] || return 0
+  sleep 120 </dev/null >/dev/null 2>&1 &
+  standin=$!
+  echo "$standin" >"$home/var/run/$1-$standin.pid"
+}
+
+stand_down() {
+  [ -n "$standin" ] || return 0
+  rm -f "$home/var/run/$1-$standin.pid"
+  kill "$standin" 2>/dev/null
+  wait "$standin" 2>/dev/null
+  standin=
 }
 
 # restart stops one daemon, and starts it again by its own binary: unlike
 # wazuh-control it touches nothing else.
 restart() {
-  local daemon=$1 pid tenths
+  local daemon=$1 done_well
+  stand_in "$daemon"
+  stop_and_start "$daemon"
+  done_well=$?
+  stand_down "$daemon"
+  return "$done_well"
+}
+
+stop_and_start() {
+  local daemon=$1 pid tenths file
   for pid in $(pids "$daemon"); do
     kill "$pid" 2>/dev/null
     tenths=0
@@ -50,7 +78,9 @@ restart() {
       sleep 0.1
     done
   done
-  rm -f "$home/var/run/$daemon"-*.pid
+  for file in "$home/var/run/$daemon"-*.pid; do
+    if [ "$file" != "$home/var/run/$daemon-$standin.pid" ]; then rm -f "$file"; fi
+  done
   "$home/bin/$daemon" </dev/null
   tenths=0
   until [ -n "$(pids "$daemon")" ]; do
