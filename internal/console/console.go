@@ -126,8 +126,8 @@ func (c *Console) Handler() http.Handler {
 	for pattern, handler := range c.handlers() {
 		mux.Handle(pattern, handler)
 	}
-	mux.Handle("GET "+signon.LoginPath, open(c.login))
-	mux.Handle("GET "+signon.CallbackPath, open(c.callback))
+	mux.Handle("GET "+signon.LoginPath, bounded(open(c.login)))
+	mux.Handle("GET "+signon.CallbackPath, bounded(open(c.callback)))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, wire.Problem{Error: r.Method + " " + r.URL.Path + " is not part of the API"})
 	})

@@ -67,8 +67,10 @@ type Provider struct {
 	client *http.Client
 	seal   *Seal
 
-	mu    sync.Mutex
-	known *discovered
+	// asking is held by who asks the provider who it is; nobody holds mu meanwhile.
+	asking chan struct{}
+	mu     sync.Mutex
+	known  *discovered
 }
 
 // discovered is what the provider says of itself.
@@ -99,7 +101,7 @@ func New(config Config) (*Provider, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	p := &Provider{config: config}
+	p := &Provider{config: config, asking: make(chan struct{}, 1)}
 	if _, err := p.secret(); err != nil {
 		return nil, err
 	}
@@ -161,10 +163,17 @@ func (p *Provider) context(ctx context.Context) context.Context {
 
 // discover asks the provider who it is, once.
 func (p *Provider) discover(ctx context.Context) (*discovered, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known != nil {
-		return p.known, nil
+	if known := p.heard(); known != nil {
+		return known, nil
+	}
+	select {
+	case p.asking <- struct{}{}:
+		defer func() { <-p.asking }()
+	case <-ctx.Done():
+		return nil, p.silent(ctx.Err())
+	}
+	if known := p.heard(); known != nil {
+		return known, nil // somebody else has asked in the meantime
 	}
 	provider, err := oidc.NewProvider(p.context(ctx), p.config.Issuer)
 	if err != nil {
@@ -185,14 +194,24 @@ func (p *Provider) discover(ctx context.Context) (*discovered, error) {
 	if p.config.SecretFile == "" || len(more.Methods) > 0 && !slices.Contains(more.Methods, "client_secret_basic") {
 		endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
-	p.known = &discovered{
+	known := &discovered{
 		oauth: oauth2.Config{
 			ClientID: p.config.ClientID, Endpoint: endpoint, RedirectURL: p.config.Home + CallbackPath, Scopes: p.config.Scopes,
 		},
 		verifier: provider.Verifier(&oidc.Config{ClientID: p.config.ClientID, Now: p.config.Now}),
 		signOut:  more.SignOut, namesIssuer: more.Names,
 	}
-	return p.known, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = known
+	return known, nil
+}
+
+// heard is what the provider said; nil before it has.
+func (p *Provider) heard() *discovered {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known
 }
 
 // silent is a provider that says nothing useful.
@@ -204,12 +223,11 @@ func (p *Provider) silent(err error) error {
 // SignOutURL is where a person signs out of the provider too; empty if it has no such
 // place. The ID token is no hint in it: it would be a token of the cluster in a URL.
 func (p *Provider) SignOutURL() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known == nil || p.known.signOut == "" {
+	known := p.heard()
+	if known == nil || known.signOut == "" {
 		return ""
 	}
-	target, err := url.Parse(p.known.signOut)
+	target, err := url.Parse(known.signOut)
 	if err != nil || target.Scheme != "https" {
 		return ""
 	}

@@ -1,6 +1,9 @@
 package signon
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,5 +98,45 @@ func TestWhatCannotBeAsked(t *testing.T) {
 		if _, err := New(wrong); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
 		}
+	}
+}
+
+// A provider that hangs must not keep the page from being shown, on which people sign in
+// with a token then; and who has gone waits for nobody.
+func TestAProviderThatHangsHoldsUpNobodyElse(t *testing.T) {
+	asked, release := make(chan struct{}, 9), make(chan struct{})
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{}; <-release }))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(release) })
+	provider, err := New(Config{Issuer: server.URL, ClientID: "console", Scopes: []string{"openid"}, Home: "https://console.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider.client = server.Client()
+	ctx, stop := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() { _, _, err := provider.Begin(ctx, "/"); first <- err }()
+	<-asked
+	told := make(chan error, 1)
+	go func() {
+		if url := provider.SignOutURL(); url != "" {
+			t.Errorf("signs out at %q", url)
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		_, _, err := provider.Begin(gone, "/")
+		told <- err
+	}()
+	select {
+	case err := <-told:
+		if err == nil {
+			t.Error("who went away is led to a provider nobody knows")
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("everybody waits for the provider")
+	}
+	stop()
+	if err := <-first; err == nil {
+		t.Error("a provider that says nothing is known")
 	}
 }
