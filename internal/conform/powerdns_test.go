@@ -16,6 +16,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/controlplanetest"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
 )
 
@@ -42,15 +43,15 @@ func startPowerDNS(t *testing.T, records []string) *powerDNS {
 		}
 		t.Skip(missing)
 	}
-	s := &powerDNS{t: t, dir: t.TempDir(), address: freeAddress(t), api: freeAddress(t)}
+	s := &powerDNS{t: t, dir: t.TempDir(), address: controlplanetest.FreeAddress(t), api: controlplanetest.FreeAddress(t)}
 	host, port, _ := net.SplitHostPort(s.address)
-	_, apiPort, _ := net.SplitHostPort(s.api)
+	apiHost, apiPort, _ := net.SplitHostPort(s.api)
 	configuration := fmt.Sprintf(`launch=lmdb
 lmdb-filename=%[1]s/zones.lmdb
 local-address=%[2]s
 local-port=%[3]s
 webserver=yes
-webserver-address=127.0.0.1
+webserver-address=%[6]s
 webserver-port=%[4]s
 api=yes
 api-key=%[5]s
@@ -59,7 +60,7 @@ cache-ttl=0
 query-cache-ttl=0
 negquery-cache-ttl=0
 zone-cache-refresh-interval=0
-`, s.dir, host, port, apiPort, apiKey)
+`, s.dir, host, port, apiPort, apiKey, apiHost)
 	if err := os.WriteFile(filepath.Join(s.dir, "pdns.conf"), []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package conform
 
 import (
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,22 +18,11 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/record"
 )
 
-// freeAddress is one that nobody listens at just now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
 // startWebhook runs external-dns's own webhook server around one of its providers,
 // and returns its URL when it answers.
 func startWebhook(t *testing.T, environment string, arguments ...string) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := controlplanetest.FreeAddress(t)
 	server := startProgram(t, address, process.Spec{
 		Name: "the webhook server", Path: controlplanetest.Program(t, controlplane.ExternalDNS), Args: append(arguments, "--webhook-listen", address),
 		Env: append(os.Environ(), environment), LogFile: filepath.Join(t.TempDir(), "webhook.log"),

@@ -20,7 +20,7 @@ func hello(t *testing.T) []byte {
 	go func() { _ = tls.Client(client, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
 	defer client.Close()
 	defer server.Close()
-	_ = server.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = server.SetReadDeadline(time.Now().Add(30 * time.Second))
 	said := make([]byte, 4096)
 	n, err := server.Read(said)
 	if err != nil {
@@ -112,7 +112,7 @@ func testWhoSpeaksTooLate(t *testing.T) {
 		return left == 0
 	})
 	for _, q := range waiting {
-		_ = q.conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = q.conn.SetDeadline(time.Now().Add(30 * time.Second))
 		_, _ = q.conn.Write(words[q.leg]) // a reset is told by the reading
 		n, err := q.conn.Read(make([]byte, 100))
 		if served, wanted := n > 0, q.tenant == 2; served != wanted {
@@ -213,7 +213,7 @@ func testTheFirstBytesComeOneByOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		for i := range 12 {
 			if _, err := conn.Write(words[i : i+1]); err != nil {
 				t.Fatal(err)

@@ -3,6 +3,7 @@ package edge
 import (
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,7 +19,7 @@ import (
 // ended is true once a session is cut from the far end.
 func ended(t *testing.T, conn net.Conn) bool {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	_, err := io.Copy(io.Discard, conn)
 	return err == nil || isReset(err)
 }
@@ -26,7 +27,7 @@ func ended(t *testing.T, conn net.Conn) bool {
 // answers is true while a session still carries bytes both ways.
 func answers(t *testing.T, conn net.Conn) bool {
 	t.Helper()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err := io.WriteString(conn, "more"); err != nil {
 		return false
 	}
@@ -280,9 +281,7 @@ func TestAManagerThatIsAway(t *testing.T) { haproxies.Each(t, testAManagerThatIs
 
 func testAManagerThatIsAway(t *testing.T) {
 	s := newSite(t, func(o *Options) { o.Config.Timeouts.Connect = 200 * time.Millisecond })
-	gone := newEcho(t, "127.10.0.1", "m")
-	target := gone.address()
-	_ = gone.listener.Close()
+	socket, target := bound(t, [4]byte{127, 10, 0, 1}) // nobody else takes its port meanwhile
 	s.tenant(0, target, target)
 	s.tenant(1, deaf(t), target)
 	s.apply()
@@ -293,11 +292,7 @@ func testAManagerThatIsAway(t *testing.T) {
 		}
 		t.Logf("%s: the agent is turned away after %s", what, time.Since(begin).Round(time.Millisecond))
 	}
-	back, err := net.Listen("tcp", target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer back.Close()
+	back := listening(t, socket)
 	agent := dialSaying(t, s.port(0, 0), frame("001"))
 	conn, err := back.Accept()
 	if err != nil {
@@ -307,7 +302,7 @@ func testAManagerThatIsAway(t *testing.T) {
 	if _, err := conn.Write([]byte("here again")); err != nil {
 		t.Fatal(err)
 	}
-	_ = agent.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = agent.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if _, err := io.ReadFull(agent, make([]byte, 10)); err != nil {
 		t.Errorf("the manager is back, and its agent not served: %v", err)
 	}
@@ -317,22 +312,10 @@ func testAManagerThatIsAway(t *testing.T) {
 // listener whose queue is full.
 func deaf(t *testing.T) string {
 	t.Helper()
-	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(socket) })
-	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 10, 0, 2}}); err != nil {
-		t.Fatal(err)
-	}
+	socket, address := bound(t, [4]byte{127, 10, 0, 2})
 	if err := syscall.Listen(socket, 0); err != nil {
 		t.Fatal(err)
 	}
-	name, err := syscall.Getsockname(socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := net.JoinHostPort("127.10.0.2", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
 	for { // until the queue is full
 		conn, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
 		if err != nil {
@@ -340,4 +323,43 @@ func deaf(t *testing.T) string {
 		}
 		t.Cleanup(func() { _ = conn.Close() })
 	}
+}
+
+// bound is a socket that has a port and does not listen: who connects is refused.
+func bound(t *testing.T, ip [4]byte) (socket int, address string) {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(socket) })
+	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: ip}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := name.(*syscall.SockaddrInet4).Port
+	return socket, netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(port)).String()
+}
+
+// listening has a bound socket listen.
+func listening(t *testing.T, socket int) net.Listener {
+	t.Helper()
+	if err := syscall.Listen(socket, 16); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := syscall.Dup(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(copied), "listener")
+	defer file.Close()
+	listener, err := net.FileListener(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
 }

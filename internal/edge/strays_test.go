@@ -207,7 +207,7 @@ func enrollFrom(t *testing.T, source, address string) net.Conn {
 // reusing dials from a source's port although another connection has it; empty
 // means from any.
 func reusing(source string) *net.Dialer {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: func(_, _ string, raw syscall.RawConn) (err error) {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		control := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
 		return errors.Join(err, control)
 	}}

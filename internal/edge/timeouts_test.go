@@ -291,7 +291,7 @@ func TestTheTurnIsNotSpentInTheQueue(t *testing.T) {
 }
 
 func testTheTurnIsNotSpentInTheQueue(t *testing.T) {
-	const silence = 500 * time.Millisecond
+	const silence = time.Second
 	s := newSite(t, func(o *Options) { o.Config.Timeouts.Enrollment = silence })
 	target, accepted := mute(t, "127.10.0.1")
 	s.tenant(0, target, target)
@@ -299,7 +299,7 @@ func testTheTurnIsNotSpentInTheQueue(t *testing.T) {
 	first := dialSaying(t, s.port(0, 1), clientHello)
 	firstLeg := next(t, accepted)
 	second := dialSaying(t, s.port(0, 1), clientHello)
-	for begin := time.Now(); time.Since(begin) < 3*silence; time.Sleep(silence / 5) {
+	for begin := time.Now(); time.Since(begin) < 2*silence; time.Sleep(silence / 20) {
 		if _, err := firstLeg.Write([]byte("a slow handshake")); err != nil {
 			t.Fatalf("an enrollment that is not silent ended: %v", err)
 		}
@@ -312,7 +312,7 @@ func testTheTurnIsNotSpentInTheQueue(t *testing.T) {
 	_ = first.Close()
 	_ = firstLeg.Close()
 	secondLeg := next(t, accepted)
-	time.Sleep(silence / 2) // how long this manager takes for its answer
+	time.Sleep(silence / 4) // how long this manager takes for its answer
 	if _, err := secondLeg.Write([]byte("its turn")); err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,8 @@ func testWhoMayCome(t *testing.T) {
 func TestLimitsAndFirstBytes(t *testing.T) { haproxies.Each(t, testLimitsAndFirstBytes) }
 
 func testLimitsAndFirstBytes(t *testing.T) {
-	s := newSite(t, func(o *Options) { o.Config.Timeouts.First = 300 * time.Millisecond })
+	// Long enough for who speaks at once on a busy machine; one visitor says nothing, and waits that long.
+	s := newSite(t, func(o *Options) { o.Config.Timeouts.First = 2 * time.Second })
 	manager := newEcho(t, "127.10.0.1", "m")
 	s.tenant(0, manager.address(), manager.address(), func(r *haproxy.Route) {
 		r.Ports[0].Limits = haproxy.Limits{Sessions: 2, Rate: 100}

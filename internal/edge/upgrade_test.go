@@ -199,12 +199,12 @@ func (c *calling) told() string {
 
 // call connects, speaks, hears, and hangs up.
 func call(address string) error {
-	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
+	conn, err := net.DialTimeout("tcp", address, 30*time.Second)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err := conn.Write(frame("007")); err != nil {
 		return fmt.Errorf("speak: %w", err)
 	}

@@ -267,13 +267,13 @@ func frame(id string) []byte {
 // talk connects from a source, says something and returns the first answer.
 func talk(t *testing.T, source, address string, say []byte) (net.Conn, string, error) {
 	t.Helper()
-	dialer := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	dialer := net.Dialer{Timeout: 30 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
 	conn, err := dialer.DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		return nil, "", err
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if len(say) > 0 {
 		if _, err := conn.Write(say); err != nil {
 			return conn, "", err
@@ -361,8 +361,8 @@ func (e *echo) hangUp() {
 // ownAddress gives every test of every run an address nobody else listens on.
 func ownAddress(t *testing.T) string {
 	t.Helper()
-	for n := range 200 {
-		address := fmt.Sprintf("127.9.%d.%d", os.Getpid()%250, n+1)
+	for n := range 2000 {
+		address := fmt.Sprintf("127.9.%d.%d", (os.Getpid()+n/200)%250, n%200+1)
 		probe, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(firstPort)))
 		if err != nil {
 			continue

@@ -210,15 +210,21 @@ func TestTheQueueIsBounded(t *testing.T) {
 	p.Limits = policy.Limits{Waiting: 1, Queue: policy.Duration(200 * time.Millisecond)}
 	s := newSite(t, p, func(s *site) { s.config.Manager = address })
 	held := <-accepted // the check at the start has the turn
+	s.want(wazuh.ReasonInternalAdd("patient"), tenantSecret, agent("patient"))
+	s.wantReason("patient", policy.ReasonQueueTimeout)
+	p.Generation, p.Limits.Queue = 2, policy.Duration(time.Minute)
+	s.push(p)
 	var wait sync.WaitGroup
-	wait.Go(func() { s.want(wazuh.ReasonInternalAdd("patient"), tenantSecret, agent("patient")) })
+	wait.Go(func() { s.want(wazuh.ReasonInternalAdd("waiting"), tenantSecret, agent("waiting")) })
 	s.eventually("one waits", func() bool { return s.gateway.State().Waiting == 1 })
 	s.want(wazuh.ReasonInternalAdd("rejected"), tenantSecret, agent("rejected"))
 	s.wantReason("rejected", policy.ReasonQueueFull)
-	wait.Wait()
-	s.wantReason("patient", policy.ReasonQueueTimeout)
 	_ = held.Close()
+	(<-accepted).Close() // the check's second attempt
+	(<-accepted).Close() // who waited: once and again
 	(<-accepted).Close()
+	wait.Wait()
+	s.wantReason("waiting", policy.ReasonManagerDown)
 }
 
 // authd is down, comes back, and was restarted with another password: the agent
@@ -265,7 +271,7 @@ func TestConfirm(t *testing.T) {
 
 // A gateway that is stopped lets the enrollment under way finish.
 func TestStoppingIsPolite(t *testing.T) {
-	s := newSite(t, basic())
+	s := newSite(t, basic(), func(s *site) { s.config.Grace = time.Minute })
 	conn := s.dial()
 	client := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	must(t, client.Handshake())

@@ -221,11 +221,11 @@ func (r *recording) Read(b []byte) (int, error) {
 // Each stage has a patience of its own: who was quick to say hello may take its
 // time afterwards.
 func TestPatienceIsRenewed(t *testing.T) {
-	const hello = 100 * time.Millisecond
+	const hello = time.Second // enough for a first word on a busy machine
 	p := basic()
 	p.Limits = policy.Limits{Hello: policy.Duration(hello), Handshake: policy.Duration(time.Minute), Request: policy.Duration(time.Minute)}
 	s := newSite(t, p)
-	client := tls.Client(&hesitant{Conn: s.dial(), pause: 2 * hello}, &tls.Config{InsecureSkipVerify: true})
+	client := tls.Client(&hesitant{Conn: s.dial(), pause: hello + hello/4}, &tls.Config{InsecureSkipVerify: true})
 	if _, err := fmt.Fprintf(client, "OSSEC PASS: %s OSSEC A:'web-01'\n", tenantSecret); err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func enrollAs(t *testing.T, l *lab.Lab, at string, request wazuh.EnrollRequest) 
 	return enrollPatiently(t, wazuh.EnrollOptions{
 		Address: fmt.Sprintf("%s:%d", tenant.Status.Hostname, naming.PortNumber(naming.PortEnrollment)),
 		Request: request,
-		CA:      roots, Timeout: 5 * time.Second,
+		CA:      roots, Timeout: 30 * time.Second,
 		Dial: dialPort(tenant.Status.Address),
 	})
 }
@@ -75,14 +75,15 @@ func enrollPatiently(t *testing.T, options wazuh.EnrollOptions) (wazuh.Key, erro
 	return got, last
 }
 
-// connect opens an agent's session; a fresh key works once the manager has read it.
+// connect opens an agent's session; a fresh key works once the manager has read it. The
+// agent does not leave by itself, however long nobody says a word to it.
 func connect(t *testing.T, l *lab.Lab, at string, key wazuh.Key) *wazuh.Session {
 	t.Helper()
 	address := fmt.Sprintf("%s:%d", get(t, l, at).Status.Address, naming.PortNumber(naming.PortEvents))
 	var session *wazuh.Session
 	eventually(t, "agent "+key.Name+" connects at "+at, func(ctx context.Context) (bool, error) {
 		var err error
-		session, err = wazuh.Dial(ctx, address, wazuh.SessionOptions{Key: key, Handshake: 5 * time.Second})
+		session, err = wazuh.Dial(ctx, address, wazuh.SessionOptions{Key: key, Handshake: 5 * time.Second, Silence: time.Hour})
 		return err == nil, err
 	})
 	t.Cleanup(func() { _ = session.Shutdown(context.Background()) })
@@ -103,7 +104,7 @@ func managerAPI(t *testing.T, l *lab.Lab, slug string) *wazuh.API {
 		return held.Data
 	}
 	api, hangUp, err := managerapi.Open(managerapi.Options{
-		Slug: slug, Credentials: read(naming.SecretAPI), Authority: read(naming.SecretAPITLS), Dial: l.Standin.DialContext, Timeout: 10 * time.Second,
+		Slug: slug, Credentials: read(naming.SecretAPI), Authority: read(naming.SecretAPITLS), Dial: l.Standin.DialContext, Timeout: 30 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func TestNamesThroughAProvider(t *testing.T) {
 	binary := controlplanetest.Program(t, controlplane.ExternalDNS)
 	const zone, name = "glens.example.com", "fern.glens.example.com"
 	server := named.Start(t, named.Options{Zones: []named.Zone{{Name: zone, Records: []string{"fern 60 IN A 192.0.2.99"}}}})
-	address := freePort(t)
+	address := controlplanetest.FreeAddress(t)
 	front := &blind{}
 	front.to(t, address)
 	region(t, l, "glens", v1alpha1.RegionSpec{Domain: zone, DNS: v1alpha1.DNSSpec{

@@ -130,7 +130,7 @@ func enrollFrom(t *testing.T, l *lab.Lab, slug, at, source, name string, secret 
 	status := get(t, l, slug).Status
 	return enrollPatiently(t, wazuh.EnrollOptions{
 		Address: fmt.Sprintf("%s:%d", status.Hostname, status.EdgePorts.Enrollment),
-		Request: wazuh.EnrollRequest{Password: secret, Name: name}, Timeout: 10 * time.Second, Dial: dialFrom(source, at),
+		Request: wazuh.EnrollRequest{Password: secret, Name: name}, Timeout: 30 * time.Second, Dial: dialFrom(source, at),
 	})
 }
 
@@ -142,7 +142,7 @@ func connectFrom(t *testing.T, l *lab.Lab, slug, at, source string, key wazuh.Ke
 	eventually(t, "agent "+key.Name+" connects at "+at, func(ctx context.Context) (bool, error) {
 		var err error
 		session, err = wazuh.Dial(ctx, fmt.Sprintf("%s:%d", status.Hostname, status.EdgePorts.Events),
-			wazuh.SessionOptions{Key: key, Handshake: 5 * time.Second, Dial: dialFrom(source, at)})
+			wazuh.SessionOptions{Key: key, Handshake: 5 * time.Second, Silence: time.Hour, Dial: dialFrom(source, at)})
 		return err == nil, err
 	})
 	t.Cleanup(func() { _ = session.Shutdown(context.Background()) })

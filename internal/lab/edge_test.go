@@ -56,7 +56,7 @@ func enrollAtEdge(t *testing.T, l *lab.Lab, at, name string, secret wazuh.Secret
 	return enrollPatiently(t, wazuh.EnrollOptions{
 		Address: fmt.Sprintf("%s:%d", get(t, l, at).Status.Hostname, port),
 		Request: wazuh.EnrollRequest{Password: secret, Name: name},
-		CA:      roots, Timeout: 5 * time.Second, Dial: dialPort(address),
+		CA:      roots, Timeout: 30 * time.Second, Dial: dialPort(address),
 	})
 }
 
@@ -66,7 +66,7 @@ func connectAtEdge(t *testing.T, l *lab.Lab, at string, key wazuh.Key) *wazuh.Se
 	var session *wazuh.Session
 	eventually(t, "agent "+key.Name+" connects at the edge", func(ctx context.Context) (bool, error) {
 		var err error
-		session, err = wazuh.Dial(ctx, net.JoinHostPort(address, fmt.Sprint(port)), wazuh.SessionOptions{Key: key, Handshake: 5 * time.Second})
+		session, err = wazuh.Dial(ctx, net.JoinHostPort(address, fmt.Sprint(port)), wazuh.SessionOptions{Key: key, Handshake: 5 * time.Second, Silence: time.Hour})
 		return err == nil, err
 	})
 	t.Cleanup(func() { _ = session.Shutdown(context.Background()) })

@@ -81,9 +81,9 @@ func TestOneOfTwoEdgesDies(t *testing.T) {
 	machines[1].begin(t)
 	reports(t, l, "canal-a", v1alpha1.ConditionAddressAssigned, v1alpha1.ReasonOK, "carried by lock-1, lock-2")
 	status := get(t, l, "canal-a").Status
-	refused := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.4.0.1")}, Timeout: 5 * time.Second}
+	refused := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.4.0.1")}, Timeout: 20 * time.Second}
 	if conn, err := refused.DialContext(t.Context(), "tcp", fmt.Sprintf("%s:%d", addresses[1], status.EdgePorts.Events)); err == nil {
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 		_, _ = conn.Write(wazuh.AppendFrame(nil, []byte(wazuh.Ping)))
 		if n, err := conn.Read(make([]byte, 16)); err == nil {
 			t.Errorf("the edge that came back serves %d bytes to a network that was shut out meanwhile", n)
@@ -164,10 +164,7 @@ func TestATenantMovesToTheEdgeAndBack(t *testing.T) {
 	reports(t, l, "ferried", v1alpha1.ConditionAddressAssigned, v1alpha1.ReasonAddressChanged,
 		"agents connect to "+address.String()+", ports "+pair.String(), "it was "+own+", ports 1514/1515", "each needs the new ones in its configuration")
 	raised(t, l, "ferried", v1alpha1.ReasonAddressChanged, fmt.Sprintf("%s, ports %s instead of %s, ports 1514/1515", address, there.PortSummary, own))
-	if conn, err := net.DialTimeout("tcp", net.JoinHostPort(own, "1514"), 5*time.Second); err == nil {
-		_ = conn.Close()
-		t.Errorf("somebody still listens at %s", own)
-	}
+	nobodyListens(t, net.JoinHostPort(own, "1514"))
 	session = connectAtEdge(t, l, "ferried", key)
 	enrolledAtEdge(t, l, "ferried", "ferried-2")
 

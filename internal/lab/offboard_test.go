@@ -51,14 +51,7 @@ func TestOffboardingGoesOnWhereItStopped(t *testing.T) {
 	gone(t, l, &v1alpha1.Tenant{}, types.NamespacedName{Name: "leaving"})
 	gone(t, l, &corev1.Namespace{}, types.NamespacedName{Name: naming.Namespace("leaving")})
 	gone(t, l, &v1alpha1.Claim{}, types.NamespacedName{Name: naming.HostClaim(status.Hostname)})
-	eventually(t, "nobody listens at the address", func(ctx context.Context) (bool, error) {
-		dialer := net.Dialer{Timeout: 2 * time.Second}
-		conn, err := dialer.DialContext(ctx, "tcp", status.Address+":1515")
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err != nil, nil
-	})
+	nobodyListens(t, status.Address+":1515")
 	if len(records) < 3 || !strings.Contains(records[2].Evidence, "2 registrations deleted") {
 		t.Errorf("the deletion of two registrations is not on record: %+v", records)
 	}
@@ -66,6 +59,19 @@ func TestOffboardingGoesOnWhereItStopped(t *testing.T) {
 	if len(records) < 4 || !strings.Contains(records[3].Evidence, "2 connections without a key are open and silent, and end with the manager") {
 		t.Errorf("the silent connections are not on record: %+v", records)
 	}
+}
+
+// nobodyListens waits until an address has been let go of.
+func nobodyListens(t *testing.T, address string) {
+	t.Helper()
+	eventually(t, "nobody listens at "+address, func(ctx context.Context) (bool, error) {
+		dialer := net.Dialer{Timeout: 2 * time.Second}
+		conn, err := dialer.DialContext(ctx, "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil, nil
+	})
 }
 
 // stepDone waits until n steps are on record, or the tenant is gone, and checks

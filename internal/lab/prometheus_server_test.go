@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/controlplanetest"
 	"github.com/soctalk/soctalk-ingress/internal/controlplane/process"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
@@ -32,7 +32,7 @@ type prometheusAlert struct {
 
 func startPrometheus(t *testing.T, pages map[string]page, rules string) *prometheusServer {
 	t.Helper()
-	dir, address := t.TempDir(), freePort(t)
+	dir, address := t.TempDir(), controlplanetest.FreeAddress(t)
 	type static struct {
 		Targets []string          `json:"targets"`
 		Labels  map[string]string `json:"labels,omitempty"`
@@ -120,16 +120,6 @@ func (p *prometheusServer) alerts(ctx context.Context) ([]prometheusAlert, error
 	}
 	err := p.get(ctx, "/api/v1/alerts", &answer)
 	return answer.Data.Alerts, err
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // conventional has promtool judge what a process exports. Names that libraries gave

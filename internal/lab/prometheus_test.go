@@ -24,6 +24,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/chart"
 	"github.com/soctalk/soctalk-ingress/internal/controller"
+	"github.com/soctalk/soctalk-ingress/internal/controlplane/controlplanetest"
 	"github.com/soctalk/soctalk-ingress/internal/handover"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
@@ -246,7 +247,7 @@ func standby(t *testing.T, l *lab.Lab) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Client.Delete(context.Background(), lease) })
-	address := freePort(t)
+	address := controlplanetest.FreeAddress(t)
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

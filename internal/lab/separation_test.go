@@ -73,7 +73,7 @@ func areSeparate(t *testing.T, l *lab.Lab, first, second string) {
 		})
 		t.Run(own+"'s key at "+other, func(t *testing.T) {
 			address := net.JoinHostPort(get(t, l, other).Status.Address, "1514")
-			_, err := wazuh.Dial(t.Context(), address, wazuh.SessionOptions{Key: keys[own], Handshake: 5 * time.Second})
+			_, err := wazuh.Dial(t.Context(), address, wazuh.SessionOptions{Key: keys[own], Handshake: 30 * time.Second})
 			if !errors.Is(err, wazuh.ErrNoAnswer) {
 				t.Errorf("another tenant's manager answered: %v", err)
 			}
@@ -111,13 +111,13 @@ func TestAllowedCIDRsKeepOthersOut(t *testing.T) {
 // ping asks a tenant's events port for a sign of life, from an address of ours.
 func ping(t *testing.T, l *lab.Lab, slug, source string) error {
 	t.Helper()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 20 * time.Second}
 	conn, err := dialer.DialContext(t.Context(), "tcp", net.JoinHostPort(get(t, l, slug).Status.Address, "1514"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := conn.Write(wazuh.AppendFrame(nil, []byte(wazuh.Ping))); err != nil {
 		return err
 	}

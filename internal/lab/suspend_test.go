@@ -41,7 +41,7 @@ func TestSuspendAndResume(t *testing.T) {
 	if err := session.Err(); !errors.Is(err, wazuh.ErrReconnect) {
 		t.Errorf("the agent's session ended with %v, want the manager's own request", err)
 	}
-	_ = silent.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = silent.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if _, err := silent.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("the silent connection is still open: %v", err)
 	}

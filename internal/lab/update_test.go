@@ -97,13 +97,14 @@ func inTurnTo(t *testing.T, l *lab.Lab, what string, asWanted func(*appsv1.State
 	for _, slug := range slugs {
 		becomes(t, l, slug, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonOK)
 	}
-	var claims v1alpha1.ClaimList
-	if err := l.Client.List(t.Context(), &claims); err != nil {
-		t.Fatal(err)
-	}
-	if seat := slices.IndexFunc(claims.Items, func(c v1alpha1.Claim) bool { return c.Spec.Kind == v1alpha1.ClaimUpdateSeat }); seat >= 0 {
-		t.Errorf("claim %s of tenant %s is left behind", claims.Items[seat].Name, claims.Items[seat].Spec.Tenant)
-	}
+	eventually(t, "no seat is left behind", func(ctx context.Context) (bool, error) {
+		var claims v1alpha1.ClaimList
+		err := l.Client.List(ctx, &claims)
+		if seat := slices.IndexFunc(claims.Items, func(c v1alpha1.Claim) bool { return c.Spec.Kind == v1alpha1.ClaimUpdateSeat }); seat >= 0 {
+			return false, fmt.Errorf("claim %s of tenant %s is there", claims.Items[seat].Name, claims.Items[seat].Spec.Tenant)
+		}
+		return err == nil, err
+	})
 }
 
 // A new version of the operator changes every manager's pod. One tenant after the

@@ -62,7 +62,7 @@ func startRemoted(t *testing.T, script func(*remote)) fakeRemoted {
 			return
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		script(&remote{conn, NewFrameReader(conn), seal, open})
 	}()
 	t.Cleanup(func() { _ = l.Close(); <-done })
@@ -147,15 +147,16 @@ func TestSessionChecksPushes(t *testing.T) {
 
 func TestSessionEnds(t *testing.T) {
 	for what, c := range map[string]struct {
-		script func(*remote)
-		want   error
+		script  func(*remote)
+		silence time.Duration
+		want    error
 	}{
-		"reconnect": {func(r *remote) { r.write(ReconnectMessage); r.read() }, ErrReconnect},
-		"silence":   {func(r *remote) { r.read() }, ErrSilent},
-		"rubbish":   {func(r *remote) { _, _ = r.conn.Write(AppendFrame(nil, []byte("rubbish"))); r.read() }, ErrUndecodable},
+		"reconnect": {func(r *remote) { r.write(ReconnectMessage); r.read() }, 0, ErrReconnect},
+		"silence":   {func(r *remote) { r.read() }, 100 * time.Millisecond, ErrSilent},
+		"rubbish":   {func(r *remote) { _, _ = r.conn.Write(AppendFrame(nil, []byte("rubbish"))); r.read() }, 0, ErrUndecodable},
 	} {
 		f := startRemoted(t, func(r *remote) { r.read(); r.write(AckMessage); c.script(r) })
-		s, err := f.dial(SessionOptions{Silence: 100 * time.Millisecond})
+		s, err := f.dial(SessionOptions{Silence: c.silence})
 		if err != nil {
 			t.Fatal(err)
 		}

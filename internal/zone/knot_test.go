@@ -32,12 +32,13 @@ func startKnot(t *testing.T) Writer {
 	dir, bits := t.TempDir(), make([]byte, 32)
 	_, _ = rand.Read(bits)
 	secret := base64.StdEncoding.EncodeToString(bits)
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	// A port of an address that is this process's own is nobody else's before Knot has it.
+	probe, err := net.Listen("tcp", fmt.Sprintf("127.192.%d.%d:0", os.Getpid()>>8%256, os.Getpid()%256))
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := probe.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
+	host, port, _ := net.SplitHostPort(address)
 	_ = probe.Close()
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -47,7 +48,7 @@ func startKnot(t *testing.T) Writer {
 	write(testZone+".zone", "$TTL 60\n@ SOA ns1 hostmaster 1 60 60 3600 1\n@ NS ns1\nns1 A 127.0.0.1\n* A 192.0.2.250\nbeta A 192.0.2.99\n")
 	write("knot.conf", fmt.Sprintf(`server:
     rundir: %[1]q
-    listen: 127.0.0.1@%[2]s
+    listen: %[5]s@%[2]s
 database:
     storage: %[1]q
 key:
@@ -64,7 +65,7 @@ template:
 zone:
   - domain: %[4]s
     acl: soctalk-updates
-`, dir, port, secret, testZone))
+`, dir, port, secret, testZone, host))
 	process := exec.CommandContext(t.Context(), binary, "-c", filepath.Join(dir, "knot.conf"))
 	out, err := os.Create(filepath.Join(dir, "knotd.log"))
 	if err != nil {

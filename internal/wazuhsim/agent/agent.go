@@ -23,7 +23,7 @@ const (
 	answerTime      = 60 * time.Second
 
 	// leastPatience bounds from below how long the network gets, however fast the clock.
-	leastPatience = 2 * time.Second
+	leastPatience = 10 * time.Second
 )
 
 // Names of the steps an agent reports.

@@ -251,15 +251,19 @@ func TestMutualTLS(t *testing.T) {
 
 func TestAuthdFaults(t *testing.T) {
 	s := newSite(t)
-	enroll := func() error {
+	enroll := func(patience time.Duration) error {
 		_, err := wazuh.Enroll(t.Context(), wazuh.EnrollOptions{
-			Address: s.m.Addresses().Enroll, Timeout: 100 * time.Millisecond, Request: wazuh.EnrollRequest{Name: "web-01", Password: wazuh.NewSecret(password)},
+			Address: s.m.Addresses().Enroll, Timeout: patience, Request: wazuh.EnrollRequest{Name: "web-01", Password: wazuh.NewSecret(password)},
 		})
 		return err
 	}
 	for _, f := range []Fault{FaultAuthdSilent, FaultAuthdFull, FaultAuthdSplit, FaultAuthdOpen} {
+		patience := 30 * time.Second
+		if f == FaultAuthdSilent { // the one that ends by patience alone
+			patience = 100 * time.Millisecond
+		}
 		_ = s.m.SetFault(f, true)
-		err := enroll()
+		err := enroll(patience)
 		var refused *wazuh.Refused
 		if err == nil || errors.As(err, &refused) != (f == FaultAuthdOpen) {
 			t.Errorf("%s: got %v", f, err)

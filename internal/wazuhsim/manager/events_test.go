@@ -128,7 +128,7 @@ func TestOvertake(t *testing.T) {
 	s.keepAlive(s.connect(key))
 	select {
 	case <-old.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("the old connection is still open")
 	}
 }

@@ -113,7 +113,7 @@ func (s *site) enroll(r wazuh.EnrollRequest) (wazuh.Key, string) {
 	if r.Password.IsZero() {
 		r.Password = wazuh.NewSecret(password)
 	}
-	key, err := wazuh.Enroll(s.Context(), wazuh.EnrollOptions{Address: s.m.Addresses().Enroll, Request: r, Timeout: 5 * time.Second})
+	key, err := wazuh.Enroll(s.Context(), wazuh.EnrollOptions{Address: s.m.Addresses().Enroll, Request: r, Timeout: 30 * time.Second})
 	var refused *wazuh.Refused
 	if errors.As(err, &refused) {
 		return key, refused.Reason
@@ -140,7 +140,7 @@ func (s *site) agent(name string) wazuh.Key {
 func (s *site) dial(key wazuh.Key) (*wazuh.Session, error) {
 	s.Helper()
 	session, err := wazuh.Dial(s.Context(), s.m.Addresses().Events, wazuh.SessionOptions{
-		Key: key, AgentIP: "192.0.2.10", Handshake: 2 * time.Second,
+		Key: key, AgentIP: "192.0.2.10", Handshake: 30 * time.Second,
 	})
 	if err == nil {
 		s.Cleanup(func() { _ = session.Close() })
@@ -173,7 +173,7 @@ func (s *site) api() *wazuh.API {
 func (s *site) client() *http.Client {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	s.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 }
 
 // status returns an agent's status, or "" when the database doesn't have it.
@@ -190,7 +190,7 @@ func (s *site) status(id string) string {
 // eventually waits for what another goroutine does on its own.
 func (s *site) eventually(what string, ok func() bool) {
 	s.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.Fatalf("never: %s", what)
 		}
@@ -205,7 +205,7 @@ func (s *site) ask(request string) (records []string) {
 		s.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err := io.WriteString(conn, request); err != nil {
 		s.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func (s *site) rawDial() net.Conn {
 	if err != nil {
 		s.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	s.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
