@@ -41,7 +41,10 @@ function Body({ tenant, tab }: { tenant: Tenant; tab: string }) {
   const go = useNavigate();
   const { slug } = tenant;
   // On a phone the tab one is at may be behind the arrow.
-  useEffect(() => document.querySelector('#main [role="tab"][aria-selected="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
+  useEffect(() => {
+    // In braces: browsers give a promise back, which React would take for a clean-up.
+    void document.querySelector('#main [role="tab"][aria-selected="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [tab]);
   const content = (key: string) => {
     switch (key) {
       case "onboarding": return <OnboardingTab tenant={tenant} />;
