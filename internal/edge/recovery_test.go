@@ -101,7 +101,8 @@ func testARefusedRouteChangesNothing(t *testing.T) {
 	s.eventually("the source is told", func() bool {
 		s.source.mu.Lock()
 		defer s.source.mu.Unlock()
-		return len(s.source.words) == 2 && !s.source.words[0].Ready && strings.Contains(s.source.words[0].Message, "itself")
+		word, told := s.source.words["t0"]
+		return told && !word.Ready && strings.Contains(word.Message, "itself")
 	})
 }
 

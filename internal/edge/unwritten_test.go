@@ -279,14 +279,15 @@ func (s *site) toldOfTheDisk() {
 		s.source.mu.Lock()
 		defer s.source.mu.Unlock()
 		ready := 0
-		for _, word := range s.source.words {
+		for slug := range s.routes {
+			word, told := s.source.words[slug]
 			if word.Ready {
 				ready++
-			} else if !strings.Contains(word.Message, "disk cannot be written") {
+			} else if !told || !strings.Contains(word.Message, "disk cannot be written") {
 				return false
 			}
 		}
-		return len(s.source.words) == 6 && ready == 2
+		return len(s.routes) == 6 && ready == 2
 	})
 }
 

@@ -33,7 +33,7 @@ const (
 type hand struct {
 	updates chan Update
 	mu      sync.Mutex
-	words   []v1alpha1.RouteEdge
+	words   map[string]v1alpha1.RouteEdge // the last of each tenant; a report has only what is new
 }
 
 func (h *hand) Watch(ctx context.Context, updates chan<- Update) error {
@@ -51,10 +51,12 @@ func (h *hand) Watch(ctx context.Context, updates chan<- Update) error {
 	}
 }
 
-func (h *hand) Report(_ context.Context, words []v1alpha1.RouteEdge, _ []string) error {
+func (h *hand) Report(_ context.Context, words []v1alpha1.RouteEdge, slugs []string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.words = words
+	for i, slug := range slugs {
+		h.words[slug] = words[i]
+	}
 	return nil
 }
 
@@ -128,7 +130,7 @@ var ofConfig = regexp.MustCompile(`\[(WARNING|ALERT)\].*(config :|parsing|deprec
 // begin runs the edge until stop.
 func (s *site) begin() {
 	s.Helper()
-	s.source = &hand{updates: make(chan Update)}
+	s.source = &hand{updates: make(chan Update), words: map[string]v1alpha1.RouteEdge{}}
 	s.options.Source = s.source
 	if s.custom != nil {
 		s.options.Source = s.custom
