@@ -137,7 +137,7 @@ export const screens = [
   { name: "session-near", path: "/tenants", shows: "You will be signed out", answers: { "GET /api/v1/session": [200, soon] } },
   { name: "session-stays", path: "/tenants", shows: "You will be signed out", answers: { "GET /api/v1/session": (nth) => [200, nth < 3 ? soon : example("Session")] }, steps: [stays] },
   { name: "session-last-minutes", path: "/tenants", shows: "after its eight hours", answers: { "GET /api/v1/session": [200, { ...soon, ends: "2026-11-25T12:01:00Z" }] } },
-  { name: "session-over", path: "/tenants", shows: "A session ends after 8 hours", answers: { "GET /api/v1/session": (nth) => (nth === 1 ? [200, example("Session")] : [401, { error: "you are not signed in" }]), "GET /api/v1/tenants": [401, { error: "you are not signed in" }] } },
+  { name: "session-over", path: "/tenants", shows: "A session ends after 8 hours", answers: { "GET /api/v1/session": (nth) => (nth === 1 ? [200, example("Session")] : [401, { error: "you are not signed in" }]), "GET /api/v1/tenants": [401, { error: "you are not signed in" }], "GET /api/v1/about": [200, { ...example("About"), signIn: { token: true, oidc: false } }] } },
   { name: "keyboard", path: "/tenants/acme/path", shows: "What an agent depends on", steps: [skips, givesBack] },
   { name: "nowhere", path: "/nowhere", shows: "Nothing is here" },
 ];
