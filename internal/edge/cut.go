@@ -43,6 +43,7 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
 	defer cancel()
+	e.closeTargets(routes)
 	workers, failed := e.oldWorkers(ctx)
 	for _, w := range workers {
 		failed = errors.Join(failed, e.unlessEnded(ctx, w.pid, e.cutInOldWorker(ctx, w, routes)))
@@ -53,11 +54,7 @@ func (e *Edge) cutInOldWorkers(ctx context.Context, routes []haproxy.Route) {
 }
 
 func (e *Edge) cutInOldWorker(ctx context.Context, w worker, routes []haproxy.Route) error {
-	targets := map[netip.AddrPort]bool{}
 	for _, route := range routes {
-		for _, port := range route.Ports {
-			targets[port.Target] = true
-		}
 		for _, entry := range route.Entries(e.config) {
 			// Of a port that is gone from there already it says so, which is as well.
 			if _, err := w.ask(ctx, "del map "+e.config.File(haproxy.FileRoutes)+" "+entry.Key); err != nil {
@@ -66,9 +63,46 @@ func (e *Edge) cutInOldWorker(ctx context.Context, w worker, routes []haproxy.Ro
 		}
 	}
 	if w.foreign {
-		return cutTargets(ctx, w.ask, targets)
+		return cutTargets(ctx, w.ask, e.closedTargets())
 	}
 	return e.cutRows(ctx, w.ask, rowsOf(routes))
+}
+
+// closeTargets remembers where routes led that end, for workers whose sessions are
+// known by that alone: a cut there may fail, and who had connected may speak late.
+func (e *Edge) closeTargets(routes []haproxy.Route) {
+	e.update(func() {
+		for _, route := range routes {
+			for _, port := range route.Ports {
+				e.left[port.Target] = true
+			}
+		}
+	})
+}
+
+// closedTargets are where tenants' sessions led that are suspended, or have left, and
+// nobody's do who is served.
+func (e *Edge) closedTargets() map[netip.AddrPort]bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	closed := map[netip.AddrPort]bool{}
+	for target := range e.left {
+		closed[target] = true
+	}
+	served := map[netip.AddrPort]bool{}
+	for _, route := range e.board.Routes() {
+		into := closed
+		if e.servesNow(route) {
+			into = served
+		}
+		for _, port := range route.Ports {
+			into[port.Target] = true
+		}
+	}
+	for target := range served {
+		delete(closed, target)
+	}
+	return closed
 }
 
 // cutTargets ends a worker's sessions by where they lead, which any worker tells,

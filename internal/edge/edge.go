@@ -91,6 +91,7 @@ type Edge struct {
 	old       []OldWorker
 	slotsOf   string // the worker that has the slots its configuration does not hold
 	seen      *sightings
+	left      map[netip.AddrPort]bool // where sessions led that were cut while there may be foreign workers
 	again     []later
 	hashes    map[string]string // of the specs last given, by tenant
 	heartbeat Heartbeat
@@ -151,7 +152,7 @@ func New(options Options) (*Edge, error) {
 	e := &Edge{
 		options: options, config: config, self: self, files: newStore(config), process: process, runtime: process.runtime(),
 		static: static, log: options.Log, board: haproxy.NewBoard(config, self), wishes: newWishes(), failing: true,
-		ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, hashes: map[string]string{}, unsaid: map[string]bool{}, faults: map[string]error{}, news: make(chan struct{}, 1),
+		ledger: newLedger(), seen: newSightings(), freed: map[int32]time.Time{}, left: map[netip.AddrPort]bool{}, hashes: map[string]string{}, unsaid: map[string]bool{}, faults: map[string]error{}, news: make(chan struct{}, 1),
 	}
 	return e, err
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,6 +48,30 @@ func (p *process) askMaster(ctx context.Context, line string) (string, error) {
 		select {
 		case <-ctx.Done():
 			return "", ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// former are the pids of workers of before a reload. Right after one the master may not
+// tell them apart yet; it does once it names the worker that answers us as the present one.
+func (p *process) former(ctx context.Context) ([]string, error) {
+	info, err := p.runtime().info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		answer, err := p.askMaster(ctx, "show proc")
+		if err != nil {
+			return nil, err
+		}
+		current, old := haproxy.ParseWorkers(answer)
+		if slices.Contains(current, info["Pid"]) {
+			return old, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("haproxy's master does not name worker %s: %w", info["Pid"], ctx.Err())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -3,7 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
-	"net/netip"
+	"slices"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
 )
@@ -17,20 +17,20 @@ func (e *Edge) cutStrays(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
 	defer cancel()
-	served, closed := e.carried()
+	served := e.servedRows()
 	workers, failed := e.workers(ctx)
 	for _, w := range workers {
-		failed = errors.Join(failed, e.unlessEnded(ctx, w.pid, e.cutStraysOf(ctx, w, served, closed)))
+		failed = errors.Join(failed, e.unlessEnded(ctx, w.pid, e.cutStraysOf(ctx, w, served)))
+	}
+	if failed == nil && !slices.ContainsFunc(workers, func(w worker) bool { return w.foreign }) {
+		e.update(func() { clear(e.left) })
 	}
 	return failed
 }
 
-func (e *Edge) cutStraysOf(ctx context.Context, w worker, served map[string]bool, closed map[netip.AddrPort]bool) error {
-	switch {
-	case w.foreign && len(closed) == 0:
-		return nil
-	case w.foreign:
-		return cutTargets(ctx, w.ask, closed)
+func (e *Edge) cutStraysOf(ctx context.Context, w worker, served map[string]bool) error {
+	if w.foreign {
+		return cutTargets(ctx, w.ask, e.closedTargets())
 	}
 	strays, err := strayRows(ctx, w.ask, served)
 	if err != nil || len(strays) == 0 {
@@ -39,32 +39,25 @@ func (e *Edge) cutStraysOf(ctx context.Context, w worker, served map[string]bool
 	return e.cutRows(ctx, w.ask, strays)
 }
 
-// carried are the rows of sessions that routes in force carry, and where suspended
-// tenants' led that lead nobody else's.
-func (e *Edge) carried() (rows map[string]bool, closed map[netip.AddrPort]bool) {
+// servedRows are the rows of sessions that routes in force carry.
+func (e *Edge) servedRows() map[string]bool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	rows, closed = map[string]bool{}, map[netip.AddrPort]bool{}
-	open := map[netip.AddrPort]bool{}
+	rows := map[string]bool{}
 	for _, route := range e.board.Routes() {
-		serves := !route.Suspended && e.unwritten.serves(route.Tenant)
-		for _, port := range route.Ports {
-			if serves {
-				open[port.Target] = true
-			} else {
-				closed[port.Target] = true
-			}
-		}
-		if serves {
+		if e.servesNow(route) {
 			for _, row := range route.Served() {
 				rows[row] = true
 			}
 		}
 	}
-	for target := range open {
-		delete(closed, target)
-	}
-	return rows, closed
+	return rows
+}
+
+// servesNow is false for a tenant that is suspended, or closed in the running process.
+// The lock is held.
+func (e *Edge) servesNow(route haproxy.Route) bool {
+	return !route.Suspended && e.unwritten.serves(route.Tenant)
 }
 
 // strayRows are a worker's rows with connections that should have none.

@@ -104,7 +104,7 @@ func TestAWorkerOfAnotherVersion(t *testing.T) { haproxies.Each(t, testAWorkerOf
 
 func testAWorkerOfAnotherVersion(t *testing.T) {
 	s := newSite(t)
-	managers := []*echo{newEcho(t, "127.10.0.1", "m0"), newEcho(t, "127.10.0.2", "m1"), newEcho(t, "127.10.0.3", "m2")}
+	managers := []*echo{newEcho(t, "127.10.0.1", "m0"), newEcho(t, "127.10.0.2", "m1"), newEcho(t, "127.10.0.3", "m2"), newEcho(t, "127.10.0.4", "m3")}
 	for n, manager := range managers {
 		s.tenant(n, manager.address(), manager.address())
 	}
@@ -112,20 +112,46 @@ func testAWorkerOfAnotherVersion(t *testing.T) {
 	s.stop()
 	s.former(managers)
 	var conns []net.Conn
-	for n := range managers {
+	for n := range 3 {
 		conn, answer, err := talk(t, "127.0.0.9", s.port(n, 0), frame("007"))
 		if err != nil || answer == "" {
 			t.Fatalf("tenant %d is not served by the former version: %v", n, err)
 		}
 		conns = append(conns, conn)
 	}
+	late, err := net.Dial("tcp", s.port(3, 0)) // speaks when its tenant is gone
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = late.Close() })
 	s.begin()
 	s.apply()
+	if workers, err := s.edge.oldWorkers(t.Context()); err != nil || len(workers) != 1 || !workers[0].foreign {
+		t.Errorf("right after the reload there are old workers %+v (%v)", workers, err)
+	}
 	s.revoke(1, "007", managers[1])
 	s.tenant(0, managers[0].address(), managers[0].address(), func(r *haproxy.Route) { r.Suspended = true })
+	delete(s.routes, "t3")
 	s.apply()
 	if !ended(t, conns[0]) {
 		t.Error("the suspended tenant's session in the former version's worker goes on")
+	}
+	_, _ = late.Write(frame("008")) // a reset is told by the reading
+	over := make(chan bool, 1)
+	go func() { over <- ended(t, late) }()
+	s.eventually("who speaks late to a tenant that has left is cut by the next comparison, if not before", func() bool {
+		if err := s.edge.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-over:
+			return true
+		default:
+			return false
+		}
+	})
+	if left := s.edge.closedTargets(); !left[netip.MustParseAddrPort(managers[3].address())] || left[netip.MustParseAddrPort(managers[1].address())] {
+		t.Errorf("later comparisons look for sessions that lead to %v", left)
 	}
 	for n := 1; n < 3; n++ {
 		if !answers(t, conns[n]) {
@@ -166,6 +192,8 @@ frontend edge
     tcp-request connection track-sc0 src table st_agent
     tcp-request connection set-dst var(sess.to),field(1,:)
     tcp-request connection set-dst-port var(sess.to),field(2,:)
+    tcp-request inspect-delay 20s
+    tcp-request content accept if { req.len gt 0 }
     default_backend all
 backend st_agent
     stick-table type string len 64 size 100 store conn_cur

@@ -25,14 +25,14 @@ type worker struct {
 // oldWorkers are those of before a reload, which serve their sessions to the end.
 // One that ends while it is asked is left out.
 func (e *Edge) oldWorkers(ctx context.Context) ([]worker, error) {
-	answer, err := e.process.askMaster(ctx, "show proc")
+	pids, err := e.process.former(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var workers []worker
 	var failed error
 	old := []OldWorker{}
-	for _, pid := range haproxy.ParseOldWorkers(answer) {
+	for _, pid := range pids {
 		w := worker{pid: pid, ask: func(ctx context.Context, line string) (string, error) {
 			return e.process.askMaster(ctx, "@!"+pid+" "+line)
 		}}
@@ -59,8 +59,7 @@ func (e *Edge) unlessEnded(ctx context.Context, pid string, err error) error {
 	if err == nil || pid == "" {
 		return err
 	}
-	answer, gone := e.process.askMaster(ctx, "show proc")
-	if gone == nil && !slices.Contains(haproxy.ParseOldWorkers(answer), pid) {
+	if pids, unknown := e.process.former(ctx); unknown == nil && !slices.Contains(pids, pid) {
 		return nil
 	}
 	return fmt.Errorf("old worker %s: %w", pid, err)

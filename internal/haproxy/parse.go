@@ -313,23 +313,26 @@ func clip(text string) string {
 	return text
 }
 
-// ParseOldWorkers reads, from the master's answer to `show proc`, the pids of
-// workers of before a reload.
-func ParseOldWorkers(text string) []string {
-	_, old, found := strings.Cut(text, "# old workers")
-	if !found {
-		return nil
-	}
-	old, _, _ = strings.Cut(old, "# programs")
-	var pids []string
-	for line := range strings.Lines(old) {
+// ParseWorkers reads the master's answer to `show proc`: the pids of workers, and of
+// those of before a reload.
+func ParseWorkers(text string) (current, old []string) {
+	into := &[]string{} // the master, and programs
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.HasPrefix(line, "# workers"):
+			into = &current
+		case strings.HasPrefix(line, "# old workers"):
+			into = &old
+		case strings.HasPrefix(line, "#"):
+			into = &[]string{}
+		}
 		fields := strings.Fields(line)
 		if len(fields) < 2 || fields[1] != "worker" {
 			continue
 		}
 		if _, err := strconv.ParseUint(fields[0], 10, 32); err == nil {
-			pids = append(pids, fields[0])
+			*into = append(*into, fields[0])
 		}
 	}
-	return pids
+	return current, old
 }

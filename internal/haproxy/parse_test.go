@@ -106,7 +106,7 @@ func FuzzParse(f *testing.F) {
 		_, _ = ParseStat(text)
 		_, _ = ParseRouteFile(text)
 		ParseInfo(text)
-		ParseOldWorkers(text)
+		ParseWorkers(text)
 		if sessions, err := ParseSessions(text); err == nil {
 			for _, session := range sessions {
 				if session.ID == "" || !session.Source.IsValid() || session.Age < 0 {
@@ -131,4 +131,11 @@ func TestHowOldASessionCanBe(t *testing.T) {
 			t.Errorf("age %s: at most %s, want %s", age, got, atMost)
 		}
 	}
+}
+
+func TestParseWorkers(t *testing.T) {
+	current, old := ParseWorkers("#<PID>          <type>          <reloads>       <uptime>        <version>\n3246            master          1 [failed: 0]   0d00h00m01s     2.6.12\n" +
+		"# workers\n3247            worker          0               0d00h00m01s     2.6.12\n# old workers\n3101            worker          1               0d00h05m01s     2.6.12\n# programs\n9 worker\n\n")
+	check(t, nil, current, []string{"3247"})
+	check(t, nil, old, []string{"3101"})
 }
