@@ -36,7 +36,8 @@ func letIn(t *testing.T, l *lab.Lab, jane *caller) {
 		return code == http.StatusOK, nil
 	})
 	// Another tenant stays closed.
-	jane.refused("POST /api/v1/tenants/watched/tokens", wire.TokenRequest{Name: "sneaked"}, http.StatusForbidden, "", "forbidden")
+	create(t, l, "not-janes", v1alpha1.TenantSpec{})
+	jane.refused("POST /api/v1/tenants/not-janes/tokens", wire.TokenRequest{Name: "sneaked"}, http.StatusForbidden, "", "forbidden")
 }
 
 // tokenRevealed: a token's Secret has a name of its own, and revealing it is a right of

@@ -146,7 +146,7 @@ func TestAGuesserShutsOutNobodyElse(t *testing.T) {
 		}
 		return true, nil
 	})
-	if guesses < 60 {
+	if guesses < 50 { // whatever else looks from here, such as a probe, is counted with him
 		t.Errorf("he was shut out after %d guesses", guesses)
 	}
 	for range guesses + 10 {
