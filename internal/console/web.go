@@ -17,6 +17,7 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/fault"
+	"github.com/soctalk/soctalk-ingress/internal/handover"
 	"github.com/soctalk/soctalk-ingress/internal/onboard"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
 )
@@ -57,19 +58,7 @@ func (c *Console) guarded(next http.Handler) http.Handler {
 				panic(http.ErrAbortHandler) // part of an answer may be out
 			}
 		}()
-		for name, value := range map[string]string{
-			"Content-Security-Policy":      policy,
-			"Cache-Control":                "no-store",
-			"Referrer-Policy":              "no-referrer",
-			"X-Content-Type-Options":       "nosniff",
-			"X-Frame-Options":              "DENY",
-			"X-Robots-Tag":                 "noindex",
-			"Cross-Origin-Opener-Policy":   "same-origin",
-			"Cross-Origin-Resource-Policy": "same-origin",
-			"Strict-Transport-Security":    "max-age=31536000", // browsers heed it over TLS only
-		} {
-			w.Header().Set(name, value)
-		}
+		handover.Guard(w, policy)
 		next.ServeHTTP(w, r)
 	})
 }

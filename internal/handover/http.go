@@ -65,22 +65,28 @@ func asset(name string) []byte {
 	return text
 }
 
-// guarded puts what keeps the page to itself on every answer, errors too.
+// Guard puts on an answer what keeps a page to itself, and its secrets out of caches
+// and referrers. The policy is the Content-Security-Policy's.
+func Guard(w http.ResponseWriter, policy string) {
+	for name, value := range map[string]string{
+		"Content-Security-Policy":      policy,
+		"Cache-Control":                "no-store",
+		"Referrer-Policy":              "no-referrer",
+		"X-Content-Type-Options":       "nosniff",
+		"X-Frame-Options":              "DENY",
+		"X-Robots-Tag":                 "noindex",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Strict-Transport-Security":    "max-age=31536000", // browsers heed it over TLS only
+	} {
+		w.Header().Set(name, value)
+	}
+}
+
+// guarded has every answer guarded, errors too.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, value := range map[string]string{
-			"Content-Security-Policy":      policy,
-			"Cache-Control":                "no-store",
-			"Referrer-Policy":              "no-referrer",
-			"X-Content-Type-Options":       "nosniff",
-			"X-Frame-Options":              "DENY",
-			"X-Robots-Tag":                 "noindex",
-			"Cross-Origin-Opener-Policy":   "same-origin",
-			"Cross-Origin-Resource-Policy": "same-origin",
-			"Strict-Transport-Security":    "max-age=31536000", // browsers heed it over TLS only
-		} {
-			w.Header().Set(name, value)
-		}
+		Guard(w, policy)
 		next.ServeHTTP(w, r)
 	})
 }
