@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
 	"github.com/soctalk/soctalk-ingress/internal/lab"
@@ -52,7 +53,7 @@ func (s *story) offboard(ctx context.Context, tenant *v1alpha1.Tenant) error {
 	}
 	asked.Annotations[naming.AnnotationOffboardedBy] = "the demo"
 	asked.Annotations[naming.AnnotationOffboardedWhy] = "the contract ended"
-	if err := s.lab.Client.Update(ctx, asked); err != nil {
+	if err := s.lab.Client.Patch(ctx, asked, client.MergeFrom(tenant)); err != nil {
 		return err
 	}
 	if err := s.lab.Client.Delete(ctx, asked); err != nil {

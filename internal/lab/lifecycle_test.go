@@ -129,10 +129,7 @@ func TestDriftIsRepaired(t *testing.T) {
 	if err := l.Client.Get(t.Context(), at, &service); err != nil {
 		t.Fatal(err)
 	}
-	service.Spec.Selector = map[string]string{"app": "somebody-elses"}
-	if err := l.Client.Update(t.Context(), &service); err != nil {
-		t.Fatal(err)
-	}
+	change(t, l, &service, func() { service.Spec.Selector = map[string]string{"app": "somebody-elses"} })
 	eventually(t, "the Service's selector is ours again", func(ctx context.Context) (bool, error) {
 		err := l.Client.Get(ctx, at, &service)
 		return service.Spec.Selector[naming.LabelComponent] == naming.PodComponent, err
@@ -161,11 +158,7 @@ func TestTheSecretIsGeneratedOnce(t *testing.T) {
 	if err := l.StopOperator(); err != nil {
 		t.Fatal(err)
 	}
-	tenant := get(t, l, "once")
-	tenant.Spec.DisplayName = "changed while nobody looked"
-	if err := l.Client.Update(t.Context(), tenant); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, "once", func(spec *v1alpha1.TenantSpec) { spec.DisplayName = "changed while nobody looked" })
 	if err := l.StartOperator(t.Context()); err != nil {
 		t.Fatal(err)
 	}

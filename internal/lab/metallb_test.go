@@ -265,10 +265,7 @@ func nameKeptByHand(t *testing.T, m *metallb) {
 	if err := m.Client.Get(t.Context(), types.NamespacedName{Name: "byhand"}, &region); err != nil {
 		t.Fatal(err)
 	}
-	region.Spec.DNS.Mode = v1alpha1.DNSManual
-	if err := m.Client.Update(t.Context(), &region); err != nil {
-		t.Fatal(err)
-	}
+	change(t, m.Lab, &region, func() { region.Spec.DNS.Mode = v1alpha1.DNSManual })
 	hostname := get(t, m.Lab, "keeper").Status.Hostname
 	m.Standin.CreateRecord(hostname, before)
 	becomesReady(t, m.Lab, "keeper")

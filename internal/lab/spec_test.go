@@ -151,11 +151,7 @@ func TestAWrongSpecChangesNothing(t *testing.T) {
 	}
 	session := connect(t, l, "steady", got)
 	before := versions(t, l.Client, naming.Namespace("steady"))
-	tenant := get(t, l, "steady")
-	tenant.Spec.WazuhIngress.Hostname = "owner." + domain
-	if err := l.Client.Update(t.Context(), tenant); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, "steady", func(spec *v1alpha1.TenantSpec) { spec.WazuhIngress.Hostname = "owner." + domain })
 	becomes(t, l, "steady", v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonHostnameTaken)
 	for name, version := range versions(t, l.Client, naming.Namespace("steady")) {
 		if before[name] != version {
@@ -165,11 +161,7 @@ func TestAWrongSpecChangesNothing(t *testing.T) {
 	if err := session.KeepAlive(t.Context()); err != nil {
 		t.Errorf("the agent's session did not survive: %v", err)
 	}
-	tenant = get(t, l, "steady")
-	tenant.Spec.WazuhIngress.Hostname = ""
-	if err := l.Client.Update(t.Context(), tenant); err != nil {
-		t.Fatal(err)
-	}
+	changeSpec(t, l, "steady", func(spec *v1alpha1.TenantSpec) { spec.WazuhIngress.Hostname = "" })
 	becomesReady(t, l, "steady")
 }
 
