@@ -60,7 +60,7 @@ func Coming(tenant v1alpha1.Tenant, regions []v1alpha1.Region) ([]Change, error)
 		note(ChangeEnrollment, string(status.Enrollment.Mode), string(enrollmentMode(tenant, place.RegionSpec)))
 	}
 	if status.Manager != nil {
-		note(ChangeManager, released(status.Manager.Version), released(versionAsked(tenant, place.RegionSpec)))
+		note(ChangeManager, released(status.Manager.Version), released(versionAsked(tenant.Spec.Manager, place.RegionSpec)))
 	}
 	return out, nil
 }
@@ -103,8 +103,7 @@ func portsAsked(tenant v1alpha1.Tenant, place Placement) string {
 
 // versionAsked is the version of the manager that is asked for by name; empty where the
 // operator chooses, or somebody else runs it.
-func versionAsked(tenant v1alpha1.Tenant, region v1alpha1.RegionSpec) string {
-	manager := tenant.Spec.Manager
+func versionAsked(manager v1alpha1.ManagerSpec, region v1alpha1.RegionSpec) string {
 	switch {
 	case manager.Attach != nil:
 		return ""

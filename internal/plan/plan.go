@@ -12,7 +12,6 @@
 package plan
 
 import (
-	"cmp"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/api/v1alpha1"
@@ -263,12 +262,5 @@ func apiUser(place Placement) string {
 // before us, and a version nobody names, count as Wazuh 4.
 func managerMajor(spec v1alpha1.ManagerSpec, region v1alpha1.RegionSpec) int {
 	const ordinary = 4
-	if spec.Attach != nil {
-		return ordinary
-	}
-	version := region.Manager.Version
-	if spec.Deploy != nil {
-		version = cmp.Or(spec.Deploy.Version, version)
-	}
-	return max(majorOf(version), ordinary)
+	return max(majorOf(versionAsked(spec, region)), ordinary)
 }
