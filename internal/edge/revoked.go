@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/soctalk/soctalk-ingress/internal/haproxy"
@@ -91,8 +90,4 @@ func cutClaimed(ctx context.Context, ask asker, before map[claimed]time.Time) (i
 		limit, wanted := legs[leg{session.Server, session.Source}]
 		return wanted && session.Earliest(now).Before(limit), nil
 	})
-}
-
-func cutsEqual(a, b []haproxy.Cut) bool {
-	return slices.EqualFunc(a, b, func(a, b haproxy.Cut) bool { return a.ID == b.ID && a.Before.Equal(b.Before) })
 }

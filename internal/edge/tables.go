@@ -180,7 +180,7 @@ func compare(config haproxy.Config, before, after map[string]haproxy.Route) chan
 			c.count++
 		}
 		c.want.add(route)
-		if len(route.Cut) > 0 && !cutsEqual(before[slug].Cut, route.Cut) {
+		if len(route.Cut) > 0 && !slices.EqualFunc(before[slug].Cut, route.Cut, haproxy.Cut.Equal) {
 			c.revoked = append(c.revoked, route)
 		}
 	}

@@ -44,6 +44,9 @@ type Cut struct {
 	Before time.Time `json:"before"`
 }
 
+// Equal is true for the same agent and moment, in whatever zone it is written.
+func (c Cut) Equal(other Cut) bool { return c.ID == other.ID && c.Before.Equal(other.Before) }
+
 // Port is one public port and where it leads.
 type Port struct {
 	Name   string         `json:"name"`
@@ -123,7 +126,7 @@ func comparePrefix(a, b netip.Prefix) int {
 func (r Route) Equal(other Route) bool {
 	return r.Tenant == other.Tenant && r.Slot == other.Slot && r.Suspended == other.Suspended &&
 		slices.Equal(r.Ports, other.Ports) && slices.Equal(r.Allowed, other.Allowed) &&
-		slices.EqualFunc(r.Cut, other.Cut, func(a, b Cut) bool { return a.ID == b.ID && a.Before.Equal(b.Before) })
+		slices.EqualFunc(r.Cut, other.Cut, Cut.Equal)
 }
 
 // role of a port in the route map and the tables: a letter.
