@@ -204,31 +204,26 @@ func (c *cluster) giveUpUnknown(ctx context.Context, edge knownEdge, mark map[st
 	return nil
 }
 
-// forgetPoll is how often --wait looks.
-const forgetPoll = 500 * time.Millisecond
-
 // waitForgotten waits for the operator, which deletes the Lease last.
 func (c *cluster) waitForgotten(ctx context.Context, edge knownEdge, atMost time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, atMost)
-	defer cancel()
 	key := client.ObjectKey{Namespace: naming.EdgeNamespace, Name: naming.EdgeLease(edge.region, edge.name)}
-	for {
+	err := poll(ctx, atMost, func(ctx context.Context) (bool, error) {
 		var lease coordinationv1.Lease
 		err := c.Get(ctx, key, &lease)
 		switch {
 		case apierrors.IsNotFound(err):
-			return nil
-		case err == nil && lease.Annotations[naming.AnnotationForgetEdge] == "":
-			return hinted(exitRefused, fmt.Errorf("edge %q is back, and is not forgotten", edge.name), "stop it, with its HAProxy, and try again")
-		case err != nil && ctx.Err() == nil:
-			return fmt.Errorf("read lease %s: %w", key, err)
+			return true, nil
+		case err != nil:
+			return false, fmt.Errorf("read lease %s: %w", key, err)
+		case lease.Annotations[naming.AnnotationForgetEdge] == "":
+			return false, hinted(exitRefused, fmt.Errorf("edge %q is back, and is not forgotten", edge.name), "stop it, with its HAProxy, and try again")
 		}
-		select {
-		case <-ctx.Done():
-			return hinted(exitTimeout, fmt.Errorf("edge %q is not forgotten after %s", edge.name, atMost), "see whether the operator runs; it goes on with this by itself")
-		case <-time.After(forgetPoll):
-		}
+		return false, nil
+	})
+	if errors.Is(err, errTimeout) {
+		return hinted(exitTimeout, fmt.Errorf("edge %q is not forgotten after %s", edge.name, atMost), "see whether the operator runs; it goes on with this by itself")
 	}
+	return err
 }
 
 // edgeNames are for messages and the tab key.
