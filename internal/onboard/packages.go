@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/version"
 )
 
 // DefaultAgentVersion is installed while the manager's own is not known.
@@ -58,34 +60,30 @@ func minorOf(version string) int {
 	return minor
 }
 
-// notBefore compares two versions of Wazuh 4.
-func notBefore(version, first string) bool {
-	a, b := minorOf(version), minorOf(first)
-	if a != b {
-		return a > b
-	}
-	patch := func(text string) string { return fmt.Sprintf("%3s", text[strings.LastIndex(text, ".")+1:]) }
-	return patch(version) >= patch(first)
+// notBefore is false for what is no version, too.
+func notBefore(text string, first *version.Version) bool {
+	of, err := version.ParseGeneric(text)
+	return err == nil && of.AtLeast(first)
 }
 
-const (
+var (
 	// firstMacPackages have an architecture in their name. Before them there was one
 	// package for both, which does not install on every Apple silicon, and before 4.4.3
 	// it took its settings from launchctl, which macOS 13.4 has closed to root.
-	firstMacPackages = "4.5.1"
+	firstMacPackages = version.MustParseGeneric("4.5.1")
 	// firstAgentImage of Wazuh's own.
-	firstAgentImage = "4.13.0"
+	firstAgentImage = version.MustParseGeneric("4.13.0")
 )
 
 // without says why a version of the agent has no commands for a platform; empty
 // means it has them.
-func without(id, version string) string {
+func without(id, agent string) string {
 	switch {
-	case strings.HasPrefix(id, "macos") && !notBefore(version, firstMacPackages):
+	case strings.HasPrefix(id, "macos") && !notBefore(agent, firstMacPackages):
 		return fmt.Sprintf("no commands for macOS: packages of agents before %s have other names and take their settings another way; "+
-			"install %s by Wazuh's own documents, then follow \"already installed\"", firstMacPackages, version)
-	case id == "container" && !notBefore(version, firstAgentImage):
-		return fmt.Sprintf("no commands for containers: Wazuh publishes an image of the agent since %s, and this sheet is for %s", firstAgentImage, version)
+			"install %s by Wazuh's own documents, then follow \"already installed\"", firstMacPackages, agent)
+	case id == "container" && !notBefore(agent, firstAgentImage):
+		return fmt.Sprintf("no commands for containers: Wazuh publishes an image of the agent since %s, and this sheet is for %s", firstAgentImage, agent)
 	}
 	return ""
 }
