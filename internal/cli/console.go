@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 
@@ -26,10 +25,11 @@ func newConsoleCommand(s *session) *cobra.Command {
 
 // consoleFlags are the flags of console serve.
 type consoleFlags struct {
-	address, certDir, links, system, edges, logLevel string
-	behindProxy, insecure                            bool
-	proxies                                          []string
-	oidc                                             oidcFlags
+	address, certDir, links, system, edges string
+	log                                    logFlag
+	behindProxy, insecure                  bool
+	proxies                                []string
+	oidc                                   oidcFlags
 }
 
 func newConsoleServeCommand(s *session) *cobra.Command {
@@ -66,7 +66,7 @@ func newConsoleServeCommand(s *session) *cobra.Command {
 	set.StringVar(&flags.system, "operator-namespace", naming.DefaultSystemNamespace, "namespace the operator runs in; the key of its reports is there")
 	set.StringVar(&flags.edges, "edge-namespace", naming.DefaultSystemNamespace, "namespace of the edges' pods, which know where agents come from")
 	flags.oidc.add(set)
-	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.log.add(set)
 	command.RunE = func(command *cobra.Command, _ []string) error { return s.consoleServe(command, flags) }
 	return command
 }
@@ -101,9 +101,9 @@ func (s *session) consoleServe(command *cobra.Command, flags consoleFlags) error
 	if err := flags.check(); err != nil {
 		return err
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
-		return usageError("--log-level: %q: use debug, info, warn or error", flags.logLevel)
+	log, err := flags.log.logger(command.ErrOrStderr())
+	if err != nil {
+		return asUsage(err)
 	}
 	provider, err := flags.oidc.provider(flags.insecure)
 	if err != nil {
@@ -128,6 +128,6 @@ func (s *session) consoleServe(command *cobra.Command, flags consoleFlags) error
 	return console.Serve(command.Context(), console.Site{Listener: listener, CertDir: flags.certDir}, console.Options{
 		Cluster: cluster, Scheme: scheme, Version: s.buildInfo().Version, System: flags.system, Edges: flags.edges, Links: flags.links, Plain: flags.insecure, Proxies: proxies,
 		SignOn: provider,
-		Log:    slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+		Log:    log,
 	})
 }

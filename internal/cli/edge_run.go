@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"log/slog"
 	"os"
 	"time"
 
@@ -13,10 +12,11 @@ import (
 // edgeRunFlags are the command line of a running edge.
 type edgeRunFlags struct {
 	edgeConfigFlags
-	name, region, routes, metrics, admin, logLevel, program string
-	external                                                bool
-	self                                                    []string
-	check, lease                                            time.Duration
+	name, region, routes, metrics, admin, program string
+	log                                           logFlag
+	external                                      bool
+	self                                          []string
+	check, lease                                  time.Duration
 }
 
 // newEdgeRunCommand keeps one HAProxy in step, beside it.
@@ -55,7 +55,7 @@ func newEdgeRunCommand(s *session) *cobra.Command {
 	set.DurationVar(&flags.lease, "lease-duration", time.Minute, "how long the operator takes this edge for alive after it last said so")
 	set.StringVar(&flags.metrics, "metrics-address", "", "where /metrics and /healthz are served, such as :8080 (default nowhere)")
 	set.StringVar(&flags.admin, "admin-address", "", "port of 127.0.0.1 where /status and /agents are served, such as 127.0.0.1:8091 (default nowhere)")
-	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.log.add(set)
 	s.addClusterFlags(command)
 	return command
 }
@@ -64,9 +64,9 @@ func (s *session) runEdge(command *cobra.Command, flags *edgeRunFlags) error {
 	if flags.routes == "" && flags.region == "" {
 		return usageError("say where the routes come from: --region of a cluster, or --routes with a file")
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
-		return usageError("--log-level: %q: use debug, info, warn or error", flags.logLevel)
+	log, err := flags.log.logger(command.ErrOrStderr())
+	if err != nil {
+		return asUsage(err)
 	}
 	if err := edge.CheckLease(flags.lease); err != nil {
 		return usageError("--lease-duration: %w", err)
@@ -90,7 +90,7 @@ func (s *session) runEdge(command *cobra.Command, flags *edgeRunFlags) error {
 	made, err := edge.New(edge.Options{
 		Name: flags.name, Config: config, Source: source, Program: flags.program, External: flags.external,
 		Self: self, Check: flags.check, LeaseDuration: flags.lease, Metrics: flags.metrics, Admin: flags.admin,
-		Log: slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+		Log: log,
 	})
 	if err != nil {
 		return err

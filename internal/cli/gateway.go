@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +12,7 @@ import (
 // newGatewayCommand runs the enrollment gateway, usually beside a manager.
 func newGatewayCommand() *cobra.Command {
 	config := gateway.Config{}
-	logLevel := ""
+	var level logFlag
 	command := &cobra.Command{
 		Use:   "gateway",
 		Short: "run the gateway in front of a manager's enrollment port",
@@ -32,11 +31,11 @@ func newGatewayCommand() *cobra.Command {
 			"    --manager-ca-file /run/gateway/manager-ca/ca.crt --state-dir /var/lib/gateway",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			var level slog.Level
-			if err := level.UnmarshalText([]byte(logLevel)); err != nil {
-				return asUsage(fmt.Errorf("--log-level: %q: use debug, info, warn or error", logLevel))
+			log, err := level.logger(command.ErrOrStderr())
+			if err != nil {
+				return asUsage(err)
 			}
-			config.Log = slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+			config.Log = log
 			if err := gateway.Run(command.Context(), config); err != nil {
 				return fmt.Errorf("run the gateway: %w", err)
 			}
@@ -60,6 +59,6 @@ func newGatewayCommand() *cobra.Command {
 	set.DurationVar(&config.Poll, "poll", 2*time.Second, "how often mounted files are looked at")
 	set.DurationVar(&config.CheckManager, "check-manager", 5*time.Minute, "how often authd is asked whether it knows the internal password; each time leaves a line in its log")
 	set.DurationVar(&config.Grace, "grace", 15*time.Second, "how long enrollments under way may take when the gateway is stopped")
-	set.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	level.add(set)
 	return command
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 
@@ -16,9 +15,10 @@ import (
 
 // handoverServeFlags are the flags of handover serve.
 type handoverServeFlags struct {
-	address, metrics, certDir, logLevel string
-	plain                               bool
-	proxies                             []string
+	address, metrics, certDir string
+	log                       logFlag
+	plain                     bool
+	proxies                   []string
 }
 
 func newHandoverServeCommand(s *session) *cobra.Command {
@@ -43,7 +43,7 @@ func newHandoverServeCommand(s *session) *cobra.Command {
 	set.StringVar(&flags.certDir, "cert-dir", "", "folder with tls.crt and tls.key")
 	set.BoolVar(&flags.plain, "behind-proxy", false, "serve plain HTTP to a proxy that speaks TLS with the browsers")
 	set.StringSliceVar(&flags.proxies, "trusted-proxy", nil, "network of proxies that say whom they forward for, such as 10.42.0.0/16")
-	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.log.add(set)
 	command.RunE = func(command *cobra.Command, _ []string) error { return s.handoverServe(command, flags) }
 	return command
 }
@@ -52,15 +52,14 @@ func (s *session) handoverServe(command *cobra.Command, flags handoverServeFlags
 	if (flags.certDir == "") != flags.plain {
 		return usageError("the page carries a secret: give --cert-dir, or --behind-proxy where a proxy speaks TLS; one of the two")
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
-		return usageError("--log-level: %q: use debug, info, warn or error", flags.logLevel)
+	log, err := flags.log.logger(command.ErrOrStderr())
+	if err != nil {
+		return asUsage(err)
 	}
 	options := handover.Options{
 		CertDir: flags.certDir,
-		Log:     slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+		Log:     log,
 	}
-	var err error
 	if options.Proxies, err = trustedProxies(flags.proxies); err != nil {
 		return err
 	}

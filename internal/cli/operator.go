@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
@@ -22,7 +20,7 @@ type operatorFlags struct {
 	healthAddress  string
 	metricsAddress string
 	poll           time.Duration
-	logLevel       string
+	log            logFlag
 	gatewayImage   string
 	// metricsNamespace is Prometheus's.
 	metricsNamespace string
@@ -43,9 +41,9 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 			"  soctalk-ingress operator --leader-elect --namespace soctalk-system",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			var level slog.Level
-			if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
-				return fmt.Errorf("--log-level: %q: use debug, info, warn or error", flags.logLevel)
+			log, err := flags.log.logger(command.ErrOrStderr())
+			if err != nil {
+				return err
 			}
 			if flags.updates.AtATime < 0 {
 				return usageError("--updates-at-a-time: %d: use 1 or more, or 0 to restart all at once", flags.updates.AtATime)
@@ -66,7 +64,7 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 				LeaderElect:    flags.leaderElect,
 				HealthAddress:  flags.healthAddress,
 				MetricsAddress: flags.metricsAddress,
-				Log:            slog.New(slog.NewJSONHandler(command.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+				Log:            log,
 			})
 		},
 	}
@@ -86,6 +84,6 @@ func newOperatorCommand(config *genericclioptions.ConfigFlags) *cobra.Command {
 	set.IntVar(&flags.updates.AtATime, "updates-at-a-time", 1, "how many tenants' pods are restarted at a time when a new version of the operator or of a Region's manager asks for it; 0 restarts all at once")
 	set.DurationVar(&flags.updates.Patience, "update-patience", 15*time.Minute, "how long restarted pods have to serve again before the update counts as failed and the others wait")
 	set.DurationVar(&flags.keepTokens, "keep-ended-tokens", 30*24*time.Hour, "how long enrollment tokens are kept after they expired, were used up or revoked; 0 keeps them for ever")
-	set.StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.log.add(set)
 	return command
 }
