@@ -35,6 +35,10 @@ type sealed struct {
 	Value json.RawMessage `json:"value"`
 }
 
+// encoding has one text for each seal: without Strict, the last character could be
+// another and mean the same.
+var encoding = base64.RawURLEncoding.Strict()
+
 var errSeal = errors.New("the seal is not ours, or too old")
 
 // Close seals a value until a time. The purpose must be the same when it is opened.
@@ -47,12 +51,12 @@ func (s *Seal) Close(purpose string, value any, until time.Time) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, text, []byte(purpose))), nil
+	return encoding.EncodeToString(s.aead.Seal(nil, nil, text, []byte(purpose))), nil
 }
 
 // Open reads a value that was sealed, if its time is not over.
 func (s *Seal) Open(purpose, text string, value any, now time.Time) error {
-	raw, err := base64.RawURLEncoding.DecodeString(text)
+	raw, err := encoding.DecodeString(text)
 	if err != nil {
 		return errSeal
 	}
