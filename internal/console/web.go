@@ -17,9 +17,9 @@ import (
 	"github.com/soctalk/soctalk-ingress/internal/console/wire"
 	"github.com/soctalk/soctalk-ingress/internal/desk"
 	"github.com/soctalk/soctalk-ingress/internal/fault"
-	"github.com/soctalk/soctalk-ingress/internal/handover"
 	"github.com/soctalk/soctalk-ingress/internal/onboard"
 	"github.com/soctalk/soctalk-ingress/internal/plan"
+	"github.com/soctalk/soctalk-ingress/internal/website"
 )
 
 const (
@@ -58,7 +58,7 @@ func (c *Console) guarded(next http.Handler) http.Handler {
 				panic(http.ErrAbortHandler) // part of an answer may be out
 			}
 		}()
-		handover.Guard(w, policy)
+		website.Guard(w, policy)
 		next.ServeHTTP(w, r)
 	})
 }

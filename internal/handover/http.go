@@ -16,6 +16,7 @@ import (
 
 	"github.com/soctalk/soctalk-ingress/internal/onboard/kit"
 	"github.com/soctalk/soctalk-ingress/internal/throttle"
+	"github.com/soctalk/soctalk-ingress/internal/website"
 )
 
 //go:embed page
@@ -65,28 +66,10 @@ func asset(name string) []byte {
 	return text
 }
 
-// Guard puts on an answer what keeps a page to itself, and its secrets out of caches
-// and referrers. The policy is the Content-Security-Policy's.
-func Guard(w http.ResponseWriter, policy string) {
-	for name, value := range map[string]string{
-		"Content-Security-Policy":      policy,
-		"Cache-Control":                "no-store",
-		"Referrer-Policy":              "no-referrer",
-		"X-Content-Type-Options":       "nosniff",
-		"X-Frame-Options":              "DENY",
-		"X-Robots-Tag":                 "noindex",
-		"Cross-Origin-Opener-Policy":   "same-origin",
-		"Cross-Origin-Resource-Policy": "same-origin",
-		"Strict-Transport-Security":    "max-age=31536000", // browsers heed it over TLS only
-	} {
-		w.Header().Set(name, value)
-	}
-}
-
 // guarded has every answer guarded, errors too.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		Guard(w, policy)
+		website.Guard(w, policy)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -2,24 +2,19 @@ package handover
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/soctalk/soctalk-ingress/internal/throttle"
+	"github.com/soctalk/soctalk-ingress/internal/website"
 )
 
 // Options say how the links are served.
@@ -77,75 +72,18 @@ func NewSite(options Options) *Site {
 	}
 }
 
+// stopPatience lets an opening that is under way finish: its link is spent.
+const stopPatience = openPatience + 5*time.Second
+
 // Serve serves links until the context ends.
 func Serve(ctx context.Context, options Options) error {
 	site := NewSite(options)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var config *tls.Config
-	var running sync.WaitGroup
-	failed := make(chan error, 3)
-	if options.CertDir != "" {
-		watcher, err := certwatcher.New(filepath.Join(options.CertDir, "tls.crt"), filepath.Join(options.CertDir, "tls.key"))
-		if err != nil {
-			return fmt.Errorf("certificate in %q: %w", options.CertDir, err)
-		}
-		config = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: watcher.GetCertificate}
-		running.Go(func() { failed <- watcher.Start(ctx) })
-	}
-	page := newServer(site.Handler(), config, options.Log)
-	servers := []*http.Server{page}
-	running.Go(func() { failed <- serve(page, options.Listener) })
+	sites := []website.Site{{Listener: options.Listener, CertDir: options.CertDir, Handler: site.Handler(), Answer: time.Minute}}
 	if options.Metrics != nil {
-		metrics := newServer(site.metricsHandler(), nil, options.Log)
-		servers = append(servers, metrics)
-		running.Go(func() { failed <- serve(metrics, options.Metrics) })
+		sites = append(sites, website.Site{Listener: options.Metrics, Handler: site.metricsHandler(), Answer: time.Minute})
 	}
-	options.Log.Info("serving", "address", options.Listener.Addr().String(), "tls", config != nil)
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	cancel()
-	for _, server := range servers {
-		err = errors.Join(err, stop(server))
-	}
-	running.Wait()
-	return err
-}
-
-func newServer(handler http.Handler, config *tls.Config, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: handler, TLSConfig: config,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10,
-		// Failed handshakes and the like; scanners cause plenty.
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
-
-func serve(server *http.Server, listener net.Listener) error {
-	err := error(nil)
-	if server.TLSConfig != nil {
-		err = server.ServeTLS(listener, "", "")
-	} else {
-		err = server.Serve(listener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
-}
-
-// stop lets an opening that is under way finish: its link is spent.
-func stop(server *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), openPatience+5*time.Second)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return errors.Join(err, server.Close())
-	}
-	return nil
+	ctx, cancel := context.WithCancel(ctx)
+	return website.Serve(ctx, cancel, stopPatience, options.Log, sites...)
 }
 
 func (s *Site) metricsHandler() http.Handler {
