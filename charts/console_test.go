@@ -1,16 +1,13 @@
 package charts_test
 
 import (
-	"io/fs"
 	"slices"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/soctalk/soctalk-ingress/charts"
 	"github.com/soctalk/soctalk-ingress/internal/chart"
 )
 
@@ -66,15 +63,8 @@ func TestTheConsoleOfTheChart(t *testing.T) {
 			t.Errorf("there is no %q", want)
 		}
 	}
-	rendered, err = chart.RenderOperator(console(map[string]any{"host": "console.example.com", "ingress": map[string]any{"enabled": true, "className": "nginx"}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"kind: Ingress", "ingressClassName: nginx", `host: "console.example.com"`, "--behind-proxy", "scheme: HTTP}"} {
-		if !strings.Contains(rendered[consoleTemplate], want) {
-			t.Errorf("behind an Ingress there is no %q", want)
-		}
-	}
+	behindIngress(t, console(map[string]any{"host": "console.example.com", "ingress": map[string]any{"enabled": true, "className": "nginx"}}), consoleTemplate,
+		"kind: Ingress", "ingressClassName: nginx", `host: "console.example.com"`, "--behind-proxy", "scheme: HTTP}")
 }
 
 // Single sign-on is asked for with names of a Secret and a ConfigMap, and never with what
@@ -131,14 +121,7 @@ func TestSingleSignOnOfTheChart(t *testing.T) {
 // the role that can be bound in one tenant's namespace, and nothing in that needs more.
 func TestTheRolesForPeople(t *testing.T) {
 	for file, inside := range map[string]bool{"viewer": false, "operator": false, "access": true} {
-		text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/console/"+file+".yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var role rbacv1.ClusterRole
-		if err := yaml.UnmarshalStrict(text, &role); err != nil {
-			t.Fatal(err)
-		}
+		role := clusterRole(t, "console/"+file+".yaml")
 		for _, rule := range role.Rules {
 			if slices.Contains(rule.Verbs, "*") || slices.Contains(rule.Resources, "*") || slices.Contains(rule.APIGroups, "*") {
 				t.Errorf("%s: everything: %v", file, rule)

@@ -1,16 +1,13 @@
 package charts_test
 
 import (
-	"io/fs"
 	"slices"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/soctalk/soctalk-ingress/charts"
 	"github.com/soctalk/soctalk-ingress/internal/chart"
 	"github.com/soctalk/soctalk-ingress/internal/naming"
 )
@@ -57,27 +54,13 @@ func TestTheHandoverPageOfTheChart(t *testing.T) {
 	if strings.Contains(rendered[handoverTemplate], "kind: Ingress") {
 		t.Error("an Ingress beside the page's own TLS")
 	}
-	rendered, err = chart.RenderOperator(handover(map[string]any{"host": "onboard.example.com", "ingress": map[string]any{"enabled": true, "className": "nginx"}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"kind: Ingress", "ingressClassName: nginx", `host: "onboard.example.com"`, "path: /kit.js", "--behind-proxy"} {
-		if !strings.Contains(rendered[handoverTemplate], want) {
-			t.Errorf("behind an Ingress there is no %q", want)
-		}
-	}
+	behindIngress(t, handover(map[string]any{"host": "onboard.example.com", "ingress": map[string]any{"enabled": true, "className": "nginx"}}), handoverTemplate,
+		"kind: Ingress", "ingressClassName: nginx", `host: "onboard.example.com"`, "path: /kit.js", "--behind-proxy")
 }
 
 // The page reads one Secret of each tenant, by name, and lists nothing.
 func TestTheHandoverPagesRights(t *testing.T) {
-	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/handover/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict(text, &role); err != nil {
-		t.Fatal(err)
-	}
+	role := clusterRole(t, "handover/role.yaml")
 	for _, rule := range role.Rules {
 		for _, verb := range rule.Verbs {
 			if !slices.Contains([]string{"get", "update", "create"}, verb) {

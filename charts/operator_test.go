@@ -88,14 +88,7 @@ func TestTheEdgesOfTheChart(t *testing.T) {
 			t.Errorf("container %s may do more than it needs", container.Name)
 		}
 	}
-	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/edge/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict(text, &role); err != nil {
-		t.Fatal(err)
-	}
+	role := clusterRole(t, "edge/role.yaml")
 	for _, rule := range role.Rules {
 		for _, resource := range rule.Resources {
 			if resource != "routes" && resource != "routes/status" {
@@ -135,14 +128,7 @@ func TestPullSecretsOfTheOperatorsPods(t *testing.T) {
 
 // The operator's rights are few, and none is a wildcard.
 func TestTheOperatorsRights(t *testing.T) {
-	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict(text, &role); err != nil {
-		t.Fatal(err)
-	}
+	role := clusterRole(t, "role.yaml")
 	for _, rule := range role.Rules {
 		for _, word := range append(append(rule.Verbs, rule.Resources...), rule.APIGroups...) {
 			if word == "*" {
@@ -242,5 +228,32 @@ func TestTheElectionsRights(t *testing.T) {
 	}
 	if !slices.Equal(may["coordination.k8s.io/leases"], []string{"get", "create", "update"}) || !slices.Equal(may["/events"], []string{"create", "patch"}) {
 		t.Errorf("the election may: %v", may)
+	}
+}
+
+// clusterRole reads one of the operator chart's files.
+func clusterRole(t *testing.T, file string) (role rbacv1.ClusterRole) {
+	t.Helper()
+	text, err := fs.ReadFile(charts.Operator, "soctalk-ingress/files/"+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.UnmarshalStrict(text, &role); err != nil {
+		t.Fatal(err)
+	}
+	return role
+}
+
+// behindIngress wants those words in a template where an Ingress speaks TLS.
+func behindIngress(t *testing.T, values map[string]any, template string, wanted ...string) {
+	t.Helper()
+	rendered, err := chart.RenderOperator(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range wanted {
+		if !strings.Contains(rendered[template], want) {
+			t.Errorf("behind an Ingress there is no %q", want)
+		}
 	}
 }
