@@ -104,12 +104,13 @@ func TestPullSecretsOfTheOperatorsPods(t *testing.T) {
 		"imagePullSecrets": []any{"registry"},
 		"edges":            []any{map[string]any{"region": "eu", "ports": "15140-25139", "metricsAddress": ":8090", "haproxyImage": "haproxy:3.2"}},
 		"handover":         map[string]any{"enabled": true, "host": "onboard.mssp.example.com", "behindProxy": true},
+		"console":          map[string]any{"enabled": true, "host": "console.mssp.example.com", "behindProxy": true},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pods := 0
-	for _, file := range []string{"deployment", "edges", "handover"} {
+	for _, file := range []string{"deployment", "edges", "handover", "console"} {
 		for _, document := range strings.Split(rendered["soctalk-ingress/templates/"+file+".yaml"], "\n---\n") {
 			var workload appsv1.Deployment // a DaemonSet has its template in the same place
 			if err := yaml.Unmarshal([]byte(document), &workload); err != nil || len(workload.Spec.Template.Spec.Containers) == 0 {
@@ -121,8 +122,8 @@ func TestPullSecretsOfTheOperatorsPods(t *testing.T) {
 			}
 		}
 	}
-	if pods != 3 {
-		t.Errorf("%d kinds of pods, want operator, edge and hand-over", pods)
+	if pods != 4 {
+		t.Errorf("%d kinds of pods, want operator, edge, hand-over and console", pods)
 	}
 }
 
